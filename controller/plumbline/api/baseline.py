@@ -1,0 +1,275 @@
+"""LeastPrivilegeBaseline: which roles are held to which thresholds, and what was found."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from plumbline.api.common import (
+    API_VERSION,
+    AccountId,
+    Arn,
+    Condition,
+    Duration,
+    Model,
+    Name,
+    ObjectMeta,
+    StatusModel,
+    Timestamp,
+    parse_duration,
+)
+
+NameGlob = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@*?-]+$", max_length=64)]
+RolePath = Annotated[str, Field(pattern=r"^/([A-Za-z0-9_+=,.@-]+/)*$", max_length=512)]
+ActionPattern = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9-]+:[A-Za-z0-9*?-]+)$", max_length=128)]
+OrganizationalUnit = Annotated[str, Field(pattern=r"^(r-[0-9a-z]{4,32}|ou-[0-9a-z-]{6,68})$")]
+
+# The brief's thresholds: development roles gather permissions faster, so less time is given.
+ENVIRONMENT_LOOKBACK = {"production": "90d", "development": "30d"}
+
+
+class ServiceAccountTarget(Model):
+    """A service account of the baseline's own namespace; its role is named by its IRSA annotation
+    `eks.amazonaws.com/role-arn`."""
+
+    name: Name
+
+
+class Exclusions(Model):
+    arns: Annotated[list[Arn], Field(max_length=500)] = []
+    names: Annotated[list[NameGlob], Field(max_length=100)] = []
+    paths: Annotated[list[RolePath], Field(max_length=100)] = []
+    tags: Annotated[dict[str, str], Field(max_length=20)] = {}
+
+
+class Targets(Model):
+    """Which roles. `arns` and `serviceAccounts` name roles one by one. The others select, and a role must meet all that
+    are given: one of the names, one of the paths, all tags, and lie in one of the accounts or OUs."""
+
+    arns: Annotated[list[Arn], Field(max_length=500)] = []
+    service_accounts: Annotated[list[ServiceAccountTarget], Field(max_length=100)] = []
+    names: Annotated[list[NameGlob], Field(max_length=100)] = []
+    paths: Annotated[list[RolePath], Field(max_length=100)] = []
+    tags: Annotated[
+        dict[str, str],
+        Field(
+            max_length=20,
+            description="A value may be a glob. Tags are in the hands of the role's owner, so they only narrow what accounts, OUs, names or paths select.",
+        ),
+    ] = {}
+    accounts: Annotated[list[AccountId], Field(max_length=1000)] = []
+    organizational_units: Annotated[list[OrganizationalUnit], Field(max_length=100)] = []
+    exclude: Exclusions = Exclusions()
+
+    @property
+    def selects(self) -> bool:
+        return bool(self.names or self.paths or self.accounts or self.organizational_units)
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not (self.arns or self.service_accounts or self.selects):
+            raise ValueError(
+                "targets must name roles by arns or serviceAccounts, or select them by names, paths, accounts or "
+                "organizationalUnits; tags only narrow these"
+            )
+        return self
+
+
+class Thresholds(Model):
+    """A role is out of line when it exceeds one of these. A threshold that is absent is not applied."""
+
+    unused_actions: Annotated[
+        int | None, Field(ge=0, description="Most unused actions that a role may be granted.")
+    ] = None
+    unused_share: Annotated[
+        float | None, Field(ge=0, le=100, description="Most unused actions in percent of the granted ones.")
+    ] = None
+    unused_privileged_actions: Annotated[
+        int | None, Field(ge=0, description="Most unused actions that manage permissions, pass or assume roles.")
+    ] = 0
+    grant_drift: Annotated[int | None, Field(ge=0, description="Most additions beyond the accepted access.")] = 0
+
+
+class AcceptedRole(Model):
+    """Explicit acceptance of what one role is granted, by the digest that the status shows."""
+
+    role_arn: Arn
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    reason: Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class GrantDrift(Model):
+    """Accepted access is what a role was granted at the first complete observation. It changes only here, or by a
+    reduction seen live."""
+
+    accepted_at: Annotated[
+        Timestamp | None,
+        Field(description="Accept what the first complete snapshot after this time shows, for all roles."),
+    ] = None
+    accepted: Annotated[list[AcceptedRole], Field(max_length=500)] = []
+
+
+class Exemption(Model):
+    """Unused access that is neither counted against the thresholds nor removed, until it expires."""
+
+    roles: Annotated[
+        list[NameGlob | Arn],
+        Field(max_length=100, description="Names (globs) or ARNs. Empty: all roles of the baseline."),
+    ] = []
+    actions: Annotated[list[ActionPattern], Field(min_length=1, max_length=200)]
+    owner: Annotated[str, Field(min_length=1, max_length=256)]
+    reason: Annotated[str, Field(min_length=1, max_length=512)]
+    expires: Annotated[date, Field(description="The last day on which it holds.")]
+
+
+class Routing(Model):
+    """Who owns a role: the first of these tags that it carries, else the default."""
+
+    owner_tags: Annotated[list[Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=10)] = [
+        "owner",
+        "team",
+    ]
+    default_owner: Annotated[str, Field(max_length=256)] = ""
+
+
+class Limits(Model):
+    reports: Annotated[int, Field(ge=0, le=200, description="Most roles listed in the status, worst first.")] = 50
+    open_proposals: Annotated[int, Field(ge=0, le=200)] = 20
+
+
+class LandscapeRef(Model):
+    name: Name = "default"
+
+
+class BaselineSpec(Model):
+    landscape_ref: LandscapeRef = LandscapeRef()
+    targets: Targets
+    environment: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            max_length=63,
+            description="production: 90 days, development: 30 days; any other name needs a lookback of its own.",
+        ),
+    ] = "production"
+    lookback: Annotated[
+        Duration | None, Field(description="How long an action must have been silent, in whole days, 1 to 365.")
+    ] = None
+    interval: Duration = "1h"
+    suspend: bool = False
+    thresholds: Thresholds = Thresholds()
+    grant_drift: GrantDrift = GrantDrift()
+    exemptions: Annotated[list[Exemption], Field(max_length=200)] = []
+    rare_use: Annotated[
+        Literal["keep", "remove"],
+        Field(description="What to do with access last used before the lookback but within the landscape's memory."),
+    ] = "keep"
+    policy_generation: Annotated[
+        list[Arn],
+        Field(
+            max_length=100,
+            description="Roles for which Access Analyzer generates a policy, within the landscape's daily budget.",
+        ),
+    ] = []
+    mode: Literal["Report", "Propose"] = "Report"
+    routing: Routing = Routing()
+    limits: Limits = Limits()
+
+    @field_validator("lookback")
+    @classmethod
+    def _whole_days(cls, value: str | None) -> str | None:
+        if value is not None and (
+            parse_duration(value) % timedelta(days=1) or not 1 <= parse_duration(value).days <= 365
+        ):
+            raise ValueError(f"lookback must be whole days from 1d to 365d, not {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _environment_has_lookback(self) -> Self:
+        if self.lookback is None and self.environment not in ENVIRONMENT_LOOKBACK:
+            raise ValueError(
+                f"environment {self.environment!r} has no lookback of its own; "
+                "use production or development, or set spec.lookback, such as 60d"
+            )
+        return self
+
+    @property
+    def lookback_days(self) -> int:
+        return parse_duration(self.lookback or ENVIRONMENT_LOOKBACK[self.environment]).days
+
+
+class RoleCounts(StatusModel):
+    used: int = 0
+    unused: int = 0
+    undetermined: int = 0
+    masked: int = 0
+    exempted: int = 0
+    grant_drift: int = 0
+
+
+class RoleStatus(StatusModel):
+    """One role that is out of line or whose evidence is incomplete. `over` names the exceeded thresholds."""
+
+    role_arn: str
+    used: int = 0
+    unused: int = 0
+    undetermined: int = 0
+    masked: int = 0
+    exempted: int = 0
+    reduction_percentage: float = 0.0
+    unused_privileged: int = 0
+    grant_drift: Annotated[list[str], Field(max_length=5)] = []
+    grant_drift_count: int = 0
+    over: list[str] = []
+    distance: Annotated[
+        dict[str, float], Field(description="For each threshold how far above it the role is; negative below.")
+    ] = {}
+    not_editable: str = ""
+    why_undetermined: Annotated[dict[str, int], Field(description="Undetermined actions by reason.")] = {}
+    proposal: str = ""
+    owner: str = ""
+    accepted_digest: str = ""
+    policy_generation: str = ""
+
+
+class Unassessed(StatusModel):
+    """A target that could not be assessed. One and the same message stands for 'does not exist' and 'not allowed'."""
+
+    target: str
+    reason: str
+    message: str
+
+
+class BaselineStatus(StatusModel):
+    observed_generation: int | None = None
+    conditions: list[Condition] = []
+    assessed_at: Timestamp | None = None
+    as_of: Annotated[date | None, Field(description="The UTC day that the verdicts are for.")] = None
+    lookback: str = ""
+    roles: int = 0
+    roles_out_of_line: int = 0
+    roles_undetermined: Annotated[
+        int, Field(description="Roles that could not be assessed, or with undetermined actions only.")
+    ] = 0
+    governed_elsewhere: int = 0
+    open_proposals: int = 0
+    counts: RoleCounts = RoleCounts()
+    reduction_percentage: float = 0.0
+    accepted_roles: Annotated[
+        int, Field(description="Roles whose accepted access is known; tells a lost store from a new baseline.")
+    ] = 0
+    roles_reported: list[RoleStatus] = []
+    roles_truncated: int = 0
+    unassessed: Annotated[list[Unassessed], Field(max_length=50)] = []
+    unassessed_truncated: int = 0
+    last_handled_reconcile_at: str = ""
+
+
+class LeastPrivilegeBaseline(StatusModel):
+    api_version: Literal["plumbline.dev/v1alpha1"] = API_VERSION
+    kind: Literal["LeastPrivilegeBaseline"] = "LeastPrivilegeBaseline"
+    metadata: ObjectMeta
+    spec: BaselineSpec
+    status: BaselineStatus | None = None

@@ -1,0 +1,232 @@
+"""IAMLandscape: all accounts that the operator may see, how it reaches them, and where evidence comes from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from plumbline.api.common import (
+    API_VERSION,
+    AccountId,
+    Arn,
+    Condition,
+    Duration,
+    Model,
+    Name,
+    ObjectMeta,
+    StatusModel,
+    Timestamp,
+)
+
+EVENT_CLASS_PATTERN = r"^(management|data:AWS::[A-Za-z0-9]+::[A-Za-z0-9]+)$"
+
+
+class Organization(Model):
+    """Accounts from AWS Organizations. Read with the operator's own credentials, or with `role_arn`."""
+
+    role_arn: Annotated[
+        Arn | None,
+        Field(
+            description="Role in the management or a delegated administrator account that may read Organizations; without it the operator's own credentials are used."
+        ),
+    ] = None
+    exclude_accounts: Annotated[list[AccountId], Field(max_length=1000)] = []
+
+
+class Accounts(Model):
+    """Where the list of accounts comes from: an organization, a list, or both."""
+
+    organization: Organization | None = None
+    ids: Annotated[list[AccountId], Field(max_length=5000)] = []
+
+    @model_validator(mode="after")
+    def _any(self) -> Self:
+        if self.organization is None and not self.ids:
+            raise ValueError("accounts must name an organization or ids; without either there is nothing to see")
+        return self
+
+
+class MemberRole(Model):
+    """The role that is assumed in each account."""
+
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9_+=,.@/-]+$",
+            description="Name of the role in each account, with its path if it has one, such as plumbline/plumbline-reader.",
+        ),
+    ]
+    external_id: Annotated[
+        str | None,
+        Field(
+            min_length=2, max_length=1224, description="External ID that the trust policy of the member role asks for."
+        ),
+    ] = None
+
+
+class S3Location(Model):
+    """A trail bucket. `account` is the account whose member role reads it; without it the operator's own credentials."""
+
+    bucket: Annotated[str, Field(min_length=3, max_length=63)]
+    prefix: Annotated[str, Field(max_length=512)] = ""
+    organization_id: Annotated[
+        str | None,
+        Field(
+            pattern=r"^o-[a-z0-9]{10,32}$",
+            description="Set for an organization trail: its id is part of the object keys.",
+        ),
+    ] = None
+    account: AccountId | None = None
+    region: Annotated[str | None, Field(max_length=32)] = None
+
+
+class CloudTrailLogs(Model):
+    """CloudTrail log files in a bucket or a folder.
+
+    A bucket is proven complete by its digest files and the trail's selectors. A folder proves nothing about what was
+    not logged, unless `assumeComplete` states which event classes it holds completely.
+    """
+
+    name: Name = "cloudtrail-logs"
+    s3: S3Location | None = None
+    folder: Annotated[str | None, Field(max_length=1024)] = None
+    trail_arn: Annotated[
+        str | None,
+        Field(
+            pattern=r"^arn:aws[a-z-]*:cloudtrail:[a-z0-9-]+:[0-9]{12}:trail/.+$",
+            description="The trail that writes the bucket. Its selectors say what silence means; without it nothing becomes unused from these logs.",
+        ),
+    ] = None
+    assume_complete: Annotated[list[Annotated[str, Field(pattern=EVENT_CLASS_PATTERN)]], Field(max_length=100)] = []
+    regions: Annotated[
+        list[Annotated[str, Field(max_length=32)]],
+        Field(
+            max_length=64,
+            description="Regions to read. Default: all that are enabled in the account. A Region that is enabled but not read makes the evidence incomplete.",
+        ),
+    ] = []
+    required: bool = True
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.s3 is None) == (self.folder is None):
+            raise ValueError("cloudTrailLogs must have exactly one of s3 and folder")
+        if self.assume_complete and self.folder is None:
+            raise ValueError("assumeComplete is for a folder; a bucket is proven complete by digests and selectors")
+        return self
+
+
+class LastAccessed(Model):
+    """Service-last-accessed data of IAM, for each role that a baseline targets."""
+
+    action_level: bool = True
+    refresh_interval: Duration = "24h"
+    required: bool = True
+
+
+class PolicyGeneration(Model):
+    """Policy generation with IAM Access Analyzer, for the roles that a baseline names. Adds `used`, never `unused`;
+    therefore it is not required by default."""
+
+    trail_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:cloudtrail:[a-z0-9-]+:[0-9]{12}:trail/.+$")]
+    access_role_name: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9_+=,.@/-]+$",
+            description="Role in each account that Access Analyzer uses to read the trail.",
+        ),
+    ]
+    region: Annotated[str, Field(max_length=32)] = "us-east-1"
+    all_regions: bool = True
+    daily_jobs: Annotated[int, Field(ge=1, le=50)] = 40
+    required: bool = False
+
+
+class EvidenceSources(Model):
+    cloud_trail_logs: Annotated[list[CloudTrailLogs], Field(max_length=10)] = []
+    last_accessed: LastAccessed | None = None
+    policy_generation: PolicyGeneration | None = None
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [source.name for source in self.cloud_trail_logs]
+        if len(set(names)) != len(names):
+            raise ValueError("each of cloudTrailLogs must have its own name")
+        return self
+
+
+class AllowedTargets(Model):
+    """Which namespaces may target what. An entry allows the roles that lie in one of its accounts or OUs (`"*"` in
+    accounts: all) and under one of its role paths."""
+
+    namespaces: Annotated[list[Name], Field(min_length=1, max_length=1000)]
+    accounts: Annotated[list[Annotated[str, Field(pattern=r"^([0-9]{12}|\*)$")]], Field(max_length=1000)] = []
+    organizational_units: Annotated[
+        list[Annotated[str, Field(pattern=r"^(r-[0-9a-z]{4,32}|ou-[0-9a-z-]{6,68})$")]], Field(max_length=1000)
+    ] = []
+    role_paths: Annotated[
+        list[Annotated[str, Field(pattern=r"^/([A-Za-z0-9_+=,.@-]+/)*$", max_length=512)]], Field(max_length=100)
+    ] = ["/"]
+
+
+class LandscapeSpec(Model):
+    accounts: Accounts
+    member_role: MemberRole
+    evidence: EvidenceSources = EvidenceSources()
+    allowed_targets: Annotated[
+        list[AllowedTargets],
+        Field(max_length=1000, description="Which namespaces may target which roles. Empty allows nothing."),
+    ] = []
+    memory: Annotated[Duration, Field(description="How long a use is remembered beyond the lookback.")] = "400d"
+    interval: Duration = "1h"
+    suspend: bool = False
+    aws_requests_per_second: Annotated[float, Field(gt=0, le=1000, description="Budget for each account and API.")] = (
+        20.0
+    )
+    role_metrics: Annotated[
+        bool, Field(description="Also export series for each role. Off by default: their number grows with the roles.")
+    ] = False
+
+
+class AccountStatus(StatusModel):
+    """One account that is not complete. `reason` is CamelCase."""
+
+    id: str
+    reason: str
+    message: str
+
+
+class SourceStatus(StatusModel):
+    name: str
+    state: Literal["complete", "partial", "unavailable"]
+    complete_accounts: int = 0
+    accounts: int = 0
+    reason: str = ""
+    message: str = ""
+    remedy: str = ""
+
+
+class LandscapeStatus(StatusModel):
+    observed_generation: int | None = None
+    conditions: list[Condition] = []
+    accounts: int = 0
+    accounts_reachable: int = 0
+    principals: int = 0
+    roles: int = 0
+    snapshot_digest: str = ""
+    collected_at: Timestamp | None = None
+    catalogue: str = ""
+    failing_accounts: Annotated[list[AccountStatus], Field(max_length=50)] = []
+    failing_accounts_truncated: int = 0
+    sources: Annotated[list[SourceStatus], Field(max_length=50)] = []
+    events: Annotated[dict[str, int], Field(description="Records read, by bin; the bins add up to `records`.")] = {}
+    last_handled_reconcile_at: str = ""
+
+
+class IAMLandscape(StatusModel):
+    api_version: Literal["plumbline.dev/v1alpha1"] = API_VERSION
+    kind: Literal["IAMLandscape"] = "IAMLandscape"
+    metadata: ObjectMeta
+    spec: LandscapeSpec
+    status: LandscapeStatus | None = None

@@ -1,0 +1,1 @@
+"""Verdicts, drift and thresholds: pure functions of baseline, snapshot, usage and day."""

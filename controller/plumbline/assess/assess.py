@@ -1,0 +1,163 @@
+"""One role, assessed against its baseline: counts, exemptions, thresholds, drift. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from fnmatch import fnmatchcase
+
+from plumbline.api.baseline import Exemption, Thresholds
+from plumbline.assess.ages import GrantAge
+from plumbline.assess.targets import not_editable
+from plumbline.assess.verdicts import INCOMPLETE_REASONS, Context, verdicts
+from plumbline.iam.catalogue import Catalogue
+from plumbline.iam.granted import Granted
+from plumbline.model.assessment import Counts, Finding, GrantDrift, RoleAssessment, Verdict
+from plumbline.model.evidence import GeneratedPolicy, PrincipalUsage
+from plumbline.model.snapshot import Principal
+
+UNUSED_ACTIONS = "unusedActions"
+UNUSED_SHARE = "unusedShare"
+UNUSED_PRIVILEGED = "unusedPrivilegedActions"
+GRANT_DRIFT = "grantDrift"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a baseline asks of its roles."""
+
+    thresholds: Thresholds
+    exemptions: Sequence[Exemption]
+
+
+def assess_role(
+    principal: Principal,
+    granted: Granted,
+    usage: PrincipalUsage,
+    ages: Mapping[str, GrantAge],
+    drift: GrantDrift,
+    rules: Rules,
+    context: Context,
+) -> RoleAssessment:
+    catalogue = context.catalogue
+    findings = verdicts(principal, granted, usage, ages, context)
+    counts = count(findings)
+    unused = _bits(findings, Verdict.UNUSED)
+    exempted = unused & exempted_bits(principal, rules.exemptions, context.window.as_of, catalogue)
+    privileged = (unused & ~exempted & catalogue.privileged).bit_count()
+    everything = granted.granted | granted.masked
+    assessment = RoleAssessment(
+        principal=principal,
+        findings=findings,
+        counts=counts,
+        unused_privileged=privileged,
+        exempted=exempted.bit_count(),
+        exempted_bits=exempted,
+        last_used=_last_used(usage),
+        uses=tuple(e for e in usage.evidence if e.outcome == "used" and e.last >= context.window.start),
+        used_not_granted=_not_granted(usage, everything, granted, context),
+        denied=tuple(sorted({e.action for e in usage.evidence if e.outcome == "denied"})),
+        drift=drift,
+        not_editable=not_editable(principal),
+        generated_difference=generated_difference(usage.generated, granted, catalogue),
+    )
+    over = tuple(name for name, above in distances(assessment, rules.thresholds).items() if above > 0)
+    return replace(assessment, out_of_line=over)
+
+
+def count(findings: Iterable[Finding]) -> Counts:
+    sums = dict.fromkeys(Verdict, 0)
+    for finding in findings:
+        sums[finding.verdict] += finding.bits.bit_count() + len(finding.unknown)
+    return Counts(**{verdict.value: number for verdict, number in sums.items()})
+
+
+def distances(assessment: RoleAssessment, thresholds: Thresholds) -> dict[str, float]:
+    """Threshold -> how far above it the role is; zero or negative is within."""
+    unused = assessment.counts.unused - assessment.exempted
+    share = 100 * unused / max(assessment.counts.granted, 1)
+    pairs: list[tuple[str, float, float | None]] = [
+        (UNUSED_ACTIONS, unused, thresholds.unused_actions),
+        (UNUSED_SHARE, share, thresholds.unused_share),
+        (UNUSED_PRIVILEGED, assessment.unused_privileged, thresholds.unused_privileged_actions),
+        (GRANT_DRIFT, len(assessment.drift.additions), thresholds.grant_drift),
+    ]
+    return {name: round(value - limit, 1) for name, value, limit in pairs if limit is not None}
+
+
+def exempted_bits(principal: Principal, exemptions: Sequence[Exemption], day: date, catalogue: Catalogue) -> int:
+    """Actions of this role that an exemption in force protects."""
+    result = 0
+    for exemption in exemptions:
+        if exemption.expires >= day and _concerns(exemption, principal):
+            for pattern in exemption.actions:
+                result |= catalogue.expand(pattern)
+    return result
+
+
+def _concerns(exemption: Exemption, principal: Principal) -> bool:
+    return not exemption.roles or any(
+        role == principal.arn or fnmatchcase(principal.name, role) for role in exemption.roles
+    )
+
+
+def evidence_incomplete(assessment: RoleAssessment) -> dict[str, int]:
+    """Reasons that say a required source did not deliver -> number of actions left undetermined by it."""
+    reasons = undetermined_by_reason(assessment)
+    return {reason: number for reason, number in reasons.items() if reason in INCOMPLETE_REASONS}
+
+
+def undetermined_by_reason(assessment: RoleAssessment) -> dict[str, int]:
+    reasons: dict[str, int] = {}
+    for finding in assessment.findings:
+        if finding.verdict is Verdict.UNDETERMINED:
+            number = finding.bits.bit_count() + len(finding.unknown)
+            reasons[finding.reason] = reasons.get(finding.reason, 0) + number
+    return dict(sorted(reasons.items()))
+
+
+def generated_difference(
+    generated: GeneratedPolicy | None, granted: Granted, catalogue: Catalogue
+) -> tuple[int, int, int, float] | None:
+    """The brief's figure: (current, generated, current minus generated, its percentage). Never a verdict."""
+    if generated is None:
+        return None
+    named = 0
+    for action in generated.actions:
+        named |= catalogue.expand(action)
+    current = granted.granted.bit_count() + len(granted.granted_unknown)
+    unused = (granted.granted & ~named).bit_count()
+    return current, named.bit_count(), unused, round(unused / max(current, 1) * 100, 1)
+
+
+def _bits(findings: Iterable[Finding], verdict: Verdict) -> int:
+    result = 0
+    for finding in findings:
+        if finding.verdict is verdict:
+            result |= finding.bits
+    return result
+
+
+def _last_used(usage: PrincipalUsage) -> dict[str, datetime]:
+    last: dict[str, datetime] = {}
+    for evidence in usage.evidence:
+        if evidence.outcome == "used":
+            last[evidence.action] = max(evidence.last, last.get(evidence.action, evidence.last))
+    for service in usage.last_accessed.services.values() if usage.last_accessed else ():
+        for tracked in service.actions.values():
+            if tracked.last is not None:
+                last[tracked.action] = max(tracked.last, last.get(tracked.action, tracked.last))
+    return last
+
+
+def _not_granted(usage: PrincipalUsage, everything: int, granted: Granted, context: Context) -> tuple[str, ...]:
+    names = granted.granted_unknown | granted.masked_unknown
+    result = set()
+    for evidence in usage.evidence:
+        if evidence.outcome == "used" and evidence.last >= context.window.start:
+            bits = context.catalogue.expand(evidence.action)
+            known = bits & everything if bits else evidence.action in names
+            if not known:
+                result.add(evidence.action)
+    return tuple(sorted(result))

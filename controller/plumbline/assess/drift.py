@@ -1,0 +1,232 @@
+"""Grant drift: live access compared with accepted access, as patterns, resources and conditions.
+
+Knows policies of one principal at two times. Must not know usage, nor today's catalogue when it compares: a newer
+catalogue alone is never drift. Access is a set of atoms, each one action pattern on one resource pattern.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from plumbline.iam.catalogue import Catalogue, catalogue
+from plumbline.iam.documents import Condition, Document, PolicyError, Statement, parse_identity
+from plumbline.iam.patterns import covers, overlaps
+from plumbline.model.snapshot import Policy, Principal, digest_of
+
+AtomKind = Literal["identity", "boundary"]
+_VARIABLE = re.compile(r"\$\{[^}]*\}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Atom:
+    """One piece of access. `not_action`: the actions are all but `actions`; otherwise `actions` has one pattern.
+    `resources` likewise. Actions are lower-case; `condition` is canonical JSON, empty when there is none."""
+
+    kind: AtomKind
+    effect: Literal["Allow", "Deny"]
+    not_action: bool
+    actions: tuple[str, ...]
+    not_resource: bool
+    resources: tuple[str, ...]
+    condition: str = ""
+
+    def __str__(self) -> str:
+        actions = _listed([catalogue().spelling(a) or a for a in self.actions], self.not_action)
+        layer = "permissions boundary: " if self.kind == "boundary" else ""
+        condition = f" if {self.condition}" if self.condition else ""
+        return f"{layer}{self.effect} {actions} on {_listed(self.resources, self.not_resource)}{condition}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "effect": self.effect,
+            "notAction" if self.not_action else "action": list(self.actions),
+            "notResource" if self.not_resource else "resource": list(self.resources),
+            "condition": self.condition,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Atom:
+        """Raises KeyError when an element is missing."""
+        not_action, not_resource = "notAction" in data, "notResource" in data
+        return cls(
+            kind=data["kind"],
+            effect=data["effect"],
+            not_action=not_action,
+            actions=tuple(data["notAction" if not_action else "action"]),
+            not_resource=not_resource,
+            resources=tuple(data["notResource" if not_resource else "resource"]),
+            condition=data["condition"],
+        )
+
+    def covers(self, other: Atom) -> bool:
+        """Is all that `other` speaks about also in this atom? False when that cannot be shown."""
+        return (
+            (self.kind, self.effect) == (other.kind, other.effect)
+            and self.condition in ("", other.condition)
+            and _contains(self.not_action, self.actions, other.not_action, other.actions, resources=False)
+            and _contains(self.not_resource, self.resources, other.not_resource, other.resources, resources=True)
+        )
+
+
+# Without a boundary everything is inside it; so removing one is access added, and adding one is not.
+NO_BOUNDARY = Atom("boundary", "Allow", False, ("*",), False, ("*",))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Addition:
+    """One way in which live access goes beyond the accepted: an Allow that is new, or a Deny that is gone."""
+
+    atom: Atom
+    lost: bool = False
+
+    def __str__(self) -> str:
+        return f"no longer {self.atom}" if self.lost else str(self.atom)
+
+
+def atoms_of(principal: Principal) -> tuple[Atom, ...]:
+    """The live access of a principal, sorted; independent of the order and spelling of its documents.
+
+    Raises PolicyError when a document is missing or illegal: then live access is unknown and nothing can be compared.
+    """
+    atoms: set[Atom] = set()
+    for policy in principal.policies:
+        atoms.update(_policy_atoms(policy, "identity"))
+    atoms.update(_policy_atoms(principal.boundary, "boundary") if principal.boundary else (NO_BOUNDARY,))
+    return tuple(sorted(atoms))
+
+
+def compare(accepted: Iterable[Atom], live: Iterable[Atom]) -> tuple[Addition, ...]:
+    """Where live access goes beyond the accepted, sorted: Allow atoms that no single accepted one covers, and accepted
+    Deny atoms that no single live one covers any more."""
+    accepted, live = set(accepted), set(live)
+    added = _uncovered(_effect(live, "Allow"), _effect(accepted, "Allow"))
+    lost = _uncovered(_effect(accepted, "Deny"), _effect(live, "Deny"))
+    return tuple(sorted([Addition(a) for a in added] + [Addition(a, lost=True) for a in lost]))
+
+
+def shrink(accepted: Iterable[Atom], live: Iterable[Atom]) -> tuple[Atom, ...]:
+    """Accepted access after a reduction was seen live, so that adding back is drift. It never grows: what drifted in
+    stays outside, a Deny that drifted away is still expected, a new Deny is expected from now on."""
+    accepted, live = set(accepted), set(live)
+    old, new = _effect(accepted, "Allow"), _effect(live, "Allow")
+    kept = old - _uncovered(old, new) | new - _uncovered(new, old)
+    return tuple(sorted(kept | _effect(accepted, "Deny") | _effect(live, "Deny")))
+
+
+def drift_bits(additions: Iterable[Addition], known: Catalogue) -> tuple[int, frozenset[str]]:
+    """The actions of the additions: known ones as bits, and the patterns that the catalogue does not know."""
+    bits, unknown = 0, set()
+    for addition in additions:
+        atom = addition.atom
+        found = known.expand_all(atom.actions)
+        bits |= known.all ^ found if atom.not_action else found
+        if not atom.not_action and not found:
+            unknown.update(atom.actions)
+    return bits, frozenset(unknown)
+
+
+def policies_of(principal: Principal, additions: Iterable[Addition]) -> tuple[str, ...]:
+    """Policy.key of the live policies that bring the additions in; a lost Deny has none."""
+    added = {a.atom for a in additions if not a.lost}
+    keys = [p.key for p in principal.policies if added & _policy_atoms(p, "identity")]
+    if principal.boundary and added & _policy_atoms(principal.boundary, "boundary"):
+        keys.append(principal.boundary.key)
+    return tuple(sorted(set(keys)))
+
+
+def accepted_digest(atoms: Iterable[Atom]) -> str:
+    """Names accepted access: equal for equal sets of atoms."""
+    return digest_of(json.dumps(a.to_json(), sort_keys=True) for a in sorted(set(atoms)))
+
+
+def _effect(atoms: set[Atom], effect: str) -> set[Atom]:
+    return {a for a in atoms if a.effect == effect}
+
+
+def _uncovered(inner: set[Atom], outer: set[Atom]) -> set[Atom]:
+    """Equal atoms, nearly all of them, are settled by hash; only the rest is compared pattern by pattern."""
+    return {atom for atom in inner - outer if not any(o.covers(atom) for o in outer)}
+
+
+def _policy_atoms(policy: Policy, kind: AtomKind) -> frozenset[Atom]:
+    if policy.document is None:
+        raise PolicyError(policy.key, "the document could not be read")
+    return _document_atoms(policy.document, kind)
+
+
+@lru_cache(maxsize=4096)
+def _document_atoms(text: str, kind: AtomKind) -> frozenset[Atom]:
+    document = parse_identity(text)
+    return frozenset(atom for s in document.statements for atom in _statement_atoms(document, s, kind))
+
+
+def _statement_atoms(document: Document, statement: Statement, kind: AtomKind) -> Iterator[Atom]:
+    condition = _canonical_condition(document, statement.conditions)
+    actions = _sets(statement.actions, statement.not_actions, str.lower)
+    resources = _sets(statement.resources, statement.not_resources, lambda r: _literal_variables(document, r))
+    for not_action, action in actions:
+        for not_resource, resource in resources:
+            yield Atom(kind, statement.effect, not_action, action, not_resource, resource, condition)
+
+
+def _sets(plain: Sequence[str] | None, negated: Sequence[str] | None, spell: Any) -> list[tuple[bool, tuple[str, ...]]]:
+    """An element as (is complement, patterns): one for each pattern, or one for a whole Not-element."""
+    if plain is not None:
+        return [(False, (spell(p),)) for p in plain]
+    return [(True, tuple(sorted({spell(p) for p in negated or ()})))]
+
+
+def _literal_variables(document: Document, text: str) -> str:
+    # In the older version `${` is no variable; spelled so that it reads as literal in the current one.
+    return text if document.variables else text.replace("${", "${$}{")
+
+
+def _canonical_condition(document: Document, conditions: Sequence[Condition]) -> str:
+    merged: dict[str, dict[str, set[str]]] = {}
+    for c in conditions:  # condition keys are case-insensitive, values of one key are alternatives
+        values = merged.setdefault(c.operator, {}).setdefault(c.key.lower(), set())
+        values.update(_literal_variables(document, v) for v in c.values)
+    if not merged:
+        return ""
+    return json.dumps({o: {k: sorted(v) for k, v in keys.items()} for o, keys in merged.items()}, sort_keys=True)
+
+
+def _contains(not_outer: bool, outer: Sequence[str], not_inner: bool, inner: Sequence[str], *, resources: bool) -> bool:
+    """Containment of pattern sets and of their complements, over all strings."""
+    within = _resource_covers if resources else covers
+    if not_outer and not_inner:
+        return all(any(within(i, o) for i in inner) for o in outer)
+    if not_outer:
+        return not any(overlaps(_open(o, resources), _open(i, resources), resources) for o in outer for i in inner)
+    if not_inner:
+        return any(o.strip("*") == "" for o in outer)
+    return all(any(within(o, i) for o in outer) for i in inner)
+
+
+def _open(pattern: str, resources: bool) -> str:
+    """For asking whether two resources can meet, a variable may be any text."""
+    return _VARIABLE.sub("*", pattern) if resources else pattern
+
+
+def _resource_covers(outer: str, inner: str) -> bool:
+    """Segment by segment, because wildcards belong to ARN segments; a closing one may reach over what follows.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+    """
+    if outer.strip("*") == "":
+        return True
+    wanted, given = _segments(outer, 5), _segments(inner, 5)
+    if len(wanted) < len(given):
+        given = _segments(inner, len(wanted) - 1)
+    return len(wanted) == len(given) and all(covers(o, i, True, True) for o, i in zip(wanted, given, strict=True))
+
+
+def _segments(arn: str, most: int) -> list[str]:
+    # Colons inside a variable separate nothing.
+    return _VARIABLE.sub(lambda m: m[0].replace(":", "\0"), arn).split(":", most)

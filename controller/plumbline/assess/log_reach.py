@@ -1,0 +1,132 @@
+"""What the silence of one account's event logs means, action by action.
+
+Combines the coverage of an account's log sources with the visibility class of each action. Judges no principal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from plumbline.assess.window import Window
+from plumbline.iam.catalogue import Catalogue
+from plumbline.iam.overlay import Overlay
+from plumbline.model.coverage import Coverage, LogCoverage, State
+
+_GLOBAL_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+
+
+@dataclass(frozen=True, slots=True)
+class LogReach:
+    """`complete`: source -> actions whose silence it proves. `incomplete`: (reason, actions, source, detail) for what
+    the required log sources cannot say, first reason first. `has_event`: actions that are API operations."""
+
+    complete: Mapping[str, int]
+    incomplete: tuple[tuple[str, int, str, str], ...]
+    has_event: int
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The catalogue as bit sets by visibility: (event source, global, read-only) of management events, data events by
+    resource type, and what no log can show."""
+
+    management: Mapping[tuple[str, bool, bool], int]
+    data: Mapping[str, int]
+    unobservable: int
+    has_event: int
+
+
+@cache
+def classes(catalogue: Catalogue, overlay: Overlay) -> Classes:
+    management: dict[tuple[str, bool, bool], int] = {}
+    data: dict[str, int] = {}
+    unobservable = no_event = 0
+    for index, name in enumerate(catalogue.names):
+        bit = 1 << index
+        seen = overlay.visibility(name)
+        if seen.kind == "management":
+            key = (seen.event_source, seen.global_service, seen.read_only)
+            management[key] = management.get(key, 0) | bit
+        elif seen.kind == "data" and seen.data_type:
+            data[seen.data_type] = data.get(seen.data_type, 0) | bit
+        else:
+            unobservable |= bit
+            if seen.kind != "never":
+                no_event |= bit
+    return Classes(management, data, unobservable, catalogue.all & ~no_event)
+
+
+def log_reach(
+    account: str, coverage: Coverage, log_sources: Iterable[str], window: Window, groups: Classes, partition: str
+) -> LogReach:
+    """The reach of the configured log sources in one account. `log_sources`: their names; one that reports nothing for
+    the account is unavailable there."""
+    known = {log.source: log for log in coverage.logs.get(account, ())}
+    complete: dict[str, int] = {}
+    incomplete: list[tuple[str, int, str, str]] = []
+    required_selected = 0
+    required = [name for name in log_sources if name in coverage.required]
+    for name in log_sources:
+        log = known.get(name)
+        proven, selected, problems = _reach(log, window, groups, partition)
+        complete[name] = proven
+        if name in coverage.required:
+            required_selected |= selected
+            incomplete += [(reason, bits, name, detail) for reason, bits, detail in problems]
+    if required:
+        everything = groups.has_event | groups.unobservable
+        incomplete.append(("notObservable", groups.unobservable, required[0], "CloudTrail has no event for it"))
+        unselected = everything & ~groups.unobservable & ~required_selected
+        data = 0
+        for bits in groups.data.values():
+            data |= bits
+        incomplete.append(
+            ("dataEventsNotSelected", unselected & data, required[0], "no trail selects data events of its type")
+        )
+        incomplete.append(
+            ("managementEventsNotSelected", unselected & ~data, required[0], "no trail selects its events")
+        )
+    return LogReach(complete, tuple(item for item in incomplete if item[1]), groups.has_event)
+
+
+def _reach(
+    log: LogCoverage | None, window: Window, groups: Classes, partition: str
+) -> tuple[int, int, list[tuple[str, int, str]]]:
+    """(actions proven complete, actions selected, [(reason, actions, detail)] for selected ones that are not)."""
+    observable = groups.has_event & ~groups.unobservable
+    if log is None or log.regions is None or (log.state is not None and log.state.state is State.UNAVAILABLE):
+        detail = "no logs of this account were read"
+        if log is not None:
+            detail = f"{log.state.reason}: {log.state.message}" if log.state else "the enabled Regions are unknown"
+        return 0, observable, [("logsUnavailable", observable, detail)]
+    home = _GLOBAL_REGION.get(partition, "us-east-1")
+    home_gap = log.first_gap(home, window.start, window.end)
+    gaps = [(region, gap) for region in log.regions if (gap := log.first_gap(region, window.start, window.end))]
+    selected_global = selected_regional = 0
+    for (source, is_global, read_only), bits in groups.management.items():
+        logged = log.management.read if read_only else log.management.write
+        if logged and source not in log.management.excluded_sources:
+            if is_global:
+                selected_global |= bits
+            else:
+                selected_regional |= bits
+    for data_type, bits in groups.data.items():
+        if data_type in log.data_types:
+            selected_regional |= bits
+    proven = 0
+    problems = []
+    if home_gap is None:
+        proven |= selected_global
+    elif selected_global:
+        problems.append(("logGap", selected_global, _gap_detail(home, home_gap)))
+    if not gaps:
+        proven |= selected_regional
+    elif selected_regional:
+        problems.append(("logGap", selected_regional, _gap_detail(*gaps[0])))
+    return proven, selected_global | selected_regional, problems
+
+
+def _gap_detail(region: str, gap: tuple[object, object]) -> str:
+    return f"{region}: delivery is not proven from {gap[0]:%Y-%m-%dT%H:%MZ} to {gap[1]:%Y-%m-%dT%H:%MZ}"

@@ -1,0 +1,214 @@
+"""What can go wrong with AWS, as a few errors of our own: the only exceptions that leave plumbline.aws.
+
+Knows the error codes of AWS and what to do about them. Knows nothing of what the call was for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from botocore import exceptions as boto
+
+# How messages name credentials that are not those of a member role.
+OWN_ACCOUNT = "own"
+
+
+class AwsError(Exception):
+    """A call that failed. `account` is an account id, or `own` for the account of the operator's own credentials.
+
+    `reason` is CamelCase, for conditions; `code` is the code that AWS gave, or the name of the client's exception.
+    """
+
+    default_reason: ClassVar[str] = "ServiceError"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        service: str = "",
+        operation: str = "",
+        account: str | None = None,
+        code: str = "",
+        remedy: str = "",
+        reason: str = "",
+    ) -> None:
+        self.service = service
+        self.operation = operation
+        self.account = account or OWN_ACCOUNT
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+        self.reason = reason or self.default_reason
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        where = "in the operator's own account" if self.account == OWN_ACCOUNT else f"in account {self.account}"
+        what = f"{self.service}:{self.operation} {where} failed with {self.code}: " if self.operation else ""
+        text = f"{what}{self.message}".rstrip()
+        return f"{text.rstrip('.')}. {self.remedy}." if self.remedy else text
+
+
+class Transient(AwsError):  # noqa: N818
+    """AWS or the way to it is out of order; the same call may work later."""
+
+
+class Throttled(AwsError):  # noqa: N818
+    """AWS, or our own budget, refuses for the rate of calls."""
+
+    default_reason = "Throttled"
+
+
+class Denied(AwsError):  # noqa: N818
+    """Permission or credentials are missing."""
+
+    default_reason = "AccessDenied"
+
+
+class NotFound(AwsError):  # noqa: N818
+    """What was asked for does not exist (any more)."""
+
+    default_reason = "NotFound"
+
+
+class Invalid(AwsError):  # noqa: N818
+    """AWS refuses the request as such; repeating it does not help."""
+
+    default_reason = "InvalidRequest"
+
+
+class QuotaExceeded(AwsError):  # noqa: N818
+    """A quota other than the rate of calls is used up: concurrent jobs, jobs a day, sizes."""
+
+    default_reason = "QuotaExceeded"
+
+
+_THROTTLED = frozenset({
+    "Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded",
+    "RequestThrottled", "RequestThrottledException", "BandwidthLimitExceeded", "SlowDown", "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException", "EC2ThrottledException", "LimitExceededException",
+})  # fmt: skip
+_DENIED = frozenset({
+    "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedAccess", "AuthFailure",
+    "NotAuthorized", "403", "Forbidden", "AllAccessDisabled",
+})  # fmt: skip
+_CREDENTIALS = frozenset({
+    "InvalidClientTokenId", "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException",
+    "SignatureDoesNotMatch", "InvalidAccessKeyId", "RequestExpired", "MissingAuthenticationToken",
+    "IncompleteSignature", "TokenRefreshRequired", "InvalidToken",
+})  # fmt: skip
+_NOT_FOUND = frozenset({
+    "NoSuchEntity", "NoSuchEntityException", "NoSuchKey", "NoSuchBucket", "404", "NotFound", "ResourceNotFoundException",
+    "TrailNotFoundException", "PolicyNotFoundException", "TargetNotFoundException", "AccountNotFoundException",
+    "ChildNotFoundException",
+})  # fmt: skip
+_QUOTA = frozenset({
+    "LimitExceeded", "ServiceQuotaExceededException", "MaxConcurrentQueriesException", "ReportGenerationLimitExceeded",
+    "PackedPolicyTooLarge",
+})  # fmt: skip
+_TRANSIENT = frozenset({
+    "InternalError", "InternalFailure", "InternalServerError", "InternalServerException", "ServiceFailure",
+    "ServiceFailureException", "ServiceUnavailable", "ServiceException", "RequestTimeout", "RequestTimeoutException",
+})  # fmt: skip
+
+_NO_ORGANIZATION = "AWSOrganizationsNotInUseException"
+
+
+def translate(error: Exception, *, service: str, operation: str, account: str | None = None) -> AwsError:
+    """The error of ours that says what `error` of botocore says. Errors of ours come back unchanged."""
+    if isinstance(error, AwsError):
+        return error
+    if isinstance(error, boto.ClientError):
+        return _answered(error.response, service, operation, account)
+    kind, reason, remedy = _unanswered(error)
+    return kind(
+        str(error).strip() or "no further message",
+        service=service,
+        operation=operation,
+        account=account,
+        code=type(error).__name__,
+        remedy=remedy,
+        reason=reason,
+    )
+
+
+@contextmanager
+def translated(service: str, operation: str, account: str | None = None) -> Iterator[None]:
+    """Errors of botocore inside the block leave it as ours."""
+    try:
+        yield
+    except (boto.BotoCoreError, boto.ClientError, OSError) as error:
+        # OSError: a body that is being streamed fails below botocore.
+        raise translate(error, service=service, operation=operation, account=account) from error
+
+
+def _answered(response: Mapping[str, Any], service: str, operation: str, account: str | None) -> AwsError:
+    error = response.get("Error", {})
+    code = str(error.get("Code") or "Unknown")
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    kind, reason, remedy = _by_code(code, status, service, operation, account)
+    return kind(
+        str(error.get("Message") or "no further message"),
+        service=service,
+        operation=operation,
+        account=account,
+        code=code,
+        remedy=remedy,
+        reason=reason,
+    )
+
+
+def _by_code(
+    code: str, status: int, service: str, operation: str, account: str | None
+) -> tuple[type[AwsError], str, str]:
+    if code == _NO_ORGANIZATION:
+        return (
+            Invalid,
+            "OrganizationsNotInUse",
+            "Name the accounts as accounts.ids, or use an account of an organization",
+        )
+    if code in _THROTTLED or status == 429:
+        return Throttled, "", "It is tried again later; lower awsRequestsPerSecond if this goes on"
+    if code in _CREDENTIALS:
+        return Denied, "InvalidCredentials", "Renew the AWS credentials, and check the clock of this machine"
+    if code in _DENIED or status in (401, 403):
+        return Denied, "", _grant(service, operation, account)
+    if code in _NOT_FOUND or status == 404:
+        return NotFound, "", ""
+    if code in _QUOTA or status == 402:
+        return QuotaExceeded, "", "It is tried again when the quota is free"
+    if code in _TRANSIENT or status >= 500:
+        return Transient, "", "It is tried again later"
+    return Invalid, "", ""
+
+
+def _grant(service: str, operation: str, account: str | None) -> str:
+    if (service, operation) == ("sts", "AssumeRole"):
+        return (
+            "Create the member role there, let its trust policy name the operator's role and the landscape's external"
+            " ID, and allow the operator sts:AssumeRole on it"
+        )
+    who = "the operator's own role" if account in {None, OWN_ACCOUNT} else "the member role"
+    return f"Allow {who} {service}:{operation}, and look for an SCP that denies it"
+
+
+def _unanswered(error: Exception) -> tuple[type[AwsError], str, str]:
+    """Failures without an answer of AWS: no credentials, no way there, a request that cannot be built."""
+    no_credentials = (
+        boto.NoCredentialsError,
+        boto.PartialCredentialsError,
+        boto.CredentialRetrievalError,
+        boto.TokenRetrievalError,
+        boto.ProfileNotFound,
+        boto.SSOError,
+    )
+    if isinstance(error, no_credentials):
+        return Denied, "NoCredentials", "Give AWS credentials by environment, profile or service account"
+    if isinstance(error, boto.ParamValidationError | boto.DataNotFoundError):
+        return Invalid, "", ""
+    if isinstance(error, boto.NoRegionError | boto.InvalidRegionError | boto.EndpointProviderError):
+        return Invalid, "InvalidRegion", "Set AWS_REGION to a Region of your partition"
+    if isinstance(error, boto.HTTPClientError | boto.ConnectionError | OSError):
+        return Transient, "Unreachable", "Check the network, the proxy and AWS_ENDPOINT_URL"
+    return Transient, "", "It is tried again later"

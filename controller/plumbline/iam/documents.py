@@ -1,0 +1,258 @@
+"""Policy documents: parsed, checked against the grammar, and printed canonically. Nothing is dropped silently.
+
+Knows the elements of the policy language, not what they grant. Names and rules:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, NoReturn
+from urllib.parse import unquote
+
+VERSIONS = ("2012-10-17", "2008-10-17")
+_DOCUMENT_ELEMENTS = frozenset({"Version", "Id", "Statement"})
+_PAIRS = (("Action", "NotAction"), ("Resource", "NotResource"), ("Principal", "NotPrincipal"))
+_STATEMENT_ELEMENTS = frozenset({"Sid", "Effect", "Condition"}).union(*_PAIRS)
+_PRINCIPAL_TYPES = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
+
+Effect = Literal["Allow", "Deny"]
+# "Principal": "*" is (("*", ("*",)),); otherwise (type, values) sorted by type.
+Principals = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class PolicyError(ValueError):
+    """A document that is no legal policy. `path` is a JSON path such as `$.Statement[0].Action`."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One operator and key with its values, as texts in the document's order."""
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement. An element that is absent is None. `raw` is the statement as canonical JSON, to reprint it."""
+
+    index: int
+    sid: str | None
+    effect: Effect
+    actions: tuple[str, ...] | None
+    not_actions: tuple[str, ...] | None
+    resources: tuple[str, ...] | None
+    not_resources: tuple[str, ...] | None
+    principals: Principals | None
+    not_principals: Principals | None
+    conditions: tuple[Condition, ...]
+    raw: str
+
+    @property
+    def label(self) -> str:
+        """How people are told which statement is meant."""
+        return f"Statement[{self.index}]" + (f" ({self.sid})" if self.sid else "")
+
+    @property
+    def all_resources(self) -> bool:
+        """On every resource and without a condition."""
+        return not self.conditions and any(r.strip("*") == "" for r in self.resources or ())
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    version: str
+    id: str | None
+    statements: tuple[Statement, ...]
+
+    @property
+    def variables(self) -> bool:
+        """Only the current version knows policy variables; in the older one `${...}` is literal text.
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html"""
+        return self.version == VERSIONS[0]
+
+
+def canonical(document: str | Mapping[str, Any]) -> str:
+    """Equal documents as equal text: JSON with sorted keys and no spaces; a URL-encoded text is decoded first.
+
+    Raises PolicyError when it is not a JSON object. The policy grammar is not checked: see `parse`.
+    """
+    return _dumps(_loads(document) if isinstance(document, str) else document)
+
+
+@lru_cache(maxsize=16384)
+def parse(document: str) -> Document:
+    """A policy document of any kind. Raises PolicyError with a JSON path when it is not legal."""
+    data = _loads(document)
+    _only(data, _DOCUMENT_ELEMENTS, "$")
+    version = data.get("Version", VERSIONS[1])
+    if version not in VERSIONS:
+        raise PolicyError("$.Version", f"must be {VERSIONS[0]} or {VERSIONS[1]}")
+    policy_id = _text(data["Id"], "$.Id") if "Id" in data else None
+    if "Statement" not in data:
+        raise PolicyError("$.Statement", "is missing")
+    given = data["Statement"]
+    items = given if isinstance(given, list) else [given]
+    if not items:
+        raise PolicyError("$.Statement", "must not be empty")
+    paths = [f"$.Statement[{i}]" for i in range(len(items))] if isinstance(given, list) else ["$.Statement"]
+    statements = tuple(_statement(i, item, path) for i, (item, path) in enumerate(zip(items, paths, strict=True)))
+    return Document(version, policy_id, statements)
+
+
+@lru_cache(maxsize=16384)
+def parse_identity(document: str) -> Document:
+    """An identity-based policy, boundary or SCP: names resources and no principal. Raises PolicyError.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    parsed = parse(document)
+    for statement in parsed.statements:
+        path = f"$.Statement[{statement.index}]"
+        if statement.principals is not None or statement.not_principals is not None:
+            raise PolicyError(path, "an identity-based policy must not have Principal or NotPrincipal")
+        if statement.resources is None and statement.not_resources is None:
+            raise PolicyError(path, "needs Resource or NotResource")
+    return parsed
+
+
+def render(document: str, statements: Sequence[str]) -> str:
+    """The canonical text of `document` with these statements (each canonical JSON) in place of its own."""
+    return _dumps({**_loads(document), "Statement": [json.loads(s) for s in statements]})
+
+
+def with_actions(statement: Statement, actions: Sequence[str]) -> str:
+    """The statement's canonical JSON with only its Action replaced."""
+    return _dumps({**json.loads(statement.raw), "Action": list(actions)})
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _loads(document: str) -> dict[str, Any]:
+    text = document.strip()
+    if text.startswith("%"):
+        text = unquote(text)
+    try:
+        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except PolicyError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise PolicyError("$", f"is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise PolicyError("$", "must be a JSON object")
+    return data
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # json would keep only the last of two equal keys, and so drop an element.
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise PolicyError("$", f"the key {next(n for n in names if names.count(n) > 1)!r} occurs twice in one object")
+    return result
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise PolicyError("$", f"is not JSON: {name}")
+
+
+def _statement(index: int, data: Any, path: str) -> Statement:
+    if not isinstance(data, dict):
+        raise PolicyError(path, "must be an object")
+    _only(data, _STATEMENT_ELEMENTS, path)
+    for element, negation in _PAIRS:
+        if element in data and negation in data:
+            raise PolicyError(path, f"must not have both {element} and {negation}")
+    if data.get("Effect") not in ("Allow", "Deny"):
+        raise PolicyError(f"{path}.Effect", "must be Allow or Deny")
+    if "Action" not in data and "NotAction" not in data:
+        raise PolicyError(path, "needs Action or NotAction")
+    return Statement(
+        index=index,
+        sid=_text(data["Sid"], f"{path}.Sid") if "Sid" in data else None,
+        effect=data["Effect"],
+        actions=_actions(data, "Action", path),
+        not_actions=_actions(data, "NotAction", path),
+        resources=_texts(data, "Resource", path),
+        not_resources=_texts(data, "NotResource", path),
+        principals=_principals(data, "Principal", path),
+        not_principals=_principals(data, "NotPrincipal", path),
+        conditions=_conditions(data.get("Condition", {}), f"{path}.Condition"),
+        raw=_dumps(data),
+    )
+
+
+def _only(data: Mapping[str, Any], known: frozenset[str], path: str) -> None:
+    unknown = sorted(set(data) - known)
+    if unknown:
+        raise PolicyError(f"{path}.{unknown[0]}", "is no element of the policy language here")
+
+
+def _text(value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        raise PolicyError(path, "must be a string")
+    return value
+
+
+def _texts(data: Mapping[str, Any], element: str, path: str) -> tuple[str, ...] | None:
+    if element not in data:
+        return None
+    value = data[element]
+    if not isinstance(value, list):
+        return (_text(value, f"{path}.{element}"),)
+    if not value:
+        raise PolicyError(f"{path}.{element}", "must not be empty")
+    return tuple(_text(item, f"{path}.{element}[{i}]") for i, item in enumerate(value))
+
+
+def _actions(data: Mapping[str, Any], element: str, path: str) -> tuple[str, ...] | None:
+    actions = _texts(data, element, path)
+    for action in actions or ():
+        if ":" not in action and (action.strip("*") or not action):
+            raise PolicyError(f"{path}.{element}", f"{action!r} must be * or start with a service, such as s3:")
+    return actions
+
+
+def _principals(data: Mapping[str, Any], element: str, path: str) -> Principals | None:
+    if element not in data:
+        return None
+    value, path = data[element], f"{path}.{element}"
+    if value == "*":
+        return (("*", ("*",)),)
+    if not isinstance(value, dict) or not value:
+        raise PolicyError(path, 'must be "*" or an object of principal types')
+    _only(value, _PRINCIPAL_TYPES, path)
+    return tuple((kind, _texts(value, kind, path) or ()) for kind in sorted(value))
+
+
+def _conditions(data: Any, path: str) -> tuple[Condition, ...]:
+    if not isinstance(data, dict):
+        raise PolicyError(path, "must be an object")
+    result = []
+    for operator, keys in sorted(data.items()):
+        if not isinstance(keys, dict):
+            raise PolicyError(f"{path}.{operator}", "must be an object of condition keys")
+        for key, value in sorted(keys.items()):
+            values = value if isinstance(value, list) else [value]
+            texts = tuple(_condition_value(v, f"{path}.{operator}.{key}") for v in values)
+            result.append(Condition(operator, key, texts))
+    return tuple(result)
+
+
+def _condition_value(value: Any, path: str) -> str:
+    # AWS takes true and 300 for "true" and "300".
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return _text(value, path)

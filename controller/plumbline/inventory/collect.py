@@ -1,0 +1,90 @@
+"""One snapshot of a landscape: its accounts, and the roles and users of each that can be reached.
+
+One account that fails is reported as such and does not stop the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+
+from plumbline.api.landscape import LandscapeSpec
+from plumbline.aws.errors import AwsError
+from plumbline.aws.session import AwsSessions
+from plumbline.inventory.iam import read_principals
+from plumbline.inventory.organization import OrganizationReader
+from plumbline.model.snapshot import Account, Principal, Snapshot
+
+CONCURRENT_ACCOUNTS = 8
+
+Progress = Callable[[str], None]
+
+
+def collect(
+    sessions: AwsSessions, spec: LandscapeSpec, name: str, now: datetime, progress: Progress = lambda _: None
+) -> Snapshot:
+    """The landscape `name` as it is now. Never raises AwsError: what failed is in the accounts' `error`, or in
+    `organization_error`. `progress` gets a line for each step, from several threads.
+    """
+    accounts, organization_error = _accounts(sessions, spec, progress)
+    active = [account for account in accounts.values() if account.state == "ACTIVE"]
+    collected: dict[str, Account] = dict(accounts)
+    principals: dict[str, Principal] = {}
+    with ThreadPoolExecutor(CONCURRENT_ACCOUNTS, thread_name_prefix="inventory") as pool:
+        results = pool.map(lambda account: _collect_account(sessions, account, now), active)
+        for done, (account, found) in enumerate(results, start=1):
+            collected[account.id] = account
+            principals.update(found)
+            progress(f"inventory: account {account.id} {account.error_reason or 'collected'} ({done} of {len(active)})")
+    return Snapshot(
+        landscape=name,
+        accounts={key: collected[key] for key in sorted(collected)},
+        principals={key: principals[key] for key in sorted(principals)},
+        organization_error=organization_error,
+    )
+
+
+def _accounts(sessions: AwsSessions, spec: LandscapeSpec, progress: Progress) -> tuple[dict[str, Account], str | None]:
+    """The accounts of the organization and those that are listed. Of one that is only listed, SCPs and RCPs are
+    unknown."""
+    found: dict[str, Account] = {}
+    error: str | None = None
+    if spec.accounts.organization is not None:
+        reader = OrganizationReader(sessions, spec.accounts.organization)
+        try:
+            found = reader.accounts(progress)
+            error = "; ".join(reader.problems) or None
+        except AwsError as failure:
+            error = str(failure)
+    for identifier in spec.accounts.ids:
+        found.setdefault(identifier, Account(id=identifier, scp_levels=None, rcp_levels=None))
+    return found, error
+
+
+def _collect_account(sessions: AwsSessions, account: Account, now: datetime) -> tuple[Account, Mapping[str, Principal]]:
+    try:
+        principals = read_principals(sessions, account.id)
+    except AwsError as error:
+        return replace(account, error=str(error), error_reason=error.reason), {}
+    return replace(account, regions=_regions(sessions, account.id), collected_at=now), principals
+
+
+def _regions(sessions: AwsSessions, account: str) -> tuple[str, ...] | None:
+    """The enabled Regions; None when they cannot be listed, and then no log coverage is complete.
+
+    https://docs.aws.amazon.com/accounts/latest/reference/API_ListRegions.html
+    """
+    try:
+        return tuple(
+            sorted(
+                region["RegionName"]
+                for page in sessions.pages(
+                    "account", "ListRegions", account=account, RegionOptStatusContains=["ENABLED", "ENABLED_BY_DEFAULT"]
+                )
+                for region in page["Regions"]
+            )
+        )
+    except AwsError:
+        return None

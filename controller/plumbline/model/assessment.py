@@ -1,0 +1,95 @@
+"""The result of assessing roles: verdicts, counts, drift. Frozen data, no rules.
+
+Action sets are Python integers, one bit for each action of the catalogue (iam.catalogue); names that the catalogue
+does not know ride along as strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from plumbline.model.evidence import Evidence
+    from plumbline.model.snapshot import Principal
+
+
+class Verdict(StrEnum):
+    USED = "used"
+    UNUSED = "unused"
+    UNDETERMINED = "undetermined"
+    MASKED = "masked"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A set of actions that share verdict, reason and sources. `detail` says what the reason is about, such as a date
+    or an event name; it is for people."""
+
+    verdict: Verdict
+    reason: str
+    bits: int
+    unknown: frozenset[str] = frozenset()
+    sources: tuple[str, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    used: int = 0
+    unused: int = 0
+    undetermined: int = 0
+    masked: int = 0
+
+    @property
+    def granted(self) -> int:
+        return self.used + self.unused + self.undetermined
+
+    @property
+    def reduction_percentage(self) -> float:
+        return round(100 * self.unused / max(self.granted, 1), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantDrift:
+    """Live access beyond the accepted. Each addition is one readable atom, e.g. `Allow s3:* on arn:... if {...}`."""
+
+    additions: tuple[str, ...] = ()
+    bits: int = 0
+    unknown: frozenset[str] = frozenset()
+    policies: tuple[str, ...] = ()
+    accepted_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RoleAssessment:
+    """Everything said about one role. `findings` are disjoint and together are all granted and masked actions."""
+
+    principal: Principal
+    findings: tuple[Finding, ...]
+    counts: Counts
+    unused_privileged: int
+    exempted: int = 0
+    exempted_bits: int = 0
+    exempted_unknown: frozenset[str] = frozenset()
+    last_used: Mapping[str, datetime] = field(default_factory=dict)
+    uses: tuple[Evidence, ...] = ()
+    used_not_granted: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    drift: GrantDrift = GrantDrift()
+    out_of_line: tuple[str, ...] = ()
+    not_editable: str | None = None
+    generated_difference: tuple[int, int, int, float] | None = None
+
+    def bits(self, verdict: Verdict) -> int:
+        result = 0
+        for finding in self.findings:
+            if finding.verdict is verdict:
+                result |= finding.bits
+        return result
+
+    def unknown(self, verdict: Verdict) -> frozenset[str]:
+        return frozenset().union(*(f.unknown for f in self.findings if f.verdict is verdict))

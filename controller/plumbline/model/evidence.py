@@ -1,0 +1,118 @@
+"""What was observed of a principal's use: the shape of evidence, pure data.
+
+Knows nothing of how a source is read. Times are aware, in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+# used: an authorized call. attempted: a call that may or may not have been authorized (throttled, bad token, unknown
+# error, or a last-accessed date, which counts denied calls too). denied: AWS refused it for want of permission.
+Outcome = Literal["used", "attempted", "denied"]
+
+MAX_RESOURCES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One grouped observation: principal, action, outcome, with first and last time, count and the source."""
+
+    principal: str
+    unique_id: str | None
+    action: str
+    outcome: Outcome
+    source: str
+    first: datetime
+    last: datetime
+    count: int = 1
+    resources: tuple[str, ...] = ()
+    resources_truncated: bool = False
+    via_services: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    # Several actions may lie behind the event (or the match is a guess): counts against removal, proves no addition.
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnmappedUse:
+    """An event that the catalogue cannot name: all actions of `services` stay undetermined for this principal."""
+
+    principal: str
+    unique_id: str | None
+    event_source: str
+    event_name: str
+    services: tuple[str, ...]
+    last: datetime
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GrantChange:
+    """A successful IAM write seen in the logs that touches what principals are granted.
+
+    `target` is a principal ARN, a managed policy ARN or a group ARN; `policy` the policy it is about, as Policy.key
+    (None: the whole principal, for example a boundary change or CreateRole).
+    """
+
+    account: str
+    event_name: str
+    target: str
+    policy: str | None
+    at: datetime
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedAction:
+    """Action-level last-accessed data. `last` None: tracked, never attempted in the tracking period."""
+
+    action: str
+    last: datetime | None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccess:
+    """Service-level last-accessed data of one namespace. `last` None: present in the answer, without any attempt."""
+
+    namespace: str
+    last: datetime | None
+    actions: Mapping[str, TrackedAction] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LastAccessed:
+    """A whole answer of GetServiceLastAccessedDetails for one principal, all pages read."""
+
+    principal: str
+    unique_id: str | None
+    collected_at: datetime
+    services: Mapping[str, ServiceAccess]
+    action_level: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedPolicy:
+    """A finished policy generation: the actions it named, and those it knows by service only."""
+
+    principal: str
+    job_id: str
+    start: datetime
+    end: datetime
+    actions: tuple[str, ...]
+    service_templates: tuple[str, ...] = ()
+    is_complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalUsage:
+    """All evidence about one principal that concerns its present unique id."""
+
+    evidence: tuple[Evidence, ...] = ()
+    unmapped: tuple[UnmappedUse, ...] = ()
+    last_accessed: LastAccessed | None = None
+    generated: GeneratedPolicy | None = None

@@ -1,0 +1,125 @@
+"""Live IAM as one frozen picture of a landscape.
+
+Knows the shape of what the inventory collects. Must not know how it was collected, nor judge it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+PolicyKind = Literal["inline", "customer", "aws"]
+PrincipalKind = Literal["role", "user"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """An identity-based policy or boundary of a principal.
+
+    `document` is the live text as canonical JSON (sorted keys, no spaces), or None when it could not be read:
+    then the access it gives is unknown, never empty and never unlimited.
+    `version_created_at` is the creation date of the default version of a managed policy; it proves youth, never age.
+    """
+
+    name: str
+    kind: PolicyKind
+    document: str | None
+    arn: str | None = None
+    version_id: str | None = None
+    version_created_at: datetime | None = None
+    attachment_count: int = 1
+    boundary_usage_count: int = 0
+
+    @property
+    def key(self) -> str:
+        """What names the policy on its principal: the ARN of a managed policy, `inline/NAME` otherwise."""
+        return self.arn or f"inline/{self.name}"
+
+    @property
+    def digest(self) -> str:
+        return digest_of([self.key, self.document or "unknown"])
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A role or user. `policies` of a user include those of its groups. Times are aware, in UTC."""
+
+    arn: str
+    unique_id: str
+    kind: PrincipalKind
+    account: str
+    name: str
+    path: str
+    created_at: datetime
+    policies: tuple[Policy, ...] = ()
+    boundary: Policy | None = None
+    trust: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    last_used_at: datetime | None = None
+    last_used_region: str | None = None
+    role_template: str | None = None
+
+    @property
+    def policies_known(self) -> bool:
+        return all(p.document is not None for p in self.policies) and (
+            self.boundary is None or self.boundary.document is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account of the landscape. `error` says why its inventory could not be collected; then it has no principals.
+
+    `ou_path` is the ids from the root to the account's parent. `scp_levels` and `rcp_levels` are the documents of each
+    level, root first, the account's own last; None means that they could not be read.
+    """
+
+    id: str
+    name: str = ""
+    state: str = "ACTIVE"
+    ou_path: tuple[str, ...] = ()
+    management: bool = False
+    regions: tuple[str, ...] | None = None
+    scp_levels: tuple[tuple[str, ...], ...] | None = ()
+    rcp_levels: tuple[tuple[str, ...], ...] | None = ()
+    collected_at: datetime | None = None
+    error: str | None = None
+    error_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All accounts of a landscape at one time; serves all its baselines."""
+
+    landscape: str
+    accounts: Mapping[str, Account]
+    principals: Mapping[str, Principal]
+    organization_error: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal live IAM: neither times of collection nor last use enter it."""
+        return digest_of(_facts(self))
+
+
+def _facts(snapshot: Snapshot) -> Iterable[str]:
+    for _, account in sorted(snapshot.accounts.items()):
+        yield repr((account.id, account.name, account.state, account.ou_path, account.management, account.regions))
+        yield repr((account.scp_levels, account.rcp_levels, account.error_reason))
+    for _, p in sorted(snapshot.principals.items()):
+        yield repr((p.arn, p.unique_id, p.kind, p.created_at, p.trust, sorted(p.tags.items()), p.role_template))
+        yield repr((p.policies, p.boundary))
+    yield repr(snapshot.organization_error is None)
+
+
+def digest_of(parts: Iterable[str]) -> str:
+    """SHA-256 in hex over length-prefixed parts, so that no two lists of parts collide by joining."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        digest.update(f"{len(data)}:".encode())
+        digest.update(data)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The reduced policies of one role and their proof. Pure functions of their arguments."""

@@ -1,0 +1,103 @@
+"""Where resources are read from and statuses are written to: the protocol, and what reading can go wrong with.
+
+A folder and a cluster implement it alike, so the line itself does not know which one it has.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ValidationError
+
+from plumbline.api.baseline import LeastPrivilegeBaseline
+from plumbline.api.landscape import IAMLandscape
+from plumbline.api.proposal import RemediationProposal
+
+Resource = IAMLandscape | LeastPrivilegeBaseline | RemediationProposal
+
+MODELS: dict[str, type[IAMLandscape] | type[LeastPrivilegeBaseline] | type[RemediationProposal]] = {
+    "IAMLandscape": IAMLandscape,
+    "LeastPrivilegeBaseline": LeastPrivilegeBaseline,
+    "RemediationProposal": RemediationProposal,
+}
+PLURALS = {
+    "IAMLandscape": "iamlandscapes",
+    "LeastPrivilegeBaseline": "leastprivilegebaselines",
+    "RemediationProposal": "remediationproposals",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """A resource that cannot be read. `kind` and `key` are empty where even they are unknown."""
+
+    where: str
+    kind: str
+    key: str
+    messages: tuple[str, ...]
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Everything of one pass. Keys are `name` or `namespace/name`."""
+
+    landscapes: Mapping[str, IAMLandscape]
+    baselines: Mapping[str, LeastPrivilegeBaseline]
+    proposals: Mapping[str, RemediationProposal]
+    service_accounts: Mapping[str, str | None]  # namespace/name -> role ARN of the IRSA annotation
+    invalid: tuple[Invalid, ...] = ()
+
+
+class ResourceStore(Protocol):
+    """Reads resources and writes what Plumbline finds. Writes answer whether anything changed."""
+
+    def load(self) -> Resources: ...
+
+    def write_status(self, resource: Resource) -> bool: ...
+
+    def write_invalid(self, invalid: Invalid, status: Mapping[str, Any]) -> bool: ...
+
+    def write_proposal(self, proposal: RemediationProposal) -> bool: ...
+
+    def write_document(self, digest: str, text: str) -> bool: ...
+
+
+def explain_errors(error: ValidationError, model: type[BaseModel]) -> tuple[str, ...]:
+    """One sentence for each wrong field: its path, its value, what would be right."""
+    return tuple(_explain(dict(e), model) for e in error.errors(include_url=False))
+
+
+def _explain(error: dict[str, Any], model: type[BaseModel]) -> str:
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error["loc"]).lstrip(".") or "the resource"
+    if error["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(error["loc"][-1]), _field_names(model), n=1)
+        hint = f"did you mean {close[0]}?" if close else "remove it"
+        return f"{path} is not a known field; {hint}"
+    if error["type"] == "missing":
+        return f"{path} is required; add it"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    value = repr(error.get("input"))
+    value = value if len(value) <= 120 else value[:117] + "..."
+    if error["type"] == "value_error" and isinstance(error.get("input"), dict):
+        return f"{path}: {message}"
+    return f"{path}: {value} is not valid: {message[:1].lower()}{message[1:]}"
+
+
+def _field_names(model: type[BaseModel]) -> list[str]:
+    return sorted(_properties(model.model_json_schema()))
+
+
+def _properties(node: Any) -> set[str]:
+    names: set[str] = set()
+    if isinstance(node, dict):
+        names |= set(node.get("properties", {}))
+        for value in node.values():
+            names |= _properties(value)
+    elif isinstance(node, list):
+        for value in node:
+            names |= _properties(value)
+    return names

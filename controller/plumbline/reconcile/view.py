@@ -1,0 +1,42 @@
+"""What a landscape's pass hands to its baselines: snapshot, usage, coverage, and since when grants are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from plumbline.assess.log_reach import classes, log_reach
+from plumbline.assess.verdicts import Context
+from plumbline.assess.window import Window
+from plumbline.iam.catalogue import catalogue
+from plumbline.iam.overlay import overlay
+from plumbline.model.coverage import Coverage
+from plumbline.model.evidence import GrantChange, PrincipalUsage
+from plumbline.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class LandscapeView:
+    """One landscape at one time. `changes`: account -> IAM writes seen in its logs. `first_seen`: principal -> policy
+    key -> since when our own snapshots have seen it as it is."""
+
+    snapshot: Snapshot
+    usage: Mapping[str, PrincipalUsage]
+    coverage: Coverage
+    changes: Mapping[str, Sequence[GrantChange]]
+    first_seen: Mapping[str, Mapping[str, datetime]]
+    log_sources: tuple[str, ...]
+    partition: str = "aws"
+    memory: timedelta = timedelta(days=400)
+
+    def context(self, account: str, window: Window, remove_rare: bool) -> Context:
+        """What the verdicts of one account's principals rest on."""
+        known, seen = catalogue(), overlay()
+        reach = log_reach(account, self.coverage, self.log_sources, window, classes(known, seen), self.partition)
+        return Context(window, self.coverage, reach, known, seen, remove_rare)
+
+    def iam_logs_complete(self, account: str, context: Context) -> bool:
+        """Whether the logs prove that no IAM write of the account in the lookback was missed."""
+        attach = context.catalogue.expand("iam:AttachRolePolicy")
+        return any(bits & attach for bits in context.reach.complete.values())

@@ -1,0 +1,185 @@
+"""The tables. Everything that one pass learns and the next one needs; no logic.
+
+Evidence is kept by *partition*: one day folder of one account and Region of one log source. A partition is replaced as
+a whole in one transaction, so a pass that is killed anywhere and run again ends with the same rows, and nothing is
+ever counted twice.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+
+class Utc(sa.types.TypeDecorator[datetime]):
+    """Aware UTC datetimes, on SQLite too, which knows no time zones."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = sa.MetaData()
+
+
+def _partition_columns() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("landscape", sa.String, nullable=False),
+        sa.Column("source", sa.String, nullable=False),
+        sa.Column("account", sa.String, nullable=False),
+        sa.Column("region", sa.String, nullable=False),
+        sa.Column("day", sa.String, nullable=False),  # YYYY-MM-DD of the folder, not of the events
+    ]
+
+
+_PARTITION = ("landscape", "source", "account", "region", "day")
+
+partition = sa.Table(
+    "partition",
+    metadata,
+    *_partition_columns(),
+    sa.Column("fingerprint", sa.String, nullable=False),  # of the listing and of the mapping's version
+    sa.Column("sealed", sa.Boolean, nullable=False, default=False),  # old and proven complete: never listed again
+    sa.Column("objects", sa.Integer, nullable=False, default=0),
+    sa.Column("records", sa.Integer, nullable=False, default=0),
+    sa.Column("bins", sa.JSON, nullable=False),
+    sa.Column("covered", sa.JSON, nullable=False),  # [[start, end], ...] ISO 8601, proven by digests of this folder
+    sa.Column("problems", sa.JSON, nullable=False),  # [{"object", "reason", "message"}]
+    sa.PrimaryKeyConstraint(*_PARTITION),
+)
+
+evidence = sa.Table(
+    "evidence",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    *_partition_columns(),
+    sa.Column("principal", sa.String, nullable=False),
+    sa.Column("unique_id", sa.String),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("outcome", sa.String, nullable=False),
+    sa.Column("first", Utc, nullable=False),
+    sa.Column("last", Utc, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("resources", sa.JSON, nullable=False),
+    sa.Column("resources_truncated", sa.Boolean, nullable=False, default=False),
+    sa.Column("via_services", sa.JSON, nullable=False),
+    sa.Column("codes", sa.JSON, nullable=False),
+    sa.Column("ambiguous", sa.Boolean, nullable=False, default=False),
+    sa.Index("evidence_partition", *_PARTITION),
+    sa.Index("evidence_principal", "landscape", "principal"),
+)
+
+unmapped_use = sa.Table(
+    "unmapped_use",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    *_partition_columns(),
+    sa.Column("principal", sa.String, nullable=False),
+    sa.Column("unique_id", sa.String),
+    sa.Column("event_source", sa.String, nullable=False),
+    sa.Column("event_name", sa.String, nullable=False),
+    sa.Column("services", sa.JSON, nullable=False),
+    sa.Column("last", Utc, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Index("unmapped_use_partition", *_PARTITION),
+)
+
+grant_change = sa.Table(
+    "grant_change",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    *_partition_columns(),
+    sa.Column("event_name", sa.String, nullable=False),
+    sa.Column("target", sa.String, nullable=False),
+    sa.Column("policy", sa.String),
+    sa.Column("at", Utc, nullable=False),
+    sa.Column("by", sa.String, nullable=False),
+    sa.Index("grant_change_partition", *_PARTITION),
+)
+
+# A change of a trail seen in the logs: what is selected today does not describe the time before it.
+trail_change = sa.Table(
+    "trail_change",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    *_partition_columns(),
+    sa.Column("event_name", sa.String, nullable=False),
+    sa.Column("trail", sa.String, nullable=False),
+    sa.Column("at", Utc, nullable=False),
+    sa.Index("trail_change_partition", *_PARTITION),
+)
+
+# Our own pictures of a trail's selectors: since when they are known to be as they are.
+trail_selection = sa.Table(
+    "trail_selection",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("trail", sa.String, primary_key=True),
+    sa.Column("digest", sa.String, nullable=False),
+    sa.Column("since", Utc, nullable=False),
+    # False for the first picture: a digest that was never seen to differ proves no change at `since`.
+    sa.Column("changed", sa.Boolean, nullable=False, default=False),
+)
+
+last_accessed = sa.Table(
+    "last_accessed",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("principal", sa.String, primary_key=True),
+    sa.Column("unique_id", sa.String),
+    sa.Column("collected_at", Utc, nullable=False),
+    sa.Column("action_level", sa.Boolean, nullable=False),
+    sa.Column("services", sa.JSON, nullable=False),
+)
+
+# One row for each job that was or is to be started; written before the call, so that a restart repeats nothing.
+generation_job = sa.Table(
+    "generation_job",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("principal", sa.String, primary_key=True),
+    sa.Column("client_token", sa.String, primary_key=True),
+    sa.Column("unique_id", sa.String, nullable=False),
+    sa.Column("account", sa.String, nullable=False),
+    sa.Column("region", sa.String, nullable=False),
+    sa.Column("window_start", Utc, nullable=False),
+    sa.Column("window_end", Utc, nullable=False),
+    sa.Column("status", sa.String, nullable=False),  # PENDING IN_PROGRESS SUCCEEDED FAILED CANCELED
+    sa.Column("job_id", sa.String),
+    sa.Column("started_at", Utc),
+    sa.Column("completed_at", Utc),
+    sa.Column("error_code", sa.String),
+    sa.Column("error_message", sa.String),
+    sa.Column("result", sa.JSON),  # {"actions": [...], "serviceTemplates": [...], "isComplete": bool}
+)
+
+# Since when our own snapshots have seen a policy on a principal with this digest: proves the age of a grant.
+grant = sa.Table(
+    "grant",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("principal", sa.String, primary_key=True),
+    sa.Column("unique_id", sa.String, primary_key=True),
+    sa.Column("policy", sa.String, primary_key=True),
+    sa.Column("digest", sa.String, nullable=False),
+    sa.Column("first_seen", Utc, nullable=False),
+)
+
+accepted_access = sa.Table(
+    "accepted_access",
+    metadata,
+    sa.Column("baseline", sa.String, primary_key=True),  # namespace/name
+    sa.Column("principal", sa.String, primary_key=True),
+    sa.Column("unique_id", sa.String, primary_key=True),
+    sa.Column("accepted_at", Utc, nullable=False),
+    sa.Column("digest", sa.String, nullable=False),
+    sa.Column("atoms", sa.JSON, nullable=False),
+)

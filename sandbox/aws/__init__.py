@@ -1,0 +1,9 @@
+"""What moto lacks or gets wrong, one module for each service; importing the package registers all of it."""
+
+from sandbox.aws import (  # noqa: F401
+    account,
+    cloudtrail,
+    iam,
+    organizations,
+    sts,
+)

@@ -1,0 +1,186 @@
+"""Puts the organization into moto: accounts, guardrails, roles, users, policies and the trail, with their dates.
+
+Knows moto's objects. Must not know events or verdicts.
+"""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from moto.cloudtrail.models import cloudtrail_backends
+from moto.iam.models import AccessKey
+from moto.organizations.models import FakeAccount, FakeOrganizationalUnit, FakePolicy, organizations_backends
+from moto.s3.models import s3_backends
+
+from sandbox import organization as org
+from sandbox.behaviour import POLICY_CHANGES, POLICY_CREATED, ROLES, Behaviour, policy_arn
+from sandbox.estate import CUSTOMER_POLICIES, USERS
+from sandbox.roles import Role, User, unique_id
+from sandbox.traps import TRAP_POLICIES
+from sandbox.world import identity_store
+
+POLICIES = CUSTOMER_POLICIES | TRAP_POLICIES
+
+
+def install(behaviour: Behaviour) -> None:
+    _organization(behaviour)
+    # Some accounts have policies that nobody is attached to, or that are only a boundary.
+    for role in ROLES:
+        for reference in (*role.managed, role.boundary):
+            if reference.startswith("customer:"):
+                _policy(behaviour, role.account, reference)
+    _policy(behaviour, org.DEVELOPMENT, "customer:TeamBoundary")
+    for role in ROLES:
+        _role(behaviour, role)
+    for user in USERS:
+        _user(behaviour, user)
+    for account in org.ACCOUNTS:
+        _providers(behaviour, account)
+    _trail(behaviour)
+
+
+def _organization(behaviour: Behaviour) -> None:
+    joined = behaviour.ago(1200)
+    backend = organizations_backends[org.MANAGEMENT]["aws"]
+    backend.create_organization(org.HOME_REGION, FeatureSet="ALL")
+    assert backend.org is not None
+    root, backend.org.id, backend.org.root_id = backend.ou[0], org.ORGANIZATION_ID, org.ROOT_ID
+    backend.org.master_account_email = "management@example.com"
+    root.id = org.ROOT_ID
+    backend.accounts.clear()
+    for guardrail in backend.policies:
+        guardrail.attachments.clear()
+    for entity in (root, *(_unit(backend, unit) for unit in org.UNITS), *(_account(backend, a, joined) for a in org.ACCOUNTS.values())):
+        entity.attached_policies = []
+        entity.organization_id = org.ORGANIZATION_ID
+    for kind in ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"):
+        backend.enable_policy_type(RootId=org.ROOT_ID, PolicyType=kind)
+    for target in (org.ROOT_ID, *(unit.id for unit in org.UNITS), *org.ACCOUNTS):
+        backend.attach_policy(PolicyId="p-FullAWSAccess", TargetId=target)
+        if not any(p.id == "p-RCPFullAWSAccess" for p in _attached(backend, target)):
+            backend.attach_policy(PolicyId="p-RCPFullAWSAccess", TargetId=target)
+    for g in org.GUARDRAILS:
+        policy = FakePolicy(backend.org, Name=g.name, Description=g.name, Type=g.type, Content=json.dumps(g.document))
+        policy.id = g.id
+        backend.policies.append(policy)
+        for target in g.targets:
+            backend.attach_policy(PolicyId=g.id, TargetId=target)
+    # The member accounts' default roles that moto makes are no part of this estate.
+    for account in org.ACCOUNTS:
+        identity_store(account).roles.clear()
+    backend.register_delegated_administrator(AccountId=org.SECURITY, ServicePrincipal="access-analyzer.amazonaws.com")
+
+
+def _attached(backend: Any, target: str) -> list[Any]:
+    entities = [e for e in (*backend.ou, *backend.accounts) if e.id == target]
+    return entities[0].attached_policies if entities else []
+
+
+def _unit(backend: Any, unit: org.Unit) -> Any:
+    made = FakeOrganizationalUnit(backend.org, Name=unit.name, ParentId=unit.parent)
+    made.id = unit.id
+    backend.ou.append(made)
+    return made
+
+
+def _account(backend: Any, account: org.Account, joined: datetime) -> Any:
+    made = FakeAccount(backend.org, AccountName=account.name, Email=f"{account.name}@example.com")
+    made.id, made.create_time, made.parent_id = account.id, joined.replace(tzinfo=None), account.unit
+    made.joined_method = "INVITED" if account.id == org.MANAGEMENT else "CREATED"
+    backend.accounts.append(made)
+    return made
+
+
+def _policy(behaviour: Behaviour, account: str, reference: str) -> None:
+    store, name = identity_store(account), reference.removeprefix("customer:")
+    if policy_arn(account, reference) in store.managed_policies:
+        return
+    document = json.dumps(POLICIES[name])
+    policy = store.create_policy(f"{name} of the sandbox", "/", document, name, [])
+    policy.id = unique_id("ANPA", account, name)
+    policy.create_date = behaviour.ago(POLICY_CREATED.get((account, name), 650) - 0.5)
+    policy.update_date = policy.versions[0].create_date = policy.create_date
+    changed = POLICY_CHANGES.get((account, name))
+    if changed:
+        version = store.create_policy_version(policy.arn, document, True)
+        version.create_date = policy.update_date = behaviour.ago(changed - 0.5)
+
+
+def _role(behaviour: Behaviour, role: Role) -> None:
+    store = identity_store(role.account)
+    made = store.create_role(
+        role_name=role.name,
+        assume_role_policy_document=json.dumps(role.trust),
+        path=role.path,
+        permissions_boundary=policy_arn(role.account, role.boundary) if role.boundary else None,
+        description="",
+        tags=[{"Key": k, "Value": v} for k, v in role.tags.items()],
+        max_session_duration="3600",
+    )
+    del store.roles[made.id]
+    made.id, made.create_date = role.id, behaviour.ago(role.age - 0.5)
+    store.roles[made.id] = made
+    for reference in role.managed:
+        store.attach_role_policy(policy_arn(role.account, reference), role.name)
+    for name, document in role.inline.items():
+        store.put_role_policy(role.name, name, json.dumps(document))
+    used = behaviour.last_used(role)
+    if used:
+        made.last_used = behaviour.ago(0) - timedelta(seconds=behaviour.end - used[0])
+        made.last_used_region = used[1]  # type: ignore[assignment]
+
+
+def _user(behaviour: Behaviour, user: User) -> None:
+    store = identity_store(user.account)
+    made = store.create_user(org.HOME_REGION, user.name, user.path, [])
+    made.id, made.create_date = user.id, behaviour.ago(user.age)
+    for reference in user.managed:
+        store.attach_user_policy(policy_arn(user.account, reference), user.name)
+    for name, document in user.inline.items():
+        store.put_user_policy(user.name, name, json.dumps(document))
+    key = AccessKey(user.name, prefix="AKIA", account_id=user.account)
+    operator = user.name == org.OPERATOR_USER
+    key.access_key_id = org.OPERATOR_ACCESS_KEY if operator else user.access_key
+    key.secret_access_key = org.OPERATOR_SECRET_KEY if operator else key.secret_access_key
+    key.create_date = behaviour.ago(user.age)
+    made.access_keys.append(key)
+    store.access_keys[key.access_key_id] = key
+
+
+def _providers(behaviour: Behaviour, account: str) -> None:
+    """The OIDC providers that trust policies of the account name."""
+    issuers = {
+        statement["Principal"]["Federated"].split("oidc-provider/")[1]
+        for role in ROLES
+        if role.account == account
+        for statement in role.trust["Statement"]
+        if "oidc-provider/" in str(statement["Principal"].get("Federated", ""))
+    }
+    for issuer in sorted(issuers):
+        made = identity_store(account).create_open_id_connect_provider(f"https://{issuer}", [], ["sts.amazonaws.com"], [])
+        made.create_date = behaviour.ago(800)
+
+
+def _trail(behaviour: Behaviour) -> None:
+    # moto wants to see the bucket; its objects are served from the event store.
+    s3_backends[org.SECURITY]["aws"].create_bucket(org.TRAIL_BUCKET, org.HOME_REGION)
+    s3_backends[org.MANAGEMENT]["aws"].create_bucket(org.TRAIL_BUCKET + "-shadow", org.HOME_REGION)
+    backend = cloudtrail_backends[org.MANAGEMENT][org.HOME_REGION]
+    trail = backend.create_trail(
+        org.TRAIL_NAME,
+        org.TRAIL_BUCKET + "-shadow",
+        None,  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+        True,
+        True,
+        True,
+        True,
+        None,  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+        [],
+    )
+    trail.bucket_name = org.TRAIL_BUCKET
+    trail.put_event_selectors([], org.TRAIL_SELECTORS)
+    trail.start_logging()
+    trail.status.started = behaviour.ago(800)

@@ -1,0 +1,73 @@
+"""The running organization: behaviour, the trail's bucket, settings that tests may turn, and who a key belongs to.
+
+Knows moto's identity store. Must not know HTTP.
+"""
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from moto.iam.models import IAMBackend, iam_backends
+
+from sandbox.behaviour import Behaviour
+from sandbox.organization import ACCOUNTS
+from sandbox.trail import Bucket
+
+
+@dataclass
+class Settings:
+    """Limits and speeds of the emulated services; changed by POST /sandbox/settings."""
+
+    policyGenerationPolls: int = 2  # noqa: N815 - the names are the JSON keys of the control endpoint
+    policyGenerationDailyQuota: int = 50  # noqa: N815
+    policyGenerationLogFiles: int = 100_000  # noqa: N815
+    lastAccessedPolls: int = 1  # noqa: N815
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who makes a call."""
+
+    account: str
+    arn: str  # of the role or user; the account's root where the key belongs to nobody else
+    session: str  # what a job belongs to: the access key of the session
+
+
+@dataclass
+class World:
+    behaviour: Behaviour
+    bucket: Bucket
+    settings: Settings = field(default_factory=Settings)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    jobs: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def truth(self) -> dict[str, Any]:
+        from sandbox.truth import tell  # late: reads catalogues that serving AWS does not need
+
+        return tell(self.behaviour)
+
+    def principal(self, access_key: str) -> Principal | None:
+        for account, backends in list(iam_backends.items()):
+            key = backends["aws"].access_keys.get(access_key)
+            if key is None:
+                continue
+            if key.role_arn:
+                return Principal(account, key.role_arn, access_key)
+            users = backends["aws"].users
+            arn = users[key.user_name].arn if key.user_name in users else f"arn:aws:iam::{account}:root"
+            return Principal(account, arn, access_key)
+        return None
+
+    def regions(self, account: str) -> tuple[str, ...]:
+        return ACCOUNTS[account].regions if account in ACCOUNTS else ("us-east-1",)
+
+
+def identity_store(account: str) -> IAMBackend:
+    return iam_backends[account]["aws"]
+
+
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
