@@ -152,7 +152,8 @@ def behave(as_of: date, seed: int = 1) -> Behaviour:
     end = epoch(as_of)
     start = end - LOG_DAYS * DAY
     habits: list[Habit] = []
-    for actor in (*ROLES, *USERS):
+    actors: tuple[Role | User, ...] = (*ROLES, *USERS)
+    for actor in actors:
         rng = random.Random(f"{seed}/{actor.arn}")
         volume = 1.0 if isinstance(actor, User) or actor.traps else VOLUME
         own = [Habit(actor, does, _region(does), _times(does, end, volume, rng)) for does in actor.does]
@@ -164,13 +165,15 @@ def behave(as_of: date, seed: int = 1) -> Behaviour:
             habits.append(Habit(actor, login, HOME_REGION, _times(login, end, 1.0, rng), "consoleLogin"))
     by_name = {(role.account, role.name): role for role in ROLES}
     for n, (account, operation, days, request) in enumerate(_changes()):
-        actor = by_name[account, CHANGERS[account]]
+        changer = by_name[account, CHANGERS[account]]
         # In the order in which they are told, a minute apart, at noon of the day.
         when = end - days * DAY + DAY // 2 + n * 60
-        habits.append(Habit(actor, Does(operation), HOME_REGION, (when,), request=request))
+        habits.append(Habit(changer, Does(operation), HOME_REGION, (when,), request=request))
     background = by_name[PRODUCTION, "orders-api"]
     rotation = Does("kms:RotateKey", at=(80, 50, 20))
-    habits.append(Habit(background, rotation, HOME_REGION, _times(rotation, end, 1, random.Random(seed)), "serviceEvent"))
+    habits.append(
+        Habit(background, rotation, HOME_REGION, _times(rotation, end, 1, random.Random(seed)), "serviceEvent")
+    )
     insight = Does("ec2:RunInstances", at=(33,))
     habits.append(Habit(background, insight, HOME_REGION, _times(insight, end, 1, random.Random(seed)), "insight"))
     return Behaviour(as_of, seed, tuple(h for h in habits if h.times))

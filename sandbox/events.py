@@ -20,7 +20,10 @@ from sandbox.roles import Role, User, unique_id
 _HOLES = re.compile(r"@(TIME|ID|REQUEST|SESSION|KEY)@")
 ERRORS = {
     "ec2": ("Client.UnauthorizedOperation", "You are not authorized to perform this operation."),
-    "denied": ("AccessDenied", "User: {who} is not authorized to perform: {action} with an explicit deny in a resource-based policy"),
+    "denied": (
+        "AccessDenied",
+        "User: {who} is not authorized to perform: {action} with an explicit deny in a resource-based policy",
+    ),
     "throttled": ("ThrottlingException", "Rate exceeded"),
 }
 
@@ -131,11 +134,20 @@ def _assume(habit: Habit) -> Document:
         saml = statement["Action"] != "sts:AssumeRoleWithWebIdentity"
         name = "AssumeRoleWithSAML" if saml else "AssumeRoleWithWebIdentity"
         provider = statement["Principal"]["Federated"]
-        identity = {"type": "SAMLUser" if saml else "WebIdentityUser", "principalId": f"{provider}:casey", "userName": "casey", "identityProvider": provider}
+        identity = {
+            "type": "SAMLUser" if saml else "WebIdentityUser",
+            "principalId": f"{provider}:casey",
+            "userName": "casey",
+            "identityProvider": provider,
+        }
     elif not service:
         caller = statement["Principal"]["AWS"]
         account = (caller if isinstance(caller, str) else caller[0]).split(":")[4]
-        identity = {"type": "AWSAccount", "principalId": unique_id("AIDA", account, "caller"), "accountId": account or SECURITY}
+        identity = {
+            "type": "AWSAccount",
+            "principalId": unique_id("AIDA", account, "caller"),
+            "accountId": account or SECURITY,
+        }
     session = {
         "accessKeyId": "@KEY@",
         "expiration": "Jan 1, 2030, 12:00:00 AM",
@@ -201,7 +213,9 @@ def _insight(_: Habit) -> Document:
         "eventSource": "ec2.amazonaws.com",
         "eventName": "RunInstances",
         "insightType": "ApiCallRateInsight",
-        "insightContext": {"statistics": {"baseline": {"average": 0.02}, "insight": {"average": 9.1}, "insightDuration": 3}},
+        "insightContext": {
+            "statistics": {"baseline": {"average": 0.02}, "insight": {"average": 9.1}, "insightDuration": 3}
+        },
     }
     return {
         "eventSource": "ec2.amazonaws.com",

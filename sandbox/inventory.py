@@ -4,17 +4,19 @@ Knows moto's objects. Must not know events or verdicts.
 """
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.cloudtrail.models import cloudtrail_backends
-from moto.iam.models import AccessKey
+from moto.iam import models as moto_iam
+from moto.iam.models import AccessKey, AccessKeyLastUsed
 from moto.organizations.models import FakeAccount, FakeOrganizationalUnit, FakePolicy, organizations_backends
 from moto.s3.models import s3_backends
 
 from sandbox import organization as org
 from sandbox.behaviour import POLICY_CHANGES, POLICY_CREATED, ROLES, Behaviour, policy_arn
-from sandbox.estate import CUSTOMER_POLICIES, USERS
+from sandbox.estate import USERS
+from sandbox.policies import CUSTOMER_POLICIES
 from sandbox.roles import Role, User, unique_id
 from sandbox.traps import TRAP_POLICIES
 from sandbox.world import identity_store
@@ -24,12 +26,13 @@ POLICIES = CUSTOMER_POLICIES | TRAP_POLICIES
 
 def install(behaviour: Behaviour) -> None:
     _organization(behaviour)
-    # Some accounts have policies that nobody is attached to, or that are only a boundary.
+    # What is called from now on is no part of the past: moto would date each role's last use by the real clock.
+    moto_iam.mark_account_as_visited = lambda **_: None
     for role in ROLES:
         for reference in (*role.managed, role.boundary):
             if reference.startswith("customer:"):
                 _policy(behaviour, role.account, reference)
-    _policy(behaviour, org.DEVELOPMENT, "customer:TeamBoundary")
+    _policy(behaviour, org.DEVELOPMENT, "customer:SharedRead")  # attached to nobody
     for role in ROLES:
         _role(behaviour, role)
     for user in USERS:
@@ -48,17 +51,22 @@ def _organization(behaviour: Behaviour) -> None:
     backend.org.master_account_email = "management@example.com"
     root.id = org.ROOT_ID
     backend.accounts.clear()
-    for guardrail in backend.policies:
-        guardrail.attachments.clear()
-    for entity in (root, *(_unit(backend, unit) for unit in org.UNITS), *(_account(backend, a, joined) for a in org.ACCOUNTS.values())):
+    for default in backend.policies:
+        default.attachments.clear()
+        kind = default.type.lower()
+        default._arn_format = f"arn:{{0}}:organizations::aws:policy/{kind}/{{3}}"
+    for entity in (
+        root,
+        *(_unit(backend, unit) for unit in org.UNITS),
+        *(_account(backend, a, joined) for a in org.ACCOUNTS.values()),
+    ):
         entity.attached_policies = []
         entity.organization_id = org.ORGANIZATION_ID
     for kind in ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"):
         backend.enable_policy_type(RootId=org.ROOT_ID, PolicyType=kind)
     for target in (org.ROOT_ID, *(unit.id for unit in org.UNITS), *org.ACCOUNTS):
-        backend.attach_policy(PolicyId="p-FullAWSAccess", TargetId=target)
-        if not any(p.id == "p-RCPFullAWSAccess" for p in _attached(backend, target)):
-            backend.attach_policy(PolicyId="p-RCPFullAWSAccess", TargetId=target)
+        for full_access in ("p-FullAWSAccess", "p-RCPFullAWSAccess"):
+            backend.attach_policy(PolicyId=full_access, TargetId=target)
     for g in org.GUARDRAILS:
         policy = FakePolicy(backend.org, Name=g.name, Description=g.name, Type=g.type, Content=json.dumps(g.document))
         policy.id = g.id
@@ -69,11 +77,6 @@ def _organization(behaviour: Behaviour) -> None:
     for account in org.ACCOUNTS:
         identity_store(account).roles.clear()
     backend.register_delegated_administrator(AccountId=org.SECURITY, ServicePrincipal="access-analyzer.amazonaws.com")
-
-
-def _attached(backend: Any, target: str) -> list[Any]:
-    entities = [e for e in (*backend.ou, *backend.accounts) if e.id == target]
-    return entities[0].attached_policies if entities else []
 
 
 def _unit(backend: Any, unit: org.Unit) -> Any:
@@ -138,11 +141,18 @@ def _user(behaviour: Behaviour, user: User) -> None:
         store.attach_user_policy(policy_arn(user.account, reference), user.name)
     for name, document in user.inline.items():
         store.put_user_policy(user.name, name, json.dumps(document))
-    key = AccessKey(user.name, prefix="AKIA", account_id=user.account)
-    operator = user.name == org.OPERATOR_USER
-    key.access_key_id = org.OPERATOR_ACCESS_KEY if operator else user.access_key
-    key.secret_access_key = org.OPERATOR_SECRET_KEY if operator else key.secret_access_key
+    key: Any = AccessKey(user.name, prefix="AKIA", account_id=user.account)  # type: ignore[abstract]
+    fixed = {
+        org.OPERATOR_USER: (org.OPERATOR_ACCESS_KEY, org.OPERATOR_SECRET_KEY),
+        org.OUTSIDER_USER: (org.OUTSIDER_ACCESS_KEY, org.OUTSIDER_SECRET_KEY),
+    }
+    key.access_key_id, key.secret_access_key = fixed.get(user.name, (user.access_key, key.secret_access_key))
     key.create_date = behaviour.ago(user.age)
+    calls = [h for h in behaviour.calls(user.arn) if h.times]
+    if calls:
+        latest = max(calls, key=lambda h: h.times[-1])
+        when = datetime.fromtimestamp(latest.times[-1], UTC)
+        key.last_used = AccessKeyLastUsed(when, latest.action.split(":")[0], latest.region)
     made.access_keys.append(key)
     store.access_keys[key.access_key_id] = key
 
@@ -157,7 +167,9 @@ def _providers(behaviour: Behaviour, account: str) -> None:
         if "oidc-provider/" in str(statement["Principal"].get("Federated", ""))
     }
     for issuer in sorted(issuers):
-        made = identity_store(account).create_open_id_connect_provider(f"https://{issuer}", [], ["sts.amazonaws.com"], [])
+        made = identity_store(account).create_open_id_connect_provider(
+            f"https://{issuer}", [], ["sts.amazonaws.com"], []
+        )
         made.create_date = behaviour.ago(800)
 
 

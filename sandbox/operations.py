@@ -67,9 +67,38 @@ TABLED_SERVICES: dict[str, str] = {
     "elasticloadbalancing": "elbv2",
     **{
         name: name
-        for name in "acm athena autoscaling cloudformation cloudtrail cloudwatch codebuild codepipeline dynamodb ec2 ecr "
-        "ecs eks events firehose glue iam kinesis kms lambda logs organizations rds route53 s3 secretsmanager sns sqs "
-        "ssm sts".split()
+        for name in [
+            "acm",
+            "athena",
+            "autoscaling",
+            "cloudformation",
+            "cloudtrail",
+            "cloudwatch",
+            "codebuild",
+            "codepipeline",
+            "dynamodb",
+            "ec2",
+            "ecr",
+            "ecs",
+            "eks",
+            "events",
+            "firehose",
+            "glue",
+            "iam",
+            "kinesis",
+            "kms",
+            "lambda",
+            "logs",
+            "organizations",
+            "rds",
+            "route53",
+            "s3",
+            "secretsmanager",
+            "sns",
+            "sqs",
+            "ssm",
+            "sts",
+        ]
     },
 }
 # Services with action-level last-accessed information.
@@ -121,7 +150,9 @@ def event_name(action: str) -> str:
 
 
 def read_only(action: str) -> bool:
-    return action.split(":", 1)[1].startswith(("Get", "List", "Describe", "Head", "BatchGet", "Lookup", "Search", "Scan"))
+    return action.split(":", 1)[1].startswith(
+        ("Get", "List", "Describe", "Head", "BatchGet", "Lookup", "Search", "Scan")
+    )
 
 
 # What a request says, by operation: parameters that matter for deriving access. {role}, {account} and {region} are filled.
@@ -135,7 +166,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "dynamodb:DescribeTable": {"tableName": "orders"},
     "secretsmanager:GetSecretValue": {"secretId": "arn:aws:secretsmanager:{region}:{account}:secret:app/db-AbCdEf"},
     "secretsmanager:DescribeSecret": {"secretId": "app/db"},
-    "kms:Decrypt": {"encryptionContext": {"aws:s3:arn": "arn:aws:s3:::data-{account}"}, "encryptionAlgorithm": "SYMMETRIC_DEFAULT"},
+    "kms:Decrypt": {
+        "encryptionContext": {"aws:s3:arn": "arn:aws:s3:::data-{account}"},
+        "encryptionAlgorithm": "SYMMETRIC_DEFAULT",
+    },
     "ssm:GetParameter": {"name": "/app/config", "withDecryption": True},
     "ssm:GetParametersByPath": {"path": "/app/", "recursive": True, "withDecryption": False},
     "sqs:GetQueueAttributes": {"queueUrl": "https://sqs.{region}.amazonaws.com/{account}/orders"},

@@ -15,6 +15,10 @@ MEMBER_ROLE_PATH, MEMBER_ROLE_NAME = "/plumbline/", "plumbline-reader"
 OPERATOR_USER = "plumbline-operator"
 OPERATOR_ACCESS_KEY, OPERATOR_SECRET_KEY = "AKIAPLUMBLINEOPERATR", "plumbline-sandbox-operator-secret-key000"
 
+# An account of nobody's organization; one role of production trusts it.
+OUTSIDER, OUTSIDER_USER = "200000000009", "outsider"
+OUTSIDER_ACCESS_KEY, OUTSIDER_SECRET_KEY = "AKIAPLUMBLINEOUTSIDE", "plumbline-sandbox-outsider-secret-key000"
+
 MANAGEMENT, SECURITY, PRODUCTION, DEVELOPMENT = "100000000001", "100000000002", "100000000003", "100000000004"
 ANALYTICS, PAYMENTS, LEGACY = "100000000005", "100000000006", "100000000007"
 
@@ -52,21 +56,21 @@ class Account:
 
 
 UNITS = (
-    Unit("ou-plm1-security1", "Security", ROOT_ID),
-    Unit("ou-plm1-workload1", "Workloads", ROOT_ID),
-    Unit("ou-plm1-producti1", "Production", "ou-plm1-workload1"),
-    Unit("ou-plm1-developm1", "Development", "ou-plm1-workload1"),
+    Unit("ou-plm1-security", "Security", ROOT_ID),
+    Unit("ou-plm1-workload", "Workloads", ROOT_ID),
+    Unit("ou-plm1-producti", "Production", "ou-plm1-workload"),
+    Unit("ou-plm1-developm", "Development", "ou-plm1-workload"),
 )
 ACCOUNTS = {
     account.id: account
     for account in (
         Account(MANAGEMENT, "management", ROOT_ID),
-        Account(SECURITY, "security", "ou-plm1-security1"),
-        Account(PRODUCTION, "production", "ou-plm1-producti1", (HOME_REGION, SECOND_REGION)),
-        Account(DEVELOPMENT, "development", "ou-plm1-developm1", lookback=30),
-        Account(ANALYTICS, "analytics", "ou-plm1-producti1"),
-        Account(PAYMENTS, "payments", "ou-plm1-producti1"),
-        Account(LEGACY, "legacy", "ou-plm1-workload1"),
+        Account(SECURITY, "security", "ou-plm1-security"),
+        Account(PRODUCTION, "production", "ou-plm1-producti", (HOME_REGION, SECOND_REGION)),
+        Account(DEVELOPMENT, "development", "ou-plm1-developm", lookback=30),
+        Account(ANALYTICS, "analytics", "ou-plm1-producti"),
+        Account(PAYMENTS, "payments", "ou-plm1-producti"),
+        Account(LEGACY, "legacy", "ou-plm1-workload"),
     )
 }
 
@@ -89,7 +93,7 @@ class Guardrail:
 
 GUARDRAILS = (
     Guardrail(
-        "p-leaveorg1",
+        "p-leaveorg",
         "DenyLeavingOrganization",
         "SERVICE_CONTROL_POLICY",
         (ROOT_ID,),
@@ -98,10 +102,10 @@ GUARDRAILS = (
         ),
     ),
     Guardrail(
-        "p-trailsafe",
+        "p-trailsaf",
         "ProtectTrail",
         "SERVICE_CONTROL_POLICY",
-        ("ou-plm1-workload1",),
+        ("ou-plm1-workload",),
         _policy(
             {
                 "Effect": "Deny",
@@ -111,10 +115,10 @@ GUARDRAILS = (
         ),
     ),
     Guardrail(
-        "p-regions01",
+        "p-regions0",
         "DenyOtherRegions",
         "SERVICE_CONTROL_POLICY",
-        ("ou-plm1-producti1",),
+        ("ou-plm1-producti",),
         _policy(
             {
                 "Effect": "Deny",
@@ -125,7 +129,7 @@ GUARDRAILS = (
         ),
     ),
     Guardrail(
-        "p-nolightsl",
+        "p-nolights",
         "DenyLightsail",
         "SERVICE_CONTROL_POLICY",
         (PRODUCTION,),
@@ -134,10 +138,10 @@ GUARDRAILS = (
         ),
     ),
     Guardrail(
-        "p-secrtrans",
+        "p-sectrans",
         "SecureTransport",
         "RESOURCE_CONTROL_POLICY",
-        ("ou-plm1-producti1",),
+        ("ou-plm1-producti",),
         _policy(
             {
                 "Effect": "Deny",

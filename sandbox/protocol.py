@@ -11,11 +11,13 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
+from botocore.exceptions import UnknownServiceError
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request
 from moto.core.routing import get_service_router
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
+from werkzeug.exceptions import NotFound
 
 REQUEST_ID = "00000000-0000-4000-8000-000000000000"
 # Signing names that differ from botocore's service names.
@@ -82,7 +84,7 @@ def _routed(call: Call) -> str:
     try:
         operation, _ = router(call.service).match(Request(dict(call.environ)))
         return str(operation.name)
-    except Exception:  # an unknown service or path: moto answers, and the log shows it under "unknown"
+    except (UnknownServiceError, NotFound, NotImplementedError):  # moto answers; the log shows it under "unknown"
         return "unknown"
 
 
@@ -111,13 +113,15 @@ def parse(call: Call) -> dict[str, Any]:
 def protocol(service: str) -> str:
     try:
         return str(model(service).protocol)
-    except Exception:  # a service that botocore does not know
+    except UnknownServiceError:
         return "json"
 
 
 def success(call: Call, result: dict[str, Any]) -> Reply:
     operation = model(call.service).operation_model(call.operation)
-    serializer = get_serializer_class(call.service, protocol(call.service))(operation_model=operation, pretty_print=False)
+    serializer = get_serializer_class(call.service, protocol(call.service))(
+        operation_model=operation, pretty_print=False
+    )
     answer = serializer.serialize(result)
     body = answer["body"]
     headers = {**answer["headers"], "x-amzn-RequestId": REQUEST_ID}
@@ -132,13 +136,18 @@ def failure(service: str, error: AwsError) -> Reply:
         content: dict[str, Any] = {"message": error.message, **error.members}
         if kind == "json":
             content = {"__type": error.code, **content}
-        headers |= {"x-amzn-ErrorType": error.code, "Content-Type": "application/x-amz-json-1.1" if kind == "json" else "application/json"}
+        headers |= {
+            "x-amzn-ErrorType": error.code,
+            "Content-Type": "application/x-amz-json-1.1" if kind == "json" else "application/json",
+        }
         return Reply(error.status, headers, json.dumps(content).encode())
     headers["Content-Type"] = "text/xml"
     inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
     if kind == "rest-xml":
         extra = "".join(f"<{k}>{escape(str(v))}</{k}>" for k, v in error.members.items())
-        text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}{extra}<RequestId>{REQUEST_ID}</RequestId></Error>'
+        text = (
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}{extra}<RequestId>{REQUEST_ID}</RequestId></Error>'
+        )
     elif kind == "ec2":
         text = f"<Response><Errors><Error>{inner}</Error></Errors><RequestID>{REQUEST_ID}</RequestID></Response>"
     else:

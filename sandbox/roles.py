@@ -117,7 +117,10 @@ def by_account(*principals: str, **condition: Any) -> Document:
 def by_cluster(account: str, namespace: str, service_account: str) -> Document:
     """Trust of an EKS service account (IRSA)."""
     issuer = "oidc.eks.us-east-1.amazonaws.com/id/5A1D80C7B6F24E1B9C0D"
-    claims = {f"{issuer}:sub": f"system:serviceaccount:{namespace}:{service_account}", f"{issuer}:aud": "sts.amazonaws.com"}
+    claims = {
+        f"{issuer}:sub": f"system:serviceaccount:{namespace}:{service_account}",
+        f"{issuer}:aud": "sts.amazonaws.com",
+    }
     return policy(
         {
             "Effect": "Allow",

@@ -15,7 +15,16 @@ from time import gmtime, strftime
 
 from sandbox.behaviour import DAY, HOUR, LOG_DAYS, Behaviour
 from sandbox.events import renderer, timestamp, visible
-from sandbox.organization import ACCOUNTS, ANALYTICS, HOME_REGION, ORGANIZATION_ID, PRODUCTION, SECOND_REGION, TRAIL_BUCKET, TRAIL_NAME
+from sandbox.organization import (
+    ACCOUNTS,
+    ANALYTICS,
+    HOME_REGION,
+    ORGANIZATION_ID,
+    PRODUCTION,
+    SECOND_REGION,
+    TRAIL_BUCKET,
+    TRAIL_NAME,
+)
 
 # Hours without object or digest: account, Region, days before the as-of day, first hour, number of hours.
 GAP = (ANALYTICS, HOME_REGION, 40, 2, 6)
@@ -98,12 +107,13 @@ def _digests(behaviour: Behaviour, logs: dict[tuple[str, str, int], Object]) -> 
                 if in_gap(account.id, region, hour, behaviour.end):
                     continue
                 suffix = "_backfill" if (account.id, region, hour) in late else ""
-                previous = _digest(account.id, region, hour, logs.get((account.id, region, hour)), previous, suffix)
+                previous = _digest((account.id, region), hour, logs.get((account.id, region, hour)), previous, suffix)
                 digests.append(previous)
     return digests
 
 
-def _digest(account: str, region: str, hour: int, log: Object | None, previous: Object | None, suffix: str) -> Object:
+def _digest(place: tuple[str, str], hour: int, log: Object | None, previous: Object | None, suffix: str) -> Object:
+    account, region = place
     # A digest is filed under its end, so that the last hour of a day lies in the next day's folder.
     end = hour + HOUR
     folder = f"AWSLogs/{ORGANIZATION_ID}/{account}/CloudTrail-Digest/{region}/{strftime('%Y/%m/%d', gmtime(end))}"
@@ -111,16 +121,20 @@ def _digest(account: str, region: str, hour: int, log: Object | None, previous: 
     key = f"{folder}/{account}_CloudTrail-Digest_{region}_{TRAIL_NAME}_{HOME_REGION}_{stamp}{suffix}.json.gz"
     newest = timestamp(log.events[-1]) if log else None
     oldest = timestamp(log.events[0]) if log else None
-    files = [
-        {
-            "s3Bucket": TRAIL_BUCKET,
-            "s3Object": log.key,
-            "hashValue": log.sha256,
-            "hashAlgorithm": "SHA-256",
-            "newestEventTime": newest,
-            "oldestEventTime": oldest,
-        }
-    ] if log else []
+    files = (
+        [
+            {
+                "s3Bucket": TRAIL_BUCKET,
+                "s3Object": log.key,
+                "hashValue": log.sha256,
+                "hashAlgorithm": "SHA-256",
+                "newestEventTime": newest,
+                "oldestEventTime": oldest,
+            }
+        ]
+        if log
+        else []
+    )
     document = {
         "awsAccountId": account,
         "digestStartTime": timestamp(hour),

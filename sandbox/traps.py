@@ -3,7 +3,7 @@
 What the right answer is follows in truth.py from the rules, not from here.
 """
 
-from sandbox.estate import tags
+from sandbox.kinds import tags
 from sandbox.organization import ANALYTICS, DEVELOPMENT, LEGACY, PAYMENTS, PRODUCTION, Document
 from sandbox.roles import Does, Role, allow, by_account, by_service, policy
 
@@ -59,7 +59,14 @@ TRAPS: tuple[Role, ...] = (
         Does("s3:GetBucketPolicy", 2, via="cloudformation.amazonaws.com"),
         Does("cloudformation:DescribeStacks", 4),
         Does("s3:GetObject", 8),
-        grants=("kms:Decrypt", "kms:ScheduleKeyDeletion", "s3:GetObject", "s3:GetBucketPolicy", "s3:PutBucketPolicy", "cloudformation:DescribeStacks"),
+        grants=(
+            "kms:Decrypt",
+            "kms:ScheduleKeyDeletion",
+            "s3:GetObject",
+            "s3:GetBucketPolicy",
+            "s3:PutBucketPolicy",
+            "cloudformation:DescribeStacks",
+        ),
     ),
     trap(
         "passRole",
@@ -81,7 +88,13 @@ TRAPS: tuple[Role, ...] = (
         Does("s3:GetObject", 30),
         Does("s3:GetBucketLocation", 4),
         Does("lambda:ListFunctions", 2),
-        grants=("s3:GetObject", "s3:GetBucketLocation", "s3:DeleteBucket", "lambda:InvokeFunction", "lambda:ListFunctions"),
+        grants=(
+            "s3:GetObject",
+            "s3:GetBucketLocation",
+            "s3:DeleteBucket",
+            "lambda:InvokeFunction",
+            "lambda:ListFunctions",
+        ),
     ),
     trap(
         "dataEventsWithoutSelector",
@@ -140,8 +153,20 @@ TRAPS: tuple[Role, ...] = (
         path="/teams/orders/",
         trust=by_account(PRODUCTION),
     ),
-    trap("sharedPolicy", PRODUCTION, Does("ec2:DescribeInstances", 8), managed=("customer:SharedRead",), name="trap-shared-policy-one"),
-    trap("sharedPolicy", PRODUCTION, Does("ec2:DescribeVolumes", 8), managed=("customer:SharedRead",), name="trap-shared-policy-two"),
+    trap(
+        "sharedPolicy",
+        PRODUCTION,
+        Does("ec2:DescribeInstances", 8),
+        managed=("customer:SharedRead",),
+        name="trap-shared-policy-one",
+    ),
+    trap(
+        "sharedPolicy",
+        PRODUCTION,
+        Does("ec2:DescribeVolumes", 8),
+        managed=("customer:SharedRead",),
+        name="trap-shared-policy-two",
+    ),
     trap("throttledAccount", PAYMENTS, Does(SECRETS[0], 8), grants=SECRETS),
     trap("unreachableAccount", LEGACY, Does("sqs:ListQueues", 2), grants=("sqs:ListQueues", "sqs:CreateQueue")),
     trap(

@@ -1,9 +1,12 @@
 """What moto lacks or gets wrong, one module for each service; importing the package registers all of it."""
 
 from sandbox.aws import (  # noqa: F401
+    access_analyzer,
     account,
+    analyzers,
     cloudtrail,
     iam,
+    last_accessed,
     organizations,
     sts,
 )

@@ -121,7 +121,7 @@ def shrink(accepted: Iterable[Atom], live: Iterable[Atom]) -> tuple[Atom, ...]:
 
 def drift_bits(additions: Iterable[Addition], known: Catalogue) -> tuple[int, frozenset[str]]:
     """The actions of the additions: known ones as bits, and the patterns that the catalogue does not know."""
-    bits, unknown = 0, set()
+    bits, unknown = 0, set[str]()
     for addition in additions:
         atom = addition.atom
         found = known.expand_all(atom.actions)
@@ -145,13 +145,33 @@ def accepted_digest(atoms: Iterable[Atom]) -> str:
     return digest_of(json.dumps(a.to_json(), sort_keys=True) for a in sorted(set(atoms)))
 
 
+def _listed(patterns: Sequence[str], complement: bool) -> str:
+    return f"all but {', '.join(patterns)}" if complement else patterns[0]
+
+
 def _effect(atoms: set[Atom], effect: str) -> set[Atom]:
     return {a for a in atoms if a.effect == effect}
 
 
 def _uncovered(inner: set[Atom], outer: set[Atom]) -> set[Atom]:
-    """Equal atoms, nearly all of them, are settled by hash; only the rest is compared pattern by pattern."""
-    return {atom for atom in inner - outer if not any(o.covers(atom) for o in outer)}
+    """Equal atoms, nearly all of them, are settled by hash; the rest meets only atoms that could cover its action."""
+    rest = inner - outer
+    if not rest:
+        return rest
+    by_action: dict[str | None, list[Atom]] = {}
+    for atom in outer:
+        by_action.setdefault(_exact_action(atom), []).append(atom)
+    patterns = by_action.get(None, [])
+    return {
+        atom
+        for atom in rest
+        if not any(o.covers(atom) for o in (*by_action.get(_exact_action(atom) or "", ()), *patterns))
+    }
+
+
+def _exact_action(atom: Atom) -> str | None:
+    """The action of an atom that names exactly one; such an atom covers no other action."""
+    return None if atom.not_action or "*" in atom.actions[0] or "?" in atom.actions[0] else atom.actions[0]
 
 
 def _policy_atoms(policy: Policy, kind: AtomKind) -> frozenset[Atom]:
@@ -160,7 +180,7 @@ def _policy_atoms(policy: Policy, kind: AtomKind) -> frozenset[Atom]:
     return _document_atoms(policy.document, kind)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _document_atoms(text: str, kind: AtomKind) -> frozenset[Atom]:
     document = parse_identity(text)
     return frozenset(atom for s in document.statements for atom in _statement_atoms(document, s, kind))
@@ -188,13 +208,14 @@ def _literal_variables(document: Document, text: str) -> str:
 
 
 def _canonical_condition(document: Document, conditions: Sequence[Condition]) -> str:
-    merged: dict[str, dict[str, set[str]]] = {}
+    merged: dict[str, dict[str, list[str]]] = {}
     for c in conditions:  # condition keys are case-insensitive, values of one key are alternatives
-        values = merged.setdefault(c.operator, {}).setdefault(c.key.lower(), set())
-        values.update(_literal_variables(document, v) for v in c.values)
+        keys = merged.setdefault(c.operator, {})
+        key = c.key if c.key.lower() in keys else c.key.lower()
+        keys[key] = sorted({_literal_variables(document, v) for v in c.values})
     if not merged:
         return ""
-    return json.dumps({o: {k: sorted(v) for k, v in keys.items()} for o, keys in merged.items()}, sort_keys=True)
+    return json.dumps(merged, sort_keys=True, ensure_ascii=False)
 
 
 def _contains(not_outer: bool, outer: Sequence[str], not_inner: bool, inner: Sequence[str], *, resources: bool) -> bool:

@@ -41,13 +41,15 @@ class AwsError(Exception):
         self.message = message
         self.remedy = remedy
         self.reason = reason or self.default_reason
-        super().__init__(self._text())
+        text = self.summary
+        super().__init__(f"{text.rstrip('.')}. {remedy}." if remedy else text)
 
-    def _text(self) -> str:
+    @property
+    def summary(self) -> str:
+        """What failed, where and how, without the remedy."""
         where = "in the operator's own account" if self.account == OWN_ACCOUNT else f"in account {self.account}"
         what = f"{self.service}:{self.operation} {where} failed with {self.code}: " if self.operation else ""
-        text = f"{what}{self.message}".rstrip()
-        return f"{text.rstrip('.')}. {self.remedy}." if self.remedy else text
+        return f"{what}{self.message}".rstrip()
 
 
 class Transient(AwsError):  # noqa: N818

@@ -52,7 +52,7 @@ OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 CREDENTIAL_OPERATIONS: Final = frozenset(
     {
         "signin:CreateOAuth2Token",
-        "sso:GetRoleCredentials",
+        "awsssoportal:GetRoleCredentials",
         "sso-oauth:CreateToken",
         "sts:AssumeRoleWithSAML",
         "sts:AssumeRoleWithWebIdentity",

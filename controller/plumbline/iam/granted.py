@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
@@ -66,9 +66,9 @@ class Planes:
 class Granted:
     """What a principal is granted. `granted` and `masked` are disjoint and together what identity policies allow.
 
-    `known` False: a document or the SCPs could not be read (`unknown_reason`: policyUnknown, boundaryUnknown or
-    scpUnknown, `unknown_detail`: which); then the sets hold what the readable documents give, and the truth may be
-    more or less. `by_policy`: Policy.key -> the actions that it allows, masked ones included.
+    `known` False: a document or the SCPs could not be read (`unknown_reason` says which); then the sets hold what the
+    readable documents give, and the truth may be more or less. `by_policy`: Policy.key -> the actions that the policy
+    allows, masked ones included.
     """
 
     granted: int
@@ -77,8 +77,7 @@ class Granted:
     masked_unknown: frozenset[str] = frozenset()
     known: bool = True
     unknown_reason: str = ""
-    unknown_detail: str = ""
-    by_policy: Mapping[str, int] | None = None
+    by_policy: Mapping[str, int] = field(default_factory=dict)
 
 
 def statement_bits(statement: Statement) -> int:
@@ -119,18 +118,18 @@ def granted(principal: PrincipalLike, scp_levels: ScpLevels | None, *, scp_exemp
     RCPs are no matter here: they belong to the resource's account, so never block an action altogether.
     """
     identity, documents, by_policy, missing = _identity(principal)
-    unknown = ("policyUnknown", ", ".join(missing)) if missing else None
+    unknown = [f"the document of {key} could not be read" for key in missing]
     layers: list[tuple[str, ...]] = []
     if principal.boundary is not None:
-        if _readable(principal.boundary.document):
-            layers.append((principal.boundary.document or "",))
+        if principal.boundary.document is not None and _readable(principal.boundary.document):
+            layers.append((principal.boundary.document,))
         else:
-            unknown = unknown or ("boundaryUnknown", principal.boundary.key)
+            unknown.append(f"the document of the boundary {principal.boundary.key} could not be read")
     if not scp_exempt:
         if scp_levels is not None and all(_readable(d) for level in scp_levels for d in level):
             layers.extend(scp_levels)
         else:
-            unknown = unknown or ("scpUnknown", "the service control policies of the account")
+            unknown.append("the service control policies of the account could not be read")
     left = identity.allow ^ (identity.allow & identity.deny_full)
     for layer in layers:
         planes = _level(layer)
@@ -141,9 +140,8 @@ def granted(principal: PrincipalLike, scp_levels: ScpLevels | None, *, scp_exemp
         masked=identity.allow ^ left,
         granted_unknown=identity.allow_unknown - masked_unknown,
         masked_unknown=masked_unknown,
-        known=unknown is None,
-        unknown_reason=unknown[0] if unknown else "",
-        unknown_detail=unknown[1] if unknown else "",
+        known=not unknown,
+        unknown_reason="; ".join(unknown),
         by_policy=by_policy,
     )
 
@@ -185,11 +183,12 @@ def _identity(principal: PrincipalLike) -> tuple[Planes, list[str], dict[str, in
     return identity, documents, by_policy, sorted(missing)
 
 
-def _readable(document: str | None) -> bool:
+def _readable(document: str) -> bool:
     try:
-        return document is not None and bool(policy_planes(document))
+        policy_planes(document)
     except PolicyError:
         return False
+    return True
 
 
 @lru_cache(maxsize=4096)

@@ -27,7 +27,7 @@ def regex(pattern: str, case_sensitive: bool) -> re.Pattern[str]:
     return re.compile(source, re.DOTALL if case_sensitive else re.DOTALL | re.IGNORECASE)
 
 
-def matches(pattern: str, text: str, case_sensitive: bool) -> bool:
+def matches(pattern: str, text: str, case_sensitive: bool = False) -> bool:
     """Does the pattern match this very text? Every character of `text` is literal."""
     return regex(pattern, case_sensitive).fullmatch(text) is not None
 

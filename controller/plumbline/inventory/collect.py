@@ -47,8 +47,11 @@ def collect(
 
 
 def _accounts(sessions: AwsSessions, spec: LandscapeSpec, progress: Progress) -> tuple[dict[str, Account], str | None]:
-    """The accounts of the organization and those that are listed. Of one that is only listed, SCPs and RCPs are
-    unknown."""
+    """The accounts of the organization and those that are listed.
+
+    Where an organization is configured, SCPs and RCPs of an account that it does not show are unknown. Without one
+    nobody asked for them: what is granted is then an upper bound.
+    """
     found: dict[str, Account] = {}
     error: str | None = None
     if spec.accounts.organization is not None:
@@ -58,8 +61,9 @@ def _accounts(sessions: AwsSessions, spec: LandscapeSpec, progress: Progress) ->
             error = "; ".join(reader.problems) or None
         except AwsError as failure:
             error = str(failure)
+    levels = () if spec.accounts.organization is None else None
     for identifier in spec.accounts.ids:
-        found.setdefault(identifier, Account(id=identifier, scp_levels=None, rcp_levels=None))
+        found.setdefault(identifier, Account(id=identifier, scp_levels=levels, rcp_levels=levels))
     return found, error
 
 

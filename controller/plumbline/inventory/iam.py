@@ -149,7 +149,7 @@ def _known(arn: str, details: _Details, fetch: Fetch) -> Policy:
 
 def _managed(raw: Json) -> Policy:
     default = raw.get("DefaultVersionId")
-    version = next((v for v in raw.get("PolicyVersionList", ()) if v.get("VersionId") == default), {})
+    version: Json = next((v for v in raw.get("PolicyVersionList", ()) if v.get("VersionId") == default), {})
     created = version.get("CreateDate")
     return Policy(
         name=raw.get("PolicyName") or _name_of(raw["Arn"]),

@@ -84,7 +84,9 @@ class OrganizationReader:
         self, kind: Guardrail, path: tuple[str, ...], account: str, enabled: Mapping[str, frozenset[str]]
     ) -> Levels | None:
         """The documents of each level, root first, the account's own last; () where the type is not enabled."""
-        if not path or kind not in enabled.get(path[0], ()):
+        if not path:
+            return None
+        if kind not in enabled.get(path[0], ()):
             return ()
         levels = [self._documents_of(target, kind) for target in (*path, account)]
         return None if any(level is None for level in levels) else tuple(level for level in levels if level is not None)
@@ -120,12 +122,16 @@ class OrganizationReader:
         return self._documents[policy]
 
     def _walk(self, child: str) -> tuple[str, ...]:
-        """The ids from the root to the parent of `child`."""
+        """The ids from the root to the parent of `child`; () when they cannot be read, so that no OU matches."""
         path: list[str] = []
-        at: str | None = self._parent(child)
-        while at is not None:
-            path.append(at)
-            at = None if at.startswith("r-") else self._parent(at)
+        try:
+            at: str | None = self._parent(child)
+            while at is not None:
+                path.append(at)
+                at = None if at.startswith("r-") else self._parent(at)
+        except AwsError as error:
+            self.problems.append(f"OUs of account {child}: {error}")
+            return ()
         return tuple(reversed(path))
 
     def _parent(self, child: str) -> str | None:

@@ -67,6 +67,16 @@ class GrantChange:
 
 
 @dataclass(frozen=True, slots=True)
+class TrailChange:
+    """A successful change of a trail seen in the logs: its selectors of today do not describe the time before. `trail`
+    is its ARN."""
+
+    event_name: str
+    trail: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TrackedAction:
     """Action-level last-accessed data. `last` None: tracked, never attempted in the tracking period."""
 

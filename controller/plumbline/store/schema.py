@@ -53,6 +53,7 @@ partition = sa.Table(
     sa.Column("bins", sa.JSON, nullable=False),
     sa.Column("covered", sa.JSON, nullable=False),  # [[start, end], ...] ISO 8601, proven by digests of this folder
     sa.Column("problems", sa.JSON, nullable=False),  # [{"object", "reason", "message"}]
+    sa.Column("content", sa.String, nullable=False),  # digest of all that was learned from it
     sa.PrimaryKeyConstraint(*_PARTITION),
 )
 

@@ -115,6 +115,7 @@ def upgrade() -> None:
         sa.Column("bins", sa.JSON(), nullable=False),
         sa.Column("covered", sa.JSON(), nullable=False),
         sa.Column("problems", sa.JSON(), nullable=False),
+        sa.Column("content", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("landscape", "source", "account", "region", "day"),
     )
     op.create_table(

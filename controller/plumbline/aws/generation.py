@@ -1,0 +1,207 @@
+"""Policy generation jobs of IAM Access Analyzer: start, list, read, wait. Knows one job; no quota, store or verdict.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-policy-generation.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from plumbline.aws.errors import AwsError, Invalid, NotFound, Transient
+from plumbline.aws.session import AwsSessions
+
+SERVICE: Final = "access-analyzer"
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-quotas.html: at most 90 days of logs.
+LONGEST_WINDOW: Final = timedelta(days=90)
+FINAL: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELED"})
+
+# What to do about the codes of `jobError`.
+REMEDIES: Final = {
+    "AUTHORIZATION_ERROR": "Let the access role trust access-analyzer.amazonaws.com and read the trail and its bucket"
+    " (deploy/aws/access-analyzer-role-policy.json)",
+    "RESOURCE_NOT_FOUND_ERROR": "Check that the trail, its bucket and the principal exist",
+    "SERVICE_QUOTA_EXCEEDED_ERROR": "Shorten the lookback: a job reads at most 90 days, 25 GB and 100,000 log files",
+    "SERVICE_ERROR": "Access Analyzer failed; it is tried again the next day",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a job reads. `account` None: the caller's own; the access role lies in the principal's account."""
+
+    trail_arn: str
+    access_role_arn: str
+    region: str
+    all_regions: bool = True
+    account: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    job_id: str
+    status: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobAnswer:
+    """A job as AWS shows it. `policies` are JSON texts, only of a job that succeeded; `start` and `end` its window."""
+
+    job_id: str
+    status: str
+    started_at: datetime
+    completed_at: datetime | None
+    error_code: str | None
+    error_message: str | None
+    start: datetime | None
+    end: datetime | None
+    is_complete: bool
+    policies: tuple[str, ...]
+
+    @property
+    def remedy(self) -> str:
+        return REMEDIES.get(self.error_code or "", "Start it again later")
+
+
+def window(now: datetime, lookback: timedelta) -> tuple[datetime, datetime]:
+    """The whole UTC days before today, as many as `lookback`, at least one and at most 90."""
+    end = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = max(1, min(lookback, LONGEST_WINDOW) // timedelta(days=1))
+    return end - timedelta(days=days), end
+
+
+def client_token(unique_id: str, start: datetime, end: datetime) -> str:
+    """Equal for equal role and window: a start that is repeated, even after a lost store, starts nothing twice."""
+    text = f"{unique_id}/{start.astimezone(UTC):%Y-%m-%dT%H:%M:%S}/{end.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+    return "plumbline-" + hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def start_job(
+    sessions: AwsSessions, source: Source, principal_arn: str, *, start: datetime, end: datetime, token: str
+) -> str:
+    """Starts a job, or finds the one that was started with the same token; its id. Raises AwsError."""
+    trail: dict[str, Any] = {"cloudTrailArn": source.trail_arn, "allRegions": source.all_regions}
+    if not source.all_regions:
+        trail["regions"] = [source.region]
+    answer = sessions.call(
+        SERVICE,
+        "StartPolicyGeneration",
+        account=source.account,
+        region=source.region,
+        policyGenerationDetails={"principalArn": principal_arn},
+        cloudTrailDetails={
+            "trails": [trail],
+            "accessRole": source.access_role_arn,
+            "startTime": start,
+            "endTime": end,
+        },
+        clientToken=token,
+    )
+    return str(answer["jobId"])
+
+
+def list_jobs(sessions: AwsSessions, source: Source, principal_arn: str) -> list[JobRef]:
+    """The jobs of the last seven days for one principal, whoever started them, newest first. Raises AwsError."""
+    found = [
+        JobRef(job_id=raw["jobId"], status=raw["status"], started_at=raw["startedOn"].astimezone(UTC))
+        for page in sessions.pages(
+            SERVICE,
+            "ListPolicyGenerations",
+            account=source.account,
+            region=source.region,
+            principalArn=principal_arn,
+        )
+        for raw in page["policyGenerations"]
+        if raw["principalArn"] == principal_arn
+    ]
+    return sorted(found, key=lambda job: (job.started_at, job.job_id), reverse=True)
+
+
+def read_job(sessions: AwsSessions, source: Source, job_id: str) -> JobAnswer:
+    """The state of a job. Raises NotFound when AWS no longer knows it, else AwsError.
+
+    Resource placeholders are not asked for: in a live policy `${...}` would be a policy variable.
+    """
+    try:
+        answer = sessions.call(
+            SERVICE,
+            "GetGeneratedPolicy",
+            account=source.account,
+            region=source.region,
+            jobId=job_id,
+            includeResourcePlaceholders=False,
+            includeServiceLevelTemplate=True,
+        )
+    except Invalid as error:
+        # The operation has no error of its own for an unknown job.
+        raise NotFound(
+            error.message, service=SERVICE, operation="GetGeneratedPolicy", account=error.account, code=error.code
+        ) from error
+    details, result = answer["jobDetails"], answer.get("generatedPolicyResult") or {}
+    properties = result.get("properties") or {}
+    trail = properties.get("cloudTrailProperties") or {}
+    failed = details.get("jobError") or {}
+    return JobAnswer(
+        job_id=details["jobId"],
+        status=details["status"],
+        started_at=details["startedOn"].astimezone(UTC),
+        completed_at=_utc(details.get("completedOn")),
+        error_code=failed.get("code"),
+        error_message=failed.get("message"),
+        start=_utc(trail.get("startTime")),
+        end=_utc(trail.get("endTime")),
+        is_complete=bool(properties.get("isComplete")),
+        policies=tuple(policy["policy"] for policy in result.get("generatedPolicies") or ()),
+    )
+
+
+def wait(
+    poll: Callable[[], JobAnswer],
+    *,
+    seconds: float,
+    progress: Callable[[str], None] = lambda _: None,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> JobAnswer:
+    """The answer of a job that has ended, whatever its end. Raises Transient after `seconds`; the job goes on then."""
+    began, pause = clock(), 1.0
+    while True:
+        answer = poll()
+        if answer.status in FINAL:
+            return answer
+        passed = clock() - began
+        if passed + pause > seconds:
+            raise Transient(
+                f"policy generation {answer.job_id} has not ended after {passed:.0f} seconds",
+                service=SERVICE,
+                operation="GetGeneratedPolicy",
+                code="TimedOut",
+                reason="TimedOut",
+                remedy="Run the same command again today: it finds the job instead of starting another",
+            )
+        progress(f"policy generation {answer.job_id}: {answer.status}, {passed:.0f} s")
+        sleep(pause)
+        pause = min(pause * 1.5, 15.0)
+
+
+def failure(answer: JobAnswer, account: str | None = None) -> AwsError:
+    """The error that says why a job did not succeed."""
+    code = answer.error_code or answer.status
+    return Invalid(
+        answer.error_message or f"the job ended as {answer.status}",
+        service=SERVICE,
+        operation="StartPolicyGeneration",
+        account=account,
+        code=code,
+        reason="JobCanceled" if answer.status == "CANCELED" else "JobFailed",
+        remedy=answer.remedy,
+    )
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return None if at is None else at.astimezone(UTC)

@@ -1,0 +1,268 @@
+"""`plumbline generate`: a policy from evidence in log files, or from policy generation of IAM Access Analyzer.
+
+Prints; computes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from plumbline.aws.generation import JobAnswer, Source
+    from plumbline.model.snapshot import Principal
+
+EXIT_UNDECIDED = 2
+SCHEMA_VERSION = "1"
+
+_PRINCIPAL = re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/[\w+=,.@/-]+$")
+_ROLE = re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$")
+_TRAIL = re.compile(r"^arn:aws[a-z-]*:cloudtrail:([a-z0-9-]+):\d{12}:trail/.+$")
+
+
+class Format(StrEnum):
+    JSON = "json"
+    TABLE = "table"
+
+
+class SourceName(StrEnum):
+    ACCESS_ANALYZER = "access-analyzer"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(generate)
+
+
+def generate(
+    principal_arn: Annotated[str, typer.Argument(metavar="PRINCIPAL_ARN", help="ARN of a role or user.")],
+    logs: Annotated[
+        list[Path] | None, typer.Option(help="File or folder of CloudTrail logs; may be repeated.", show_default=False)
+    ] = None,
+    source: Annotated[
+        SourceName | None, typer.Option(help="Instead of logs. Needs AWS credentials.", show_default=False)
+    ] = None,
+    lookback: Annotated[
+        str, typer.Option(help="How far back, such as 90d; before the last event of the logs.")
+    ] = "90d",
+    trail_arn: Annotated[
+        str | None, typer.Option(help="The trail that Access Analyzer reads.", show_default=False)
+    ] = None,
+    access_role: Annotated[
+        str | None, typer.Option(help="ARN of the role with which it reads the trail.", show_default=False)
+    ] = None,
+    timeout: Annotated[str, typer.Option(help="How long to wait for Access Analyzer.")] = "30m",
+    output: Annotated[
+        Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
+    ] = None,
+) -> None:
+    """Make a policy from what a principal was seen to do, with what is not known beside it.
+
+    With --logs it needs no AWS credentials and no network. With --source access-analyzer it starts policy generation,
+    waits for it, and compares: current permissions, used, unused, reduction. Ends with 2 when that fails, when a log
+    file cannot be read, or when the logs show nothing of the principal.
+    """
+    if not _PRINCIPAL.match(principal_arn):
+        raise typer.BadParameter(f"{principal_arn!r} is no ARN of a role or user", param_hint="PRINCIPAL_ARN")
+    if bool(logs) == (source is not None):
+        raise typer.BadParameter("give either --logs or --source, to say where the evidence is", param_hint="--logs")
+    window = _duration(lookback, "--lookback")
+    if logs:
+        result = _from_logs(principal_arn, logs, window)
+    else:
+        job_source = _source(trail_arn, access_role)
+        result = _from_access_analyzer(principal_arn, job_source, window, _duration(timeout, "--timeout"))
+    if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
+        sys.stdout.write(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    elif logs:
+        _print_policy(result)
+    else:
+        _print_comparison(result)
+    for error in result.get("errors", ()):
+        _say(f"{error['path']}: {error['reason']}: {error['message']}")
+    if result.get("errors") or result.get("events") == 0:
+        raise typer.Exit(EXIT_UNDECIDED)
+
+
+def _duration(text: str, option: str) -> timedelta:
+    from plumbline.api.common import parse_duration
+
+    try:
+        found = parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+    if found <= timedelta(0):
+        raise typer.BadParameter(f"{text!r} must be longer than zero", param_hint=option)
+    return found
+
+
+# From logs
+
+
+def _from_logs(arn: str, paths: list[Path], lookback: timedelta) -> dict[str, Any]:
+    from plumbline.usage.suggest import suggest
+    from plumbline.usage.summary import NoSuchPathError, read_paths
+
+    try:
+        summary = read_paths(paths)
+    except NoSuchPathError as error:
+        raise typer.BadParameter(str(error), param_hint="--logs") from error
+    usage = summary.usage
+    # The window ends with the logs, not with the clock: the same files give the same policy.
+    end = usage.last or datetime.fromtimestamp(0, UTC)
+    names = {arn} | ({_without_path(arn)} & usage.path_unknown)
+    found = suggest(
+        [item for item in usage.evidence if item.principal in names],
+        [item for item in usage.unmapped if item.principal in names],
+        end - lookback,
+    )
+    events = sum(item.count for item in usage.evidence if item.principal in names and item.last >= end - lookback)
+    events += sum(item["count"] for item in found.unmapped)
+    warnings = list(found.warnings)
+    if not events:
+        warnings.append(f"the logs show nothing of {arn} in this window")
+        _say(warnings[-1])
+    return {
+        "schemaVersion": SCHEMA_VERSION,
+        "source": "logs",
+        "principal": arn,
+        "window": {"start": _time(end - lookback), "end": _time(end)} if usage.last else None,
+        "events": events,
+        "policy": found.policy,
+        "kept": list(found.kept),
+        "unmapped": list(found.unmapped),
+        "denied": list(found.denied),
+        "invisible": list(found.invisible),
+        "warnings": warnings,
+        "errors": [{"path": p.object, "reason": p.reason, "message": p.message} for p in summary.problems],
+    }
+
+
+def _without_path(arn: str) -> str:
+    """What names a role in records that give only the session."""
+    return f"{arn.partition('/')[0]}/{arn.rpartition('/')[2]}"
+
+
+def _print_policy(result: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(result["policy"], indent=2) + "\n")
+    for item in result["kept"]:
+        _say(f"kept, though not certain: {item['action']} ({item['reason']})")
+    for event in result["unmapped"]:
+        _say(f"not covered, no known action: {event['eventSource']} {event['eventName']}, {event['count']} times")
+    for action in result["denied"]:
+        _say(f"not covered, it was denied: {action}")
+    for service in result["invisible"]:
+        logged, never = service["onlyDataEvents"], service["neverLogged"] + service["unknown"]
+        _say(f"not shown by logs of management events: {service['service']}, {logged} data actions, {never} others")
+    for warning in result["warnings"]:
+        _say(f"warning: {warning}")
+
+
+# From Access Analyzer
+
+
+def _source(trail_arn: str | None, access_role: str | None) -> Source:
+    from plumbline.aws.generation import Source
+
+    trail = _TRAIL.match(trail_arn or "")
+    if trail is None or trail_arn is None:
+        raise typer.BadParameter("access-analyzer needs the ARN of a trail", param_hint="--trail-arn")
+    if access_role is None or not _ROLE.match(access_role):
+        raise typer.BadParameter("access-analyzer needs the ARN of a role that may read it", param_hint="--access-role")
+    return Source(trail_arn=trail_arn, access_role_arn=access_role, region=trail.group(1))
+
+
+def _from_access_analyzer(arn: str, source: Source, lookback: timedelta, timeout: timedelta) -> dict[str, Any]:
+    from plumbline.aws.errors import AwsError
+    from plumbline.aws.generation import failure, window
+    from plumbline.usage.sources.generated import difference, parse_policies
+
+    try:
+        principal, names = _current(arn)
+        answer = _generated(principal, source, window(datetime.now(UTC), lookback), timeout)
+        if answer.status != "SUCCEEDED":
+            raise failure(answer)
+        actions, templates = parse_policies(answer.policies)
+    except AwsError as error:
+        _say(str(error))
+        raise typer.Exit(EXIT_UNDECIDED) from error
+    start, end = window(datetime.now(UTC), lookback)
+    return {
+        "schemaVersion": SCHEMA_VERSION,
+        "source": "access-analyzer",
+        "principal": arn,
+        "jobId": answer.job_id,
+        "window": {"start": _time(answer.start or start), "end": _time(answer.end or end)},
+        "isComplete": answer.is_complete,
+        "generatedActions": list(actions),
+        "serviceTemplates": list(templates),
+        **difference(names, actions),
+    }
+
+
+def _current(arn: str) -> tuple[Principal, tuple[str, ...]]:
+    """The principal as it is now, with the expanded actions that it is granted. Raises AwsError."""
+    from plumbline.aws.errors import Invalid, NotFound
+    from plumbline.aws.session import AwsSessions
+    from plumbline.iam.catalogue import catalogue
+    from plumbline.iam.granted import granted
+    from plumbline.inventory.iam import read_principals
+
+    sessions = AwsSessions(None)
+    account = arn.split(":")[4]
+    if sessions.caller.account != account:
+        raise Invalid(
+            f"the credentials are for account {sessions.caller.account}, and {arn} is in another",
+            remedy=f"Use credentials of account {account}; policy generation runs in the principal's own account",
+        )
+    principal = read_principals(sessions, None).get(arn)
+    if principal is None:
+        raise NotFound(f"there is no {arn}", remedy="Check the ARN with its path")
+    found = granted(principal, ())
+    return principal, (*catalogue().names_of(found.granted), *sorted(found.granted_unknown))
+
+
+def _generated(
+    principal: Principal, source: Source, window: tuple[datetime, datetime], timeout: timedelta
+) -> JobAnswer:
+    from plumbline.aws.generation import client_token, read_job, start_job, wait
+    from plumbline.aws.session import AwsSessions
+
+    sessions = AwsSessions(None)
+    start, end = window
+    token = client_token(principal.unique_id, start, end)
+    job = start_job(sessions, source, principal.arn, start=start, end=end, token=token)
+    return wait(lambda: read_job(sessions, source, job), seconds=timeout.total_seconds(), progress=_say)
+
+
+def _print_comparison(result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("Current", "Used", "Unused", "Reduction")
+    table.add_row(
+        str(result["currentPermissionCount"]),
+        str(result["usedPermissionCount"]),
+        str(len(result["unusedPermissions"])),
+        f"{result['reductionPercentage']} %",
+    )
+    console = Console()
+    console.print(table)
+    if result["serviceTemplates"]:
+        console.print(f"used, actions not known: {', '.join(result['serviceTemplates'])}", highlight=False)
+    _say("A figure, no verdict: an action that a generated policy does not name may be in use all the same.")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

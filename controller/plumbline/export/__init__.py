@@ -1,0 +1,1 @@
+"""What leaves Plumbline for other systems."""

@@ -1,0 +1,221 @@
+"""Prometheus metrics of a pass. Own registry, bounded labels: never an action, never baseline times account.
+
+Every pass builds the series anew from what exists, so those of what is gone disappear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+_BASELINE = ("landscape", "namespace", "baseline")
+_ACCOUNT = ("landscape", "account")
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineFigures:
+    landscape: str
+    namespace: str
+    baseline: str
+    roles: int
+    out_of_line: int
+    undetermined_roles: int
+    used: int
+    unused: int
+    undetermined: int
+    masked: int
+    grant_drift: int
+    open_proposals: int
+    compliant: bool | None
+    evidence_complete: bool
+    accepted_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFigures:
+    """`evidence`: source -> (complete for the last 90 days up to the delivery allowance, proven complete until)."""
+
+    landscape: str
+    account: str
+    reachable: bool
+    collected_at: datetime | None
+    evidence: dict[str, tuple[bool, datetime | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleFigures:
+    landscape: str
+    role: str
+    unused: int
+    undetermined: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallFigures:
+    service: str
+    operation: str
+    code: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Everything that one pass exports."""
+
+    baselines: tuple[BaselineFigures, ...] = ()
+    accounts: tuple[AccountFigures, ...] = ()
+    roles: tuple[RoleFigures, ...] = ()
+    calls: tuple[CallFigures, ...] = ()
+    events: tuple[tuple[str, str, int], ...] = ()  # landscape, bin, records
+    last_success: tuple[tuple[str, datetime], ...] = ()  # landscape, time
+    invalid_resources: int = 0
+    version: str = ""
+    catalogue: str = ""
+
+
+class _Collector:
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterable[Metric]:
+        yield from _baselines(self._figures.baselines)
+        yield from _accounts(self._figures.accounts)
+        yield from _roles(self._figures.roles)
+        yield from _program(self._figures)
+
+
+def render(figures: Figures) -> str:
+    """The text exposition of the figures."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(figures))  # type: ignore[arg-type]
+    return generate_latest(registry).decode()
+
+
+def _gauge(name: str, text: str, labels: Iterable[str], rows: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    family = GaugeMetricFamily(f"plumbline_{name}", text, labels=list(labels))
+    for values, number in rows:
+        family.add_metric(list(values), number)
+    return family
+
+
+def _baselines(rows: tuple[BaselineFigures, ...]) -> Iterable[Metric]:
+    def key(row: BaselineFigures) -> tuple[str, ...]:
+        return (row.landscape, row.namespace, row.baseline)
+
+    for name, text, value in (
+        ("baseline_roles", "Roles that the baseline governs.", lambda r: r.roles),
+        ("baseline_roles_out_of_line", "Roles beyond a threshold.", lambda r: r.out_of_line),
+        ("baseline_roles_undetermined", "Roles for which a required source did not deliver.", lambda r: r.undetermined_roles),
+        ("baseline_grant_drift", "Additions beyond the accepted access.", lambda r: r.grant_drift),
+        ("baseline_open_proposals", "Remediation proposals that are open.", lambda r: r.open_proposals),
+        ("baseline_evidence_complete", "1 when every required source delivered.", lambda r: r.evidence_complete),
+        ("baseline_accepted_access_unknown", "1 when the accepted access was lost with the store.", lambda r: r.accepted_unknown),
+    ):  # fmt: skip
+        yield _gauge(name, text, _BASELINE, ((key(r), float(value(r))) for r in rows))
+    yield _gauge(
+        "baseline_actions",
+        "Granted actions by verdict, summed over the roles of the baseline.",
+        (*_BASELINE, "verdict"),
+        (
+            ((*key(r), verdict), float(number))
+            for r in rows
+            for verdict, number in (
+                ("used", r.used),
+                ("unused", r.unused),
+                ("undetermined", r.undetermined),
+                ("masked", r.masked),
+            )
+        ),
+    )
+    yield _gauge(
+        "baseline_compliant",
+        "1 within the thresholds, 0 beyond, absent while it cannot be said.",
+        _BASELINE,
+        ((key(r), float(r.compliant)) for r in rows if r.compliant is not None),
+    )
+
+
+def _accounts(rows: tuple[AccountFigures, ...]) -> Iterable[Metric]:
+    yield _gauge(
+        "account_reachable",
+        "1 when the inventory of the account was collected in the last pass.",
+        _ACCOUNT,
+        (((r.landscape, r.account), float(r.reachable)) for r in rows),
+    )
+    yield _gauge(
+        "account_collected_timestamp_seconds",
+        "When the inventory of the account was last collected.",
+        _ACCOUNT,
+        (((r.landscape, r.account), r.collected_at.timestamp()) for r in rows if r.collected_at),
+    )
+    yield _gauge(
+        "evidence_complete",
+        "1 when the source is proven complete for the account over the longest lookback.",
+        (*_ACCOUNT, "source"),
+        (((r.landscape, r.account, s), float(done)) for r in rows for s, (done, _) in sorted(r.evidence.items())),
+    )
+    yield _gauge(
+        "evidence_timestamp_seconds",
+        "Until when the source delivered for the account: its age is the age of the evidence.",
+        (*_ACCOUNT, "source"),
+        (
+            ((r.landscape, r.account, s), until.timestamp())
+            for r in rows
+            for s, (_, until) in sorted(r.evidence.items())
+            if until
+        ),
+    )
+
+
+def _roles(rows: tuple[RoleFigures, ...]) -> Iterable[Metric]:
+    if rows:
+        yield _gauge(
+            "role_actions",
+            "Granted actions of a role by verdict; only where the landscape asks for it.",
+            ("landscape", "role", "verdict"),
+            (
+                ((r.landscape, r.role, verdict), float(number))
+                for r in rows
+                for verdict, number in (("unused", r.unused), ("undetermined", r.undetermined))
+            ),
+        )
+
+
+def _program(figures: Figures) -> Iterable[Metric]:
+    requests = CounterMetricFamily(
+        "plumbline_aws_api_requests", "Calls of AWS by outcome.", labels=["service", "operation", "code"]
+    )
+    throttled = CounterMetricFamily("plumbline_aws_api_throttled", "Throttled calls of AWS.", labels=["service", "operation"])
+    throttles: dict[tuple[str, str], int] = {}
+    for call in figures.calls:
+        requests.add_metric([call.service, call.operation, call.code], call.count)
+        known = throttles.get((call.service, call.operation), 0)
+        throttles[call.service, call.operation] = known + (call.count if is_throttle(call.code) else 0)
+    for labels, number in sorted(throttles.items()):
+        throttled.add_metric(list(labels), number)
+    yield requests
+    yield throttled
+    yield _gauge(
+        "usage_records",
+        "CloudTrail records in the ledger by bin; the bins add up to the records read.",
+        ("landscape", "bin"),
+        (((landscape, bin_), float(number)) for landscape, bin_, number in figures.events),
+    )
+    yield _gauge(
+        "last_success_timestamp_seconds",
+        "When a pass over the landscape last collected every account.",
+        ("landscape",),
+        (((landscape,), at.timestamp()) for landscape, at in figures.last_success),
+    )
+    yield _gauge("invalid_resources", "Resources that could not be read.", (), [((), float(figures.invalid_resources))])
+    yield _gauge(
+        "build_info", "Program and action catalogue.", ("version", "catalogue"), [((figures.version, figures.catalogue), 1.0)]
+    )
+
+
+def is_throttle(code: str) -> bool:
+    return code.startswith(("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown"))

@@ -1,0 +1,220 @@
+"""The plan of one role: which policies change, how, and what stays with its reason.
+
+Knows policies, attachments and AWS limits. Must not know verdicts: the caller says which actions may be removed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from plumbline.iam.catalogue import catalogue
+from plumbline.iam.documents import PolicyError, canonical, parse_identity
+from plumbline.iam.granted import grants
+from plumbline.model.evidence import Evidence
+from plumbline.model.plan import Change, ChangeKind, NotPlannable, Plan, StatementProof
+from plumbline.model.snapshot import Policy, Principal, digest_of
+from plumbline.plan.edit import Edit, narrow
+from plumbline.plan.proof import verify
+
+# In characters, white space not counted; the inline limit is for all inline policies of a role together. Attachments
+# are the default quota. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+MANAGED_LIMIT = 6144
+INLINE_LIMIT = 10240
+ATTACHMENT_LIMIT = 10
+_REMOVALS: frozenset[ChangeKind] = frozenset({"DeleteRolePolicy", "DetachPolicy"})
+_MESSAGES = {
+    "notAction": "uses NotAction, which is never edited",
+    "notResource": "uses NotResource, which is never edited",
+    "documentUnknown": "the policy document could not be read, so what it grants is unknown",
+    "sharedPolicy": "the policy is also attached elsewhere or used as a boundary; changing it would change others",
+    "policyTooLarge": "the reduced policy would exceed the size that AWS allows",
+    "attachmentLimit": f"replacing it needs a free attachment, and the role already has {ATTACHMENT_LIMIT} or more",
+}
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What would become of one policy. `blocked`: the reason for which it is left as it is."""
+
+    policy: Policy
+    edit: Edit | None
+    blocked: str = ""
+
+    @property
+    def active(self) -> Edit | None:
+        return self.edit if self.edit is not None and self.edit.changed and not self.blocked else None
+
+
+def plan_role(principal: Principal, *, removable: int, used: int, uses: Sequence[Evidence] = ()) -> Plan:
+    """The changes that take `removable` away from a role, with their proof; deterministic.
+
+    `removable`: unused actions less the exempted ones; everything else stays. `used` wins over `removable`. `uses`: the
+    recorded uses to replay; denied ones are passed over. Nothing is planned for users. Raises ProofError when a change
+    cannot be proven, which means that the arguments contradict each other (a recorded use among the removable).
+    """
+    if principal.kind != "role":
+        return Plan(principal.arn, principal.unique_id, (), (), (), 0, 0)
+    removable ^= removable & used
+    seen = frozenset(e.action for e in uses if e.outcome != "denied")
+    unknown = sorted({a for a in seen if catalogue().bit(a) is None}, key=str.lower)
+    drafts = [_draft(principal, p, removable, unknown) for p in sorted(principal.policies, key=lambda p: p.key)]
+    _limit_inline(drafts)
+    _limit_attachments(drafts)
+    changes, proof = [], list[StatementProof]()
+    for draft in drafts:
+        if draft.active is not None:
+            change = _change(principal, draft.policy, draft.active)
+            proof += verify(
+                change.policy, change.before, change.document, draft.active.origins, used=used, actions=seen
+            )
+            changes.append(change)
+    # What only takes away comes first: it makes room for what is written after it.
+    changes.sort(key=lambda c: (c.kind not in _REMOVALS, c.policy))
+    before, after = _allowed(drafts)
+    return Plan(
+        role_arn=principal.arn,
+        unique_id=principal.unique_id,
+        changes=tuple(changes),
+        not_plannable=tuple(_not_plannable(drafts, removable)),
+        proof=tuple(proof),
+        removed=(removable & before & ~after).bit_count(),
+        replayed_uses=_replayed(drafts, uses),
+    )
+
+
+def _draft(principal: Principal, policy: Policy, removable: int, unknown: Iterable[str]) -> _Draft:
+    try:
+        edit = narrow(policy.document, removable, unknown) if policy.document is not None else None
+    except PolicyError:
+        edit = None
+    if edit is None:
+        return _Draft(policy, None, "documentUnknown")
+    draft = _Draft(policy, edit)
+    if edit.changed and edit.document is not None and policy.kind != "inline":
+        if policy.kind == "customer" and _shared(principal, policy):
+            draft.blocked = "sharedPolicy"
+        elif len(edit.document) > MANAGED_LIMIT:
+            draft.blocked = "policyTooLarge"
+    return draft
+
+
+def _shared(principal: Principal, policy: Policy) -> bool:
+    own_boundary = principal.boundary is not None and principal.boundary.key == policy.key
+    return policy.attachment_count > 1 or policy.boundary_usage_count > 0 or own_boundary
+
+
+def _limit_inline(drafts: Sequence[_Draft]) -> None:
+    """Leaves inline policies as they are, those that would grow most first, until all of them fit together."""
+    inline = [d for d in drafts if d.policy.kind == "inline"]
+    sizes = {d.policy.key: len(canonical(d.policy.document or "{}")) for d in inline if d.edit is not None}
+    # Beside a policy of unknown size nothing may grow.
+    limit = INLINE_LIMIT if len(sizes) == len(inline) else sum(sizes.values())
+
+    def growth(draft: _Draft) -> int:
+        return len(draft.active.document or "") - sizes[draft.policy.key] if draft.active is not None else 0
+
+    total = sum(sizes.values()) + sum(growth(d) for d in inline)
+    for draft in sorted(inline, key=lambda d: (-growth(d), d.policy.key)):
+        if total > limit and growth(draft) > 0:
+            total -= growth(draft)
+            draft.blocked = "policyTooLarge"
+
+
+def _limit_attachments(drafts: Sequence[_Draft]) -> None:
+    """A replacement is attached before the old policy is detached, so that access is never interrupted."""
+    managed = [d for d in drafts if d.policy.kind != "inline"]
+    staying = [d for d in managed if d.active is None or d.active.document is not None]
+    if len(staying) >= ATTACHMENT_LIMIT:
+        for draft in staying:
+            if draft.policy.kind == "aws" and draft.active is not None:
+                draft.blocked = "attachmentLimit"
+
+
+def _change(principal: Principal, policy: Policy, edit: Edit) -> Change:
+    kind: ChangeKind
+    if policy.kind == "inline":
+        kind = "PutRolePolicy" if edit.document is not None else "DeleteRolePolicy"
+    elif edit.document is None:
+        kind = "DetachPolicy"
+    else:
+        kind = "CreatePolicyVersion" if policy.kind == "customer" else "ReplaceAttachment"
+    before = policy.document or ""
+    return Change(
+        kind=kind,
+        policy=policy.key,
+        before=before,
+        document=edit.document,
+        diff=_diff(policy.key, before, edit.document),
+        removed_actions=(edit.before & ~edit.after).bit_count(),
+        new_policy_name=_copy_name(principal, policy) if kind == "ReplaceAttachment" else None,
+    )
+
+
+def _copy_name(principal: Principal, policy: Policy) -> str:
+    """The name of the customer managed copy: the same for the same role and policy, within 128 characters."""
+    digest = digest_of([principal.arn, principal.unique_id, policy.key])[:10]
+    return f"{policy.name[:56]}-{principal.name[:56]}-{digest}"
+
+
+def _diff(name: str, before: str, after: str | None) -> str:
+    lines = difflib.unified_diff(_pretty(before), _pretty(after), name, name, lineterm="")
+    return "\n".join(lines) + "\n"
+
+
+def _pretty(document: str | None) -> list[str]:
+    if document is None:
+        return []
+    return json.dumps(json.loads(canonical(document)), indent=2, sort_keys=True, ensure_ascii=False).split("\n")
+
+
+def _allowed(drafts: Iterable[_Draft]) -> tuple[int, int]:
+    before = after = 0
+    for draft in drafts:
+        if draft.edit is not None:
+            before |= draft.edit.before
+            after |= draft.active.after if draft.active is not None else draft.edit.before
+    return before, after
+
+
+def _not_plannable(drafts: Sequence[_Draft], removable: int) -> Iterable[NotPlannable]:
+    removed = 0
+    for draft in drafts:
+        if draft.active is not None:
+            removed |= draft.active.before & ~draft.active.after
+    for draft in drafts:
+        if draft.blocked:
+            bits = draft.edit.before & removable if draft.edit is not None else 0
+            yield _left(draft.policy.key, draft.blocked, _MESSAGES[draft.blocked], bits, removed)
+            continue
+        leftovers = draft.edit.leftovers if draft.edit is not None else ()
+        for reason in sorted({item.reason for item in leftovers}):
+            items = [item for item in leftovers if item.reason == reason]
+            bits = 0
+            for item in items:
+                bits |= item.bits
+            message = f"{', '.join(item.statement for item in items)} {_MESSAGES[reason]}"
+            yield _left(draft.policy.key, reason, message, bits, removed)
+
+
+def _left(policy: str, reason: str, message: str, bits: int, removed: int) -> NotPlannable:
+    again = (bits & removed).bit_count()
+    if again:
+        message += f"; {again} of the actions removed elsewhere stay granted here"
+    return NotPlannable(policy, reason, message, bits.bit_count())
+
+
+def _replayed(drafts: Sequence[_Draft], uses: Iterable[Evidence]) -> int:
+    """How many recorded uses the old policies grant: for each of them `verify` has found that the new ones do too."""
+    before, _ = _allowed(drafts)
+    known = catalogue()
+    statements = [s for d in drafts if d.edit is not None for s in parse_identity(d.policy.document or "").statements]
+
+    def granted(action: str) -> bool:
+        if known.bit(action) is not None:
+            return bool(known.expand(action) & before)
+        return any(s.effect == "Allow" and grants(s, action) for s in statements)
+
+    return sum(e.outcome == "used" and granted(e.action) for e in uses)

@@ -1,0 +1,260 @@
+"""The ledger: evidence by partition, replaced as a whole, read back merged. Knows rows, not where they come from.
+
+A partition is one day folder of one account and Region of one log source. Account and Region are empty for log files
+that do not lie in CloudTrail's folders; then `day` names the group of files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from plumbline.model.coverage import Interval
+from plumbline.model.evidence import Evidence, GrantChange, TrailChange, UnmappedUse
+from plumbline.model.snapshot import digest_of
+from plumbline.store.merging import merged, merged_unmapped
+from plumbline.store.schema import evidence, grant_change, partition, trail_change, unmapped_use
+
+_CHILDREN = (evidence, unmapped_use, grant_change, trail_change)
+# Rows are read as mappings: as an attribute, `count` would be the method of a tuple.
+_EVIDENCE_FIELDS = tuple(item.name for item in fields(Evidence))
+_UNMAPPED_FIELDS = tuple(item.name for item in fields(UnmappedUse))
+_LISTS = ("resources", "via_services", "codes")
+
+
+class PartitionKey(NamedTuple):
+    source: str
+    account: str
+    region: str
+    day: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """What is known of a partition besides its rows. `covered` is proven by the digest files of its day folder.
+    `problems`: mappings of object, reason and message."""
+
+    key: PartitionKey
+    fingerprint: str
+    sealed: bool = False
+    objects: int = 0
+    records: int = 0
+    bins: Mapping[str, int] | None = None
+    covered: tuple[Interval, ...] = ()
+    problems: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one partition."""
+
+    evidence: tuple[Evidence, ...] = ()
+    unmapped: tuple[UnmappedUse, ...] = ()
+    grant_changes: tuple[GrantChange, ...] = ()
+    trail_changes: tuple[TrailChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedUse:
+    """All that the logs hold about one principal, by unique id and source, merged over partitions."""
+
+    evidence: tuple[Evidence, ...] = ()
+    unmapped: tuple[UnmappedUse, ...] = ()
+
+
+def replace_partition(engine: sa.Engine, landscape: str, new: Partition, rows: Rows) -> None:
+    """Puts the partition and its rows in place of what was there, in one transaction."""
+    where = {"landscape": landscape, **new.key._asdict()}
+    values = {
+        **where,
+        "fingerprint": new.fingerprint,
+        "sealed": new.sealed,
+        "objects": new.objects,
+        "records": new.records,
+        "bins": dict(new.bins or {}),
+        "covered": [[low.isoformat(), high.isoformat()] for low, high in new.covered],
+        "problems": [dict(problem) for problem in new.problems],
+        "content": _content(new, rows),
+    }
+    with engine.begin() as connection:
+        for table in (*_CHILDREN, partition):
+            connection.execute(table.delete().where(*_is(table, where)))
+        connection.execute(partition.insert().values(values))
+        for table, items in (
+            (evidence, [_evidence_row(item) for item in rows.evidence]),
+            (unmapped_use, [asdict(item) | {"services": list(item.services)} for item in rows.unmapped]),
+            (grant_change, [asdict(item) for item in rows.grant_changes]),
+            (trail_change, [asdict(item) for item in rows.trail_changes]),
+        ):
+            if items:
+                connection.execute(table.insert(), [{**item, **where} for item in items])
+
+
+def seal(engine: sa.Engine, landscape: str, key: PartitionKey) -> None:
+    """Marks a partition as final."""
+    with engine.begin() as connection:
+        where = {"landscape": landscape, **key._asdict()}
+        connection.execute(partition.update().where(*_is(partition, where)).values(sealed=True))
+
+
+def partitions(
+    engine: sa.Engine, landscape: str, source: str | None = None, account: str | None = None, region: str | None = None
+) -> dict[PartitionKey, Partition]:
+    """The partitions of a landscape, of one source, account and Region where given."""
+    query = partition.select().where(partition.c.landscape == landscape)
+    for column, value in (("source", source), ("account", account), ("region", region)):
+        if value is not None:
+            query = query.where(partition.c[column] == value)
+    with engine.connect() as connection:
+        found = [_partition(row) for row in connection.execute(query)]
+    return {item.key: item for item in sorted(found, key=lambda item: item.key)}
+
+
+def usage_of(engine: sa.Engine, landscape: str, since: datetime) -> dict[str, LoggedUse]:
+    """Principal -> its evidence with a last time at or after `since`, merged over partitions: counts added, first and
+    last time, resources united and cut. Evidence of different unique ids, outcomes and sources stays apart."""
+    result: dict[str, LoggedUse] = {}
+    with engine.connect() as connection:
+        for principal, items in groupby(_evidence(connection, landscape, since), key=lambda item: item.principal):
+            result[principal] = LoggedUse(merged(items))
+        for principal, uses in groupby(_unmapped(connection, landscape, since), key=lambda item: item.principal):
+            before = result.get(principal, LoggedUse())
+            result[principal] = LoggedUse(before.evidence, merged_unmapped(uses))
+    return dict(sorted(result.items()))
+
+
+def grant_changes(
+    engine: sa.Engine, landscape: str, since: datetime, principals: Collection[str] = ()
+) -> dict[str, tuple[GrantChange, ...]]:
+    """Account -> IAM writes at or after `since`, in order of time.
+
+    Events name roles and users without their path. `principals`, the ARNs of the snapshot, give targets their path:
+    a name is unique within its account.
+    """
+    with_path = {_without_path(arn): arn for arn in principals}
+    query = grant_change.select().where(grant_change.c.landscape == landscape, grant_change.c.at >= since)
+    found: dict[str, set[GrantChange]] = {}
+    with engine.connect() as connection:
+        for row in connection.execute(query):
+            target = with_path.get(_without_path(row.target), row.target)
+            # The partition's account is the trail's folder; files without folders have none, the target does.
+            account = row.account or target.split(":")[4]
+            change = GrantChange(account, row.event_name, target, row.policy, row.at, row.by)
+            found.setdefault(account, set()).add(change)
+    return {
+        account: tuple(sorted(items, key=lambda c: (c.at, c.event_name, c.target, c.policy or "")))
+        for account, items in sorted(found.items())
+    }
+
+
+def trail_changes(engine: sa.Engine, landscape: str, trail: str) -> tuple[TrailChange, ...]:
+    """The changes of one trail that the logs show, in order of time."""
+    query = trail_change.select().where(trail_change.c.landscape == landscape, trail_change.c.trail == trail)
+    with engine.connect() as connection:
+        found = {TrailChange(row.event_name, row.trail, row.at) for row in connection.execute(query)}
+    return tuple(sorted(found, key=lambda change: (change.at, change.event_name)))
+
+
+def bins(engine: sa.Engine, landscape: str) -> dict[str, int]:
+    """Records by bin over all partitions, and `records`, to which the bins add up."""
+    total: Counter[str] = Counter()
+    with engine.connect() as connection:
+        query = sa.select(partition.c.records, partition.c.bins).where(partition.c.landscape == landscape)
+        for records, counts in connection.execute(query):
+            total.update({"records": records, **counts})
+    return dict(sorted(total.items()))
+
+
+def revision(engine: sa.Engine, landscape: str) -> str:
+    """A digest that changes exactly when what the ledger holds changes; reading again what is unchanged keeps it."""
+    columns = (partition.c.source, partition.c.account, partition.c.region, partition.c.day, partition.c.content)
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(*columns).where(partition.c.landscape == landscape)).all()
+    return digest_of(part for row in sorted(tuple(row) for row in rows) for part in row)
+
+
+def forget_before(engine: sa.Engine, landscape: str, day: str) -> int:
+    """Drops the partitions of days before `day` (YYYY-MM-DD); returns how many. Those without a day stay."""
+    old = (partition.c.landscape == landscape) & (partition.c.day < day) & (partition.c.account != "")
+    return _forget(engine, landscape, old)
+
+
+def forget_other_sources(engine: sa.Engine, landscape: str, sources: Collection[str]) -> int:
+    """Drops the partitions of sources that are no longer configured; returns how many."""
+    return _forget(engine, landscape, (partition.c.landscape == landscape) & partition.c.source.not_in(sources))
+
+
+def _forget(engine: sa.Engine, landscape: str, condition: sa.ColumnElement[bool]) -> int:
+    with engine.begin() as connection:
+        rows = connection.execute(partition.select().where(condition)).all()
+        for row in rows:
+            where = {"landscape": landscape, **PartitionKey(row.source, row.account, row.region, row.day)._asdict()}
+            for table in (*_CHILDREN, partition):
+                connection.execute(table.delete().where(*_is(table, where)))
+    return len(rows)
+
+
+def _is(table: sa.Table, where: Mapping[str, str]) -> list[sa.ColumnElement[bool]]:
+    return [table.c[name] == value for name, value in where.items()]
+
+
+def _content(new: Partition, rows: Rows) -> str:
+    facts = (new.records, sorted((new.bins or {}).items()), new.covered, [sorted(p.items()) for p in new.problems])
+    return digest_of([repr(facts), repr(rows)])
+
+
+def _partition(row: Any) -> Partition:
+    return Partition(
+        key=PartitionKey(row.source, row.account, row.region, row.day),
+        fingerprint=row.fingerprint,
+        sealed=row.sealed,
+        objects=row.objects,
+        records=row.records,
+        bins=row.bins,
+        covered=tuple((datetime.fromisoformat(low), datetime.fromisoformat(high)) for low, high in row.covered),
+        problems=tuple(row.problems),
+    )
+
+
+def _evidence_row(item: Evidence) -> dict[str, Any]:
+    row = asdict(item)
+    # The source is the partition's.
+    return row | {name: list(row[name]) for name in _LISTS}
+
+
+def _evidence(connection: sa.Connection, landscape: str, since: datetime) -> Iterator[Evidence]:
+    order = ("principal", "unique_id", "action", "outcome", "source", "ambiguous", "first", "id")
+    query = (
+        evidence.select()
+        .where(evidence.c.landscape == landscape, evidence.c.last >= since)
+        .order_by(*(evidence.c[name] for name in order))
+    )
+    for row in connection.execute(query).mappings():
+        values = {name: row[name] for name in _EVIDENCE_FIELDS}
+        yield Evidence(**values | {name: tuple(values[name]) for name in _LISTS})
+
+
+def _unmapped(connection: sa.Connection, landscape: str, since: datetime) -> Iterator[UnmappedUse]:
+    order = ("principal", "unique_id", "event_source", "event_name", "id")
+    query = (
+        unmapped_use.select()
+        .where(unmapped_use.c.landscape == landscape, unmapped_use.c.last >= since)
+        .order_by(*(unmapped_use.c[name] for name in order))
+    )
+    for row in connection.execute(query).mappings():
+        values = {name: row[name] for name in _UNMAPPED_FIELDS}
+        yield UnmappedUse(**values | {"services": tuple(row["services"])})
+
+
+def _without_path(arn: str) -> str:
+    """The ARN of a role, user or group without its path; other ARNs as they are."""
+    head, slash, rest = arn.partition("/")
+    if not slash or not head.endswith((":role", ":user", ":group")):
+        return arn
+    return f"{head}/{rest.rpartition('/')[2]}"

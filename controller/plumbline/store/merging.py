@@ -1,0 +1,55 @@
+"""Joins evidence of several partitions: counts added, first and last time, resources united and cut. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from plumbline.model.evidence import MAX_RESOURCES, Evidence, UnmappedUse
+
+
+def merged(items: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """Evidence of one principal, one for each unique id, action, outcome, source and certainty; sorted. `items` come
+    grouped in this way."""
+    groups = groupby(items, key=lambda e: (e.unique_id, e.action, e.outcome, e.source, e.ambiguous))
+    joined = [_joined(list(group)) for _, group in groups]
+    return tuple(sorted(joined, key=lambda e: (e.unique_id or "", e.action, e.outcome, e.source, e.ambiguous)))
+
+
+def _joined(items: list[Evidence]) -> Evidence:
+    one = items[0]
+    if len(items) == 1:
+        return one
+    arns = sorted({arn for item in items for arn in item.resources})
+    # Some days with known resources and others without any: those known are not all.
+    partial = any(item.resources_truncated for item in items) or (bool(arns) and not all(i.resources for i in items))
+    return Evidence(
+        one.principal,
+        one.unique_id,
+        one.action,
+        one.outcome,
+        one.source,
+        min(item.first for item in items),
+        max(item.last for item in items),
+        sum(item.count for item in items),
+        tuple(arns[:MAX_RESOURCES]),
+        partial or len(arns) > MAX_RESOURCES,
+        tuple(sorted({name for item in items for name in item.via_services})),
+        tuple(sorted({code for item in items for code in item.codes})),
+        one.ambiguous,
+    )
+
+
+def merged_unmapped(items: Iterable[UnmappedUse]) -> tuple[UnmappedUse, ...]:
+    """Unmapped uses of one principal, one for each unique id and event. `items` come grouped in this way."""
+    groups = groupby(items, key=lambda u: (u.principal, u.unique_id, u.event_source, u.event_name))
+    return tuple(_joined_unmapped(list(group)) for _, group in groups)
+
+
+def _joined_unmapped(items: list[UnmappedUse]) -> UnmappedUse:
+    one = items[0]
+    services = tuple(sorted({name for item in items for name in item.services}))
+    last = max(item.last for item in items)
+    return UnmappedUse(
+        one.principal, one.unique_id, one.event_source, one.event_name, services, last, sum(i.count for i in items)
+    )

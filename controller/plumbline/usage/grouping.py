@@ -1,0 +1,166 @@
+"""From groups of like records to evidence: events become actions, and groups that say the same are joined.
+
+Knows the rules that hang on a whole group: refused actions, actions behind a not-found error. Must not know records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from plumbline.iam.overlay import Overlay
+from plumbline.model.evidence import MAX_RESOURCES, Evidence, Outcome, UnmappedUse
+from plumbline.usage.arn_formats import fitting
+from plumbline.usage.outcomes import bare, not_found
+from plumbline.usage.resources import bucket_of
+
+# Reads of Amazon S3 that answer "not found" only to callers with s3:ListBucket.
+_S3_READS = frozenset({"GetObject", "HeadObject", "GetObjectAttributes", "GetObjectTagging", "GetObjectAcl"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """One action that a group stands for."""
+
+    action: str
+    outcome: Outcome
+    ambiguous: bool
+    resources: Sequence[str]
+    count: int
+    first: datetime
+    last: datetime
+    truncated: bool
+
+
+@dataclass(slots=True)
+class Merged:
+    """The sum of observations that agree in principal, action, outcome and certainty."""
+
+    first: datetime
+    last: datetime
+    count: int = 0
+    resources: set[str] = field(default_factory=set)
+    truncated: bool = False
+    via: set[str] = field(default_factory=set)
+    codes: set[str] = field(default_factory=set)
+
+    def add(
+        self, use: _Use | Evidence, resources: Iterable[str], via: Iterable[str], codes: Iterable[str], truncated: bool
+    ) -> None:
+        self.count += use.count
+        self.first, self.last = min(self.first, use.first), max(self.last, use.last)
+        self.resources.update(resources)
+        self.via.update(via)
+        self.codes.update(codes)
+        self.truncated = self.truncated or truncated
+
+    def evidence(self, principal: str, unique_id: str | None, action: str, outcome: Outcome, **more: Any) -> Evidence:
+        """The evidence, its resources cut to the first hundred."""
+        arns = sorted(self.resources)
+        return Evidence(
+            principal=principal,
+            unique_id=unique_id,
+            action=action,
+            outcome=outcome,
+            first=self.first,
+            last=self.last,
+            count=self.count,
+            resources=tuple(arns[:MAX_RESOURCES]),
+            resources_truncated=self.truncated or len(arns) > MAX_RESOURCES,
+            via_services=tuple(sorted(self.via)),
+            codes=tuple(sorted(self.codes)),
+            **more,
+        )
+
+
+def evidence_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay, source: str) -> tuple[Evidence, ...]:
+    """Sorted evidence from (Key, Group, count) of an aggregator."""
+    merged: dict[tuple[str, str | None, str, Outcome, bool], Merged] = {}
+    for key, group, count in groups:
+        for use in _uses(key, group, count, overlay):
+            caller = key.caller
+            name = (caller.principal, caller.unique_id, use.action, use.outcome, use.ambiguous)
+            total = merged.setdefault(name, Merged(use.first, use.last))
+            via = [key.invoked_by] if key.invoked_by else []
+            total.add(use, use.resources, via, [bare(key.code)] if key.code else [], use.truncated)
+    return tuple(
+        total.evidence(principal, unique_id, action, outcome, source=source, ambiguous=ambiguous)
+        for (principal, unique_id, action, outcome, ambiguous), total in sorted(
+            merged.items(), key=lambda item: tuple(str(part or "") for part in item[0])
+        )
+    )
+
+
+def unmapped_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay) -> tuple[UnmappedUse, ...]:
+    """The events whose action is unknown; refused calls are not among them, they were no use."""
+    found: dict[tuple[str, str | None, str, str], tuple[datetime, int]] = {}
+    for key, group, count in groups:
+        if key.outcome == "denied" or overlay.event(key.event_source, key.event_name).known:
+            continue
+        name = (key.caller.principal, key.caller.unique_id, key.event_source, key.event_name)
+        last, before = found.get(name, (group.last, 0))
+        found[name] = (max(last, group.last), before + count)
+    return tuple(
+        UnmappedUse(
+            principal, unique_id, event_source, event_name, overlay.candidates(event_source, event_name), *tally
+        )
+        for (principal, unique_id, event_source, event_name), tally in sorted(
+            found.items(), key=lambda item: tuple(part or "" for part in item[0])
+        )
+    )
+
+
+def _uses(key: Any, group: Any, count: int, overlay: Overlay) -> Iterator[_Use]:
+    event = overlay.event(key.event_source, key.event_name, key.variant)
+
+    def use(action: str, outcome: Outcome, ambiguous: bool) -> _Use:
+        arns, partial = _resources(action, group)
+        return _Use(action, outcome, ambiguous, arns, count, group.first, group.last, partial)
+
+    if key.outcome == "denied":
+        yield from _denied(key, event.all, event.perhaps, overlay, use)
+        return
+    for action in event.all:
+        yield use(action, key.outcome, False)
+    for action in event.perhaps:
+        yield use(action, key.outcome, True)
+    for action, extra in group.extra.items():
+        arns, partial = _resources(action, extra)
+        times = min(extra.count, count)
+        yield _Use(action, key.outcome, False, arns, times, extra.first, extra.last, partial)
+    if event.services == ("s3",) and event.operation in _S3_READS and not_found(key.code):
+        listed = use("s3:ListBucket", key.outcome, False)
+        buckets = sorted({bucket_of(arn) for call in group.resources for arn in call})
+        yield replace(listed, resources=buckets, truncated=group.truncated or (group.unknown and bool(buckets)))
+
+
+def _resources(action: str, group: Any) -> tuple[list[str], bool]:
+    """(the ARNs that calls of the action were about, whether there were more)."""
+    calls = [fitting(action, call) for call in sorted(group.resources)[:MAX_RESOURCES]]
+    found = sorted({arn for call in calls for arn in call})
+    return found, bool(found) and (
+        len(group.resources) > MAX_RESOURCES or group.truncated or group.unknown or not all(calls)
+    )
+
+
+def _denied(
+    key: Any, sure: Sequence[str], perhaps: Sequence[str], overlay: Overlay, use: Callable[[str, Outcome, bool], _Use]
+) -> Iterator[_Use]:
+    """The refused action: the one that the message names, else those of the event.
+
+    Where the message names another action than the event's, such as iam:PassRole, the event's own may have been
+    authorized before: `attempted`.
+    """
+    actions = (*sure, *perhaps)
+    refused = overlay.spelling(key.refused) if key.refused else None
+    if refused is None:
+        by_event = actions or (f"{key.event_source.partition('.')[0]}:{key.event_name}",)
+        for action in by_event:
+            yield use(action, "denied", len(by_event) > 1)
+        return
+    yield use(refused, "denied", False)
+    if refused not in actions:
+        for action in actions:
+            yield use(action, "attempted", action in perhaps)

@@ -1,0 +1,219 @@
+"""What a request's parameters add to the event: resources, and actions that are authorized inside the same call.
+
+The rules of passing roles, tags on create, session tags, and Amazon S3's headers. Must not know principals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+
+from plumbline.iam.overlay import Overlay, PassRole
+from plumbline.usage.records import Record
+from plumbline.usage.resources import copy_source, from_record, partition_of, resource_arns
+
+_ANY = msgspec.json.Decoder()
+_CACHED = 4096
+
+_CREATING = (
+    "Add",
+    "Allocate",
+    "Batch",
+    "Build",
+    "Clone",
+    "Copy",
+    "Create",
+    "Deploy",
+    "Generate",
+    "Import",
+    "Invite",
+    "Launch",
+    "Provision",
+    "Publish",
+    "Purchase",
+    "Put",
+    "Register",
+    "Request",
+    "Restore",
+    "Run",
+    "Schedule",
+    "Start",
+    "Submit",
+    "Upload",
+)
+_TAGS = frozenset({"tags", "tagset", "taglist", "tagspecification", "tagspecifications", "tagspecificationset"})
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html,
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
+_SESSION = {
+    "tags": "sts:TagSession",
+    "transitiveTagKeys": "sts:TagSession",
+    "principalTags": "sts:TagSession",
+    "sourceIdentity": "sts:SetSourceIdentity",
+}
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html (Permissions), .../API_CreateBucket.html
+_S3_OBJECT_HEADERS = (
+    ("x-amz-acl", "s3:PutObjectAcl"),
+    ("x-amz-grant-", "s3:PutObjectAcl"),
+    ("x-amz-tagging", "s3:PutObjectTagging"),
+    ("x-amz-object-lock-mode", "s3:PutObjectRetention"),
+    ("x-amz-object-lock-retain-until-date", "s3:PutObjectRetention"),
+    ("x-amz-object-lock-legal-hold", "s3:PutObjectLegalHold"),
+)
+_S3_BUCKET_HEADERS = (
+    ("x-amz-acl", "s3:PutBucketAcl"),
+    ("x-amz-grant-", "s3:PutBucketAcl"),
+    ("x-amz-bucket-object-lock-enabled", "s3:PutBucketObjectLockConfiguration"),
+    ("x-amz-object-ownership", "s3:PutBucketOwnershipControls"),
+)
+_S3_WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload", "InitiateMultipartUpload", "PostObject"})
+
+
+class Facts(NamedTuple):
+    """`variant`: a parameter that changes the event's own action. `extra`: (action, resource ARNs) authorized besides."""
+
+    resources: tuple[str, ...] = ()
+    variant: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+NOTHING = Facts()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What to look for in the requests of one event, found out once for each event name."""
+
+    service: str
+    operation: str
+    pass_role: PassRole | None
+    tag_action: str | None
+
+
+class Requests:
+    """Reads facts from requests; remembers them by the request's bytes, because callers repeat themselves."""
+
+    def __init__(self, overlay: Overlay) -> None:
+        self._overlay = overlay
+        self._plans: dict[tuple[str, str], _Plan] = {}
+        self._facts: dict[tuple[str, str, str, str, bytes, bytes], Facts] = {}
+
+    def facts(self, record: Record, account: str) -> Facts:
+        """The facts of one record; `account` is the one whose resources it names. Never raises."""
+        request, listed = bytes(record.requestParameters), bytes(record.resources)
+        if len(request) <= 4 and len(listed) <= 4:  # absent, null, {} or []
+            return NOTHING
+        region = record.awsRegion or ""
+        key = (record.eventSource, record.eventName, account, region, request, listed)
+        found = self._facts.get(key)
+        if found is None:
+            if len(self._facts) >= _CACHED:
+                self._facts.clear()
+            found = self._facts[key] = self._read(record, account, region, request, listed)
+        return found
+
+    def _read(self, record: Record, account: str, region: str, request: bytes, listed: bytes) -> Facts:
+        plan = self._plan(record.eventSource, record.eventName)
+        parameters = decoded(request)
+        if not isinstance(parameters, dict):
+            parameters = {}
+        arns = resource_arns(
+            plan.service, plan.operation, parameters, from_record(decoded(listed)), account=account, region=region
+        )
+        extra = tuple(sorted(set(_extra(plan, parameters, arns, partition_of(region)))))
+        variant = "versionId" if plan.service == "s3" and parameters.get("versionId") else ""
+        return Facts(arns, variant, extra)
+
+    def _plan(self, source: str, name: str) -> _Plan:
+        plan = self._plans.get((source, name))
+        if plan is None:
+            plan = self._plans[source, name] = _make_plan(self._overlay, source, name)
+        return plan
+
+
+def _make_plan(overlay: Overlay, source: str, name: str) -> _Plan:
+    event = overlay.event(source, name)
+    service = event.services[0] if event.services else source.partition(".")[0]
+    operation = event.operation
+    action = f"{service}:{operation}"
+    tag_action = overlay.tag_action(action) if operation.startswith(_CREATING) else None
+    return _Plan(service, operation, overlay.pass_role(action), tag_action)
+
+
+def decoded(raw: bytes | msgspec.Raw) -> Any:
+    """The JSON value; None for what is absent or broken."""
+    try:
+        return _ANY.decode(raw) if raw else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _extra(
+    plan: _Plan, parameters: Mapping[str, Any], arns: tuple[str, ...], partition: str
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if plan.pass_role is not None:
+        yield from _passed(plan.pass_role, parameters)
+    if plan.tag_action is not None and _carries_tags(parameters):
+        yield plan.tag_action, ()
+    if plan.service == "sts":
+        for name, action in _SESSION.items():
+            if parameters.get(name):
+                yield action, arns
+    elif plan.service == "s3":
+        yield from _s3(plan.operation, parameters, arns, partition)
+
+
+def _passed(rule: PassRole, parameters: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """iam:PassRole, with the role's ARN where the request names it."""
+    for path in rule.paths:
+        for value in _at(parameters, path.split(".")):
+            if isinstance(value, str) and value:
+                is_role = value.startswith("arn:") and ":role/" in value
+                yield "iam:PassRole", ((value,) if is_role else ())
+    for path in rule.presence:
+        if any(_at(parameters, path.split("."))):
+            yield "iam:PassRole", ()
+
+
+def _at(value: Any, path: list[str]) -> Iterator[Any]:
+    """The values at a path; names are compared without case, because CloudTrail's spelling differs from the API's."""
+    if not path:
+        yield value
+    elif path[0] == "*":
+        items = value.get("items", value.values()) if isinstance(value, dict) else value
+        for item in items if isinstance(items, (list, type({}.values()))) else ():
+            yield from _at(item, path[1:])
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            if name.lower() == path[0].lower():
+                yield from _at(member, path[1:])
+
+
+def _carries_tags(parameters: Mapping[str, Any]) -> bool:
+    for name, value in parameters.items():
+        if name.lower() in _TAGS and value:
+            return True
+        if isinstance(value, dict) and any(k.lower() in _TAGS and v for k, v in value.items()):
+            return True
+    return False
+
+
+def _s3(
+    operation: str, parameters: Mapping[str, Any], arns: tuple[str, ...], partition: str
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if operation in _S3_WRITES or operation == "CreateBucket":
+        headers = _S3_BUCKET_HEADERS if operation == "CreateBucket" else _S3_OBJECT_HEADERS
+        for name, value in parameters.items():
+            for header, action in headers:
+                if value and name.lower().startswith(header):
+                    yield action, arns
+    if operation in ("CopyObject", "UploadPartCopy"):
+        source = copy_source(parameters, partition)
+        if source is None:
+            yield "s3:GetObject", ()
+        else:
+            yield ("s3:GetObjectVersion" if source[1] else "s3:GetObject"), (source[0],)
+    if any(name.lower() == "x-amz-bypass-governance-retention" and value for name, value in parameters.items()):
+        yield "s3:BypassGovernanceRetention", arns

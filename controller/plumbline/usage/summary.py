@@ -1,0 +1,182 @@
+"""What log files given by hand show: the computation behind `plumbline usage`, and evidence for `plumbline generate`.
+
+Files given by hand prove nothing about what was not logged. Knows folders and the JSON form; prints nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from plumbline.iam.overlay import overlay
+from plumbline.model.evidence import Evidence
+from plumbline.usage.aggregate import Aggregator, Usage
+from plumbline.usage.records import Problem
+
+SCHEMA_VERSION = "1"
+SOURCE = "files"
+SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
+# Digest files lie beside the logs and hold no events.
+_DIGEST_FOLDER = "CloudTrail-Digest"
+
+
+class NoSuchPathError(ValueError):
+    """A path that was given does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSummary:
+    """`usage` of `files` files. `problems`: what could not be read, with the path as it was given."""
+
+    usage: Usage
+    files: int
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return self.usage.problems
+
+
+def read_paths(
+    paths: Sequence[Path], progress: Callable[[Path], None] | None = None, source: str = SOURCE
+) -> UsageSummary:
+    """Reads files, and folders with all files of known endings below them, each once, in order of name.
+
+    Raises NoSuchPathError before anything is read. What cannot be read becomes a problem; the rest is read.
+    """
+    for path in paths:
+        if not path.exists():
+            raise NoSuchPathError(f"there is no file or folder {str(path)!r}")
+    aggregator, files = Aggregator(overlay(), source), 0
+    for path in log_files(paths, aggregator.problems):
+        if progress is not None:
+            progress(path)
+        files += 1
+        try:
+            with path.open("rb") as stream:
+                aggregator.feed(str(path), stream)
+        except OSError as error:
+            aggregator.problems.append(Problem(str(path), "Unreadable", error.strerror or str(error)))
+    return UsageSummary(aggregator.result(), files)
+
+
+def log_files(paths: Iterable[Path], problems: list[Problem]) -> Iterator[Path]:
+    """The files to read. A folder without any is a problem: most likely another folder was meant."""
+    seen: set[Path] = set()
+    for path in paths:
+        found = [path] if path.is_file() else _in_folder(path, problems)
+        if not found:
+            problems.append(Problem(str(path), "NoFiles", f"the folder holds no {', '.join(SUFFIXES)} files"))
+        for file in found:
+            resolved = file.resolve()
+            if resolved not in seen:
+                seen.add(resolved)
+                yield file
+
+
+def _in_folder(folder: Path, problems: list[Problem]) -> list[Path]:
+    try:
+        files = sorted(p for p in folder.rglob("*") if p.name.endswith(SUFFIXES) and p.is_file())
+    except OSError as error:
+        problems.append(Problem(str(folder), "Unreadable", error.strerror or str(error)))
+        return []
+    return [p for p in files if _DIGEST_FOLDER not in p.parts]
+
+
+def as_json(summary: UsageSummary) -> dict[str, Any]:
+    """The JSON form, as docs/schemas/usage.schema.json describes it. Equal input gives equal output."""
+    usage = summary.usage
+    return {
+        "schemaVersion": SCHEMA_VERSION,
+        "events": usage.records,
+        "bins": dict(usage.bins),
+        "principals": _principals(usage),
+        "denied": _denied(usage.evidence),
+        "unmapped": [
+            {"principal": u.principal, "eventSource": u.event_source, "eventName": u.event_name, "count": u.count}
+            for u in usage.unmapped
+        ],
+        "coverage": {
+            "complete": False,
+            "reason": "filesProveNoSilence",
+            "files": summary.files,
+            "firstEvent": usage.first and _time(usage.first),
+            "lastEvent": usage.last and _time(usage.last),
+        },
+        "errors": [{"path": p.object, "reason": p.reason, "message": p.message} for p in summary.problems],
+    }
+
+
+def _principals(usage: Usage) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for evidence in usage.evidence:
+        entry = result.setdefault(
+            evidence.principal,
+            {"pathKnown": evidence.principal not in usage.path_unknown, "uniqueIds": [], "actions": {}},
+        )
+        if evidence.unique_id and evidence.unique_id not in entry["uniqueIds"]:
+            entry["uniqueIds"] = sorted([*entry["uniqueIds"], evidence.unique_id])
+        if evidence.outcome == "used":
+            _join(entry["actions"], evidence)
+        elif evidence.outcome == "attempted":
+            _join(entry.setdefault("attempted", {}), evidence)
+    return result
+
+
+def _join(actions: dict[str, Any], evidence: Evidence) -> None:
+    """Adds one observation to those of its action: by another unique id, or a certain one to an ambiguous one."""
+    new = _entry(evidence)
+    old = actions.get(evidence.action)
+    if old is not None:
+        arns = sorted({*old["resources"], *new["resources"]})
+        truncated = old.get("resourcesTruncated") or new.get("resourcesTruncated") or len(arns) > 100
+        certain = not (old.get("ambiguous") and new.get("ambiguous"))
+        new |= {
+            "count": old["count"] + new["count"],
+            "firstUsed": min(old["firstUsed"], new["firstUsed"]),
+            "lastUsed": max(old["lastUsed"], new["lastUsed"]),
+            "resources": arns[:100],
+            "viaServices": sorted({*old["viaServices"], *new["viaServices"]}),
+        }
+        if truncated:
+            new["resourcesTruncated"] = True
+        if certain:
+            new.pop("ambiguous", None)
+    actions[evidence.action] = new
+
+
+def _entry(evidence: Evidence) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "count": evidence.count,
+        "firstUsed": _time(evidence.first),
+        "lastUsed": _time(evidence.last),
+        "resources": list(evidence.resources),
+        "viaServices": list(evidence.via_services),
+    }
+    if evidence.resources_truncated:
+        entry["resourcesTruncated"] = True
+    if evidence.ambiguous:
+        entry["ambiguous"] = True
+    return entry
+
+
+def _denied(evidence: Iterable[Evidence]) -> dict[str, dict[str, Any]]:
+    result: dict[str, dict[str, Any]] = {}
+    for item in evidence:
+        if item.outcome != "denied":
+            continue
+        actions = result.setdefault(item.principal, {})
+        old = actions.get(item.action, {"count": 0, "firstSeen": "9", "lastSeen": "", "codes": []})
+        actions[item.action] = {
+            "count": old["count"] + item.count,
+            "firstSeen": min(old["firstSeen"], _time(item.first)),
+            "lastSeen": max(old["lastSeen"], _time(item.last)),
+            "codes": sorted({*old["codes"], *item.codes}),
+        }
+    return result
+
+
+def _time(value: datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")

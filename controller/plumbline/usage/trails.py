@@ -1,0 +1,98 @@
+"""A trail as it is now: its status and selectors, fetched by a client that is passed in; and since when it is so.
+
+https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrail.html, .../API_GetTrailStatus.html
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from plumbline.aws.errors import translated
+from plumbline.model.coverage import ManagementSelection
+from plumbline.model.snapshot import digest_of
+from plumbline.store.schema import trail_selection
+from plumbline.usage.selectors import Selection, selection_of
+
+# Not recorded by a trail without global service events.
+# https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html (global service events)
+_GLOBAL_SOURCES = frozenset(
+    f"{name}.amazonaws.com" for name in ("iam", "sts", "cloudfront", "route53", "organizations", "waf", "shield")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """`started_at`: its last StartLogging. `digest` names everything that decides what it records."""
+
+    arn: str
+    name: str
+    home_region: str
+    multi_region: bool
+    organization: bool
+    validation: bool
+    logging: bool
+    started_at: datetime | None
+    selection: Selection
+    digest: str
+
+
+def fetch_trail(client: Any, arn: str, account: str | None = None) -> Trail:
+    """The trail by its ARN, with a CloudTrail client of its home Region. Raises AwsError.
+
+    `account`: whose credentials the client has, for error messages.
+    """
+    with translated("cloudtrail", "GetTrail", account):
+        trail = client.get_trail(Name=arn)["Trail"]
+    with translated("cloudtrail", "GetTrailStatus", account):
+        status = client.get_trail_status(Name=arn)
+    with translated("cloudtrail", "GetEventSelectors", account):
+        answer = client.get_event_selectors(TrailName=arn)
+    selectors = {key: answer.get(key) or [] for key in ("EventSelectors", "AdvancedEventSelectors")}
+    selection = selection_of(selectors)
+    if not trail.get("IncludeGlobalServiceEvents", False):
+        selection = _without_global(selection)
+    facts = {key: value for key, value in trail.items() if key not in ("SnsTopicName", "SnsTopicARN")}
+    started = status.get("StartLoggingTime")
+    return Trail(
+        arn=trail.get("TrailARN", arn),
+        name=trail.get("Name") or arn.rpartition("/")[2],
+        home_region=trail.get("HomeRegion") or arn.split(":")[3],
+        multi_region=bool(trail.get("IsMultiRegionTrail")),
+        organization=bool(trail.get("IsOrganizationTrail")),
+        validation=bool(trail.get("LogFileValidationEnabled")),
+        logging=status.get("IsLogging") is True,
+        started_at=started.astimezone(UTC) if isinstance(started, datetime) else None,
+        selection=selection,
+        digest=digest_of([json.dumps(facts, sort_keys=True, default=str), json.dumps(selectors, sort_keys=True)]),
+    )
+
+
+def _without_global(selection: Selection) -> Selection:
+    known = selection.management
+    management = ManagementSelection(known.read, known.write, known.excluded_sources | _GLOBAL_SOURCES)
+    return Selection(management, selection.data_types, selection.partial)
+
+
+def remember_selection(engine: sa.Engine, landscape: str, trail: Trail, now: datetime) -> datetime | None:
+    """Keeps this picture of the trail. Returns when a picture last differed from the one before; None if never.
+
+    The change itself lies somewhere before that, so that coverage from then on is safe.
+    """
+    table = trail_selection
+    here = (table.c.landscape == landscape) & (table.c.trail == trail.arn)
+    with engine.begin() as connection:
+        known = connection.execute(table.select().where(here)).one_or_none()
+        if known is None:
+            row = {"landscape": landscape, "trail": trail.arn, "digest": trail.digest, "since": now, "changed": False}
+            connection.execute(table.insert().values(row))
+            return None
+        if known.digest != trail.digest:
+            connection.execute(table.update().where(here).values(digest=trail.digest, since=now, changed=True))
+            return now
+    since: datetime = known.since
+    return since if known.changed else None

@@ -1,0 +1,55 @@
+"""`python -m sandbox serve`: the organization behind one URL."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from types import FrameType
+
+# moto reads this when it is first imported.
+os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    serve = parser.add_subparsers(dest="command", required=True).add_parser("serve", help="serve until stopped")
+    serve.add_argument("--port", type=int, default=0, help="0 takes a free port")
+    serve.add_argument("--as-of", type=date.fromisoformat, required=True, help="the day on which the logs end")
+    serve.add_argument("--seed", type=int, default=1)
+    serve.add_argument("--port-file", type=Path, help="write the port here when ready")
+    serve.add_argument("--truth", type=Path, help="write the truth here before being ready")
+    options = parser.parse_args(arguments)
+
+    from sandbox.behaviour import behave
+    from sandbox.inventory import install
+    from sandbox.server import serve as bind
+    from sandbox.trail import deliver
+    from sandbox.world import World
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    behaviour = behave(options.as_of, options.seed)
+    install(behaviour)
+    world = World(behaviour, deliver(behaviour))
+    if options.truth:
+        options.truth.write_text(json.dumps(world.truth, indent=1, sort_keys=True) + "\n")
+    server = bind(world, options.port)
+    if options.port_file:
+        options.port_file.write_text(f"{server.port}\n")
+    print(f"http://127.0.0.1:{server.port}", flush=True)
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    with suppress(KeyboardInterrupt):
+        server.serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

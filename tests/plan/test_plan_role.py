@@ -1,0 +1,286 @@
+"""What a plan changes and what it leaves, with the reason."""
+
+import json
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plumbline.iam.catalogue import catalogue
+from plumbline.iam.documents import canonical, parse
+from plumbline.iam.granted import granted, grants
+from plumbline.model.evidence import Evidence
+from plumbline.model.snapshot import Policy
+from plumbline.plan import ProofError, plan_role
+from plumbline.plan.role import INLINE_LIMIT, MANAGED_LIMIT
+from tests.iam.policies import allow, deny, document_of, inline, managed, policies, role
+
+KNOWN = catalogue()
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+SEND, RECEIVE, GET = "sqs:SendMessage", "sqs:ReceiveMessage", "s3:GetObject"
+
+
+def use(action, outcome="used"):
+    return Evidence("arn:aws:iam::111111111111:role/app", "AROAEXAMPLE", action, outcome, "test", NOW, NOW)
+
+
+def plan(*given_policies, remove=(), used=(), uses=(), **more):
+    who = role(*given_policies, **more)
+    return plan_role(who, removable=KNOWN.expand_all(remove), used=KNOWN.expand_all(used), uses=[use(a) for a in uses])
+
+
+def statement(change, index=0):
+    return json.loads(change.document)["Statement"][index]
+
+
+def test_only_what_is_removable_goes_and_the_rest_stays_verbatim():
+    first = allow("s3:GetObject", "s3:PutObject", "S3:list*", Sid="One", resource=["b", "a"])
+    first["Condition"] = {"Bool": {"aws:SecureTransport": "true"}}
+    policy = inline("p", first, deny("iam:*"), allow(RECEIVE), allow("nosuch:Thing", SEND))
+    result = plan(policy, remove=["s3:PutObject", RECEIVE, SEND], used=[GET], uses=[GET])
+    (change,) = result.changes
+    assert (change.kind, change.policy, change.removed_actions) == ("PutRolePolicy", "inline/p", 3)
+    kept = json.loads(change.document)["Statement"]
+    assert kept == [{**first, "Action": ["s3:GetObject", "S3:list*"]}, deny("iam:*"), allow("nosuch:Thing")]
+    assert (result.removed, result.replayed_uses, result.not_plannable) == (3, 1, ())
+    assert [(p.statement, p.before - p.after) for p in result.proof] == [
+        ("Statement[0] (One)", 1),
+        ("Statement[2]", 1),
+        ("Statement[3]", 1),
+    ]
+    assert '-        "s3:PutObject",' in change.diff
+
+
+def test_a_pattern_becomes_the_names_that_it_keeps_without_those_that_others_grant():
+    result = plan(inline("p", allow("sts:AssumeRole*", "sts:*SAML", "sqs:*")), remove=["sts:AssumeRole"])
+    assert statement(result.changes[0])["Action"] == ["sqs:*", "sts:*SAML", "sts:AssumeRoleWithWebIdentity"]
+
+
+def test_a_used_name_that_the_catalogue_does_not_know_survives_its_wildcard():
+    result = plan(inline("p", allow("sqs:*")), remove=["sqs:*"], uses=["sqs:BrandNew", "s3:BrandNew"])
+    assert statement(result.changes[0])["Action"] == ["sqs:BrandNew"]
+    assert result.replayed_uses == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "remove", "kind"),
+    [
+        (inline("p", allow(SEND)), SEND, "DeleteRolePolicy"),
+        (inline("p", allow(SEND), deny(GET)), SEND, "PutRolePolicy"),
+        (inline("p", allow(SEND, GET)), SEND, "PutRolePolicy"),
+        (managed("p", allow(SEND, GET)), SEND, "CreatePolicyVersion"),
+        (managed("p", allow(SEND)), SEND, "DetachPolicy"),
+        (managed("p", allow(SEND), attachment_count=3), SEND, "DetachPolicy"),
+        (managed("p", allow(SEND), boundary_usage_count=1), SEND, "DetachPolicy"),
+        (managed("p", allow(SEND), kind="aws"), SEND, "DetachPolicy"),
+        (managed("p", allow(SEND, GET), kind="aws", attachment_count=9), SEND, "ReplaceAttachment"),
+    ],
+)
+def test_kinds_of_changes(policy, remove, kind):
+    (change,) = plan(policy, remove=[remove]).changes
+    assert change.kind == kind
+    assert change.before == policy.document
+    assert (change.document is None) == (kind in ("DeleteRolePolicy", "DetachPolicy"))
+    assert (change.new_policy_name is not None) == (kind == "ReplaceAttachment")
+
+
+def test_the_copy_of_an_aws_managed_policy_has_one_lasting_name():
+    def name(actions, name="x" * 128):
+        return plan(managed(name, allow(*actions, GET), kind="aws"), remove=actions).changes[0].new_policy_name
+
+    assert name([SEND]) == name([SEND, RECEIVE]) != name([SEND], "y")
+    assert len(name([SEND])) <= 128
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason", "actions"),
+    [
+        (inline("p", {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}), "notAction", 1),
+        (inline("p", {"Effect": "Allow", "Action": "sqs:*", "NotResource": "arn:aws:sqs:*:*:q"}), "notResource", 1),
+        (managed("p", allow(SEND, GET), attachment_count=2), "sharedPolicy", 1),
+        (managed("p", allow(SEND, GET), boundary_usage_count=1), "sharedPolicy", 1),
+        (Policy("p", "inline", None), "documentUnknown", 0),
+        (Policy("p", "inline", "{}"), "documentUnknown", 0),
+        (managed("p", allow("ec2:*", SEND)), "policyTooLarge", 2),
+        (inline("p", allow("ec2:*", SEND)), "policyTooLarge", 2),
+    ],
+)
+def test_not_plannable(policy, reason, actions):
+    result = plan(policy, remove=[SEND, "ec2:RunInstances"])
+    assert result.changes == ()
+    assert result.removed == 0
+    (left,) = result.not_plannable
+    assert (left.policy, left.reason) == (policy.key, reason)
+    assert left.actions == (actions if reason != "notAction" else 2)
+    assert left.message
+
+
+def test_a_policy_that_is_the_own_boundary_is_shared():
+    policy = managed("p", allow(SEND, GET))
+    assert plan(policy, remove=[SEND], boundary=policy).not_plannable[0].reason == "sharedPolicy"
+
+
+def test_what_stays_granted_elsewhere_is_said_and_not_counted_as_removed():
+    blocked = inline("q", {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"})
+    result = plan(inline("p", allow(SEND, GET)), blocked, remove=[SEND])
+    assert [c.policy for c in result.changes] == ["inline/p"]
+    assert result.changes[0].removed_actions == 1
+    assert result.removed == 0
+    assert "1 of the actions removed elsewhere stay granted here" in result.not_plannable[0].message
+
+
+def test_inline_policies_share_one_limit_and_the_largest_growth_stays_out():
+    services = ("dynamodb", "sns", "sqs", "kms", "lambda", "ecs", "rds", "iam", "s3", "ssm", "glue")
+    given_policies = [inline(s, allow(f"{s}:*")) for s in services]
+    remove = [f"{s}:TagResource" for s in services if KNOWN.bit(f"{s}:TagResource") is not None]
+    result = plan(*given_policies, remove=remove)
+    kept_as_is = {n.policy for n in result.not_plannable}
+    assert kept_as_is
+    assert {n.reason for n in result.not_plannable} == {"policyTooLarge"}
+    size = sum(len(c.document) for c in result.changes)
+    size += sum(len(p.document) for p in given_policies if p.key not in {c.policy for c in result.changes})
+    assert size <= INLINE_LIMIT
+    # Beside a policy of unknown size nothing may grow, but shrinking goes on.
+    unknown = Policy("unknown", "inline", None)
+    result = plan(inline("grow", allow("sqs:*")), inline("less", allow(SEND, GET)), unknown, remove=[SEND])
+    assert [c.policy for c in result.changes] == ["inline/less"]
+
+
+def test_replacing_needs_a_free_attachment():
+    ten = [managed(f"p{i}", allow(GET)) for i in range(9)]
+    aws = managed("a", allow(SEND, GET), kind="aws")
+    assert plan(*ten, aws, remove=[SEND]).not_plannable[0].reason == "attachmentLimit"
+    leaving = managed("gone", allow(SEND))
+    result = plan(*ten[1:], leaving, aws, remove=[SEND])
+    assert [c.kind for c in result.changes] == ["DetachPolicy", "ReplaceAttachment"]
+
+
+def test_nothing_for_users_nor_without_removable_actions():
+    assert plan(inline("p", allow(SEND)), remove=[SEND], kind="user").changes == ()
+    nothing = plan(inline("p", allow(SEND)), managed("q", allow("*")))
+    assert (nothing.changes, nothing.not_plannable, nothing.proof) == ((), (), ())
+
+
+def test_used_wins_and_a_contradicting_use_raises():
+    assert plan(inline("p", allow(SEND, GET)), remove=[SEND], used=[SEND]).changes == ()
+    with pytest.raises(ProofError, match="sqs:SendMessage, of which a use is recorded"):
+        plan(inline("p", allow(SEND, GET)), remove=[SEND], uses=[SEND])
+    denied = plan_role(role(inline("p", allow(SEND))), removable=KNOWN.expand(SEND), used=0, uses=[use(SEND, "denied")])
+    assert denied.changes[0].kind == "DeleteRolePolicy"
+    assert denied.replayed_uses == 0
+
+
+SOME = KNOWN.names_of(KNOWN.service("s3") | KNOWN.service("sqs") | KNOWN.service("iam"))
+several = st.lists(st.sampled_from(["s3:*", "sqs:*", "s3:Get*", "iam:P*", *SOME[::7], GET, SEND]), max_size=5)
+principals = st.lists(policies(), max_size=4, unique_by=lambda p: p.key).map(lambda ps: role(*ps))
+
+
+def planned(principal, changes):
+    """The role as it is after the plan."""
+    by_key = {change.policy: change for change in changes}
+    result = []
+    for policy in principal.policies:
+        change = by_key.get(policy.key)
+        if change is None:
+            result.append(policy)
+        elif change.kind == "ReplaceAttachment":
+            result.append(managed(change.new_policy_name))
+            result[-1] = replace(result[-1], document=change.document)
+        elif change.document is not None:
+            result.append(replace(policy, document=change.document))
+    return replace(principal, policies=tuple(result))
+
+
+@settings(deadline=None)
+@given(principals, several, several, several)
+def test_properties_of_every_plan(principal, remove, used, more_uses):
+    removable, kept = KNOWN.expand_all(remove), KNOWN.expand_all(used)
+    uses = [use(a) for a in [*used, *more_uses, "s3:NoSuchThing"] if KNOWN.expand(a).bit_count() < 2]
+    removable &= ~KNOWN.expand_all(u.action for u in uses)
+    result = plan_role(principal, removable=removable, used=kept, uses=uses)
+    assert result == plan_role(principal, removable=removable, used=kept, uses=uses)
+
+    after = planned(principal, result.changes)
+    old, new = granted(principal, ()), granted(after, ())
+    everything_old, everything_new = old.granted | old.masked, new.granted | new.masked
+    gone = everything_old & ~everything_new
+    assert not everything_new & ~everything_old
+    assert not gone & ~(removable & ~kept)
+    assert result.removed == gone.bit_count()
+    unknown = old.granted_unknown | old.masked_unknown
+    assert {n.lower() for n in unknown} <= {n.lower() for n in new.granted_unknown | new.masked_unknown}
+
+    again = plan_role(after, removable=removable, used=kept, uses=uses)
+    assert again.changes == ()
+
+
+@settings(deadline=None)
+@given(principals, several)
+def test_each_statement_keeps_what_is_not_removable(principal, remove):
+    removable = KNOWN.expand_all(remove)
+    keep = [GET, SEND, "iam:PassRole", "dynamodb:GetItem", "s3:NoSuchThing"]
+    removable &= ~KNOWN.bits_of(keep)
+    result = plan_role(principal, removable=removable, used=0, uses=[use("s3:NoSuchThing")])
+    for change in result.changes:
+        old = [s for s in parse(change.before).statements if s.effect == "Allow"]
+        new = [s for s in parse(change.document).statements if s.effect == "Allow"] if change.document else []
+        for action in keep:
+            places = [(s.resources, s.not_resources, s.conditions, s.sid) for s in old if grants(s, action)]
+            assert places == [(s.resources, s.not_resources, s.conditions, s.sid) for s in new if grants(s, action)]
+
+
+@settings(deadline=None)
+@given(principals, several, st.randoms(use_true_random=False))
+def test_order_never_changes_the_outcome(principal, remove, shuffle: random.Random):
+    moved = []
+    for policy in principal.policies:
+        data = json.loads(policy.document) if policy.document else None
+        if data:
+            shuffle.shuffle(data["Statement"])
+        moved.append(replace(policy, document=canonical(data) if data else None))
+    shuffle.shuffle(moved)
+    removable = KNOWN.expand_all(remove)
+    one = plan_role(principal, removable=removable, used=0)
+    other = plan_role(replace(principal, policies=tuple(moved)), removable=removable, used=0)
+    assert one.removed == other.removed
+    assert [(c.kind, c.policy, c.removed_actions) for c in one.changes] == [
+        (c.kind, c.policy, c.removed_actions) for c in other.changes
+    ]
+    for left, right in zip(one.changes, other.changes, strict=True):
+        if left.document:
+            assert _statements(left.document) == _statements(right.document)
+    assert [(n.policy, n.reason, n.actions) for n in one.not_plannable] == [
+        (n.policy, n.reason, n.actions) for n in other.not_plannable
+    ]
+
+
+def _statements(document):
+    return sorted(json.dumps(s, sort_keys=True) for s in json.loads(document)["Statement"])
+
+
+def test_every_aws_managed_policy_is_parsed_and_planned():
+    """All that moto ships: parsed, expanded, narrowed with proof; and narrowing again changes nothing."""
+    from moto.iam.aws_managed_policies import aws_managed_policies_data
+
+    shipped = json.loads(aws_managed_policies_data)
+    assert len(shipped) > 1500
+    removable = KNOWN.bits_of(KNOWN.names[::2])
+    kinds = set()
+    for name, data in shipped.items():
+        policy = Policy(name, "aws", canonical(data["Document"]), arn=f"arn:aws:iam::aws:policy/{name}")
+        result = plan_role(role(policy), removable=removable, used=0)
+        old, new = granted(role(policy), ()), granted(planned(role(policy), result.changes), ())
+        gone = (old.granted | old.masked) & ~(new.granted | new.masked)
+        assert gone.bit_count() == result.removed, name
+        assert all(len(c.document or "") <= MANAGED_LIMIT for c in result.changes)
+        kinds |= {c.kind for c in result.changes} | {n.reason for n in result.not_plannable}
+    assert kinds == {"ReplaceAttachment", "DetachPolicy", "notAction", "notResource", "policyTooLarge"}
+
+
+def test_documents_are_complete_policies():
+    change = plan(inline("p", allow(SEND, GET)), remove=[SEND]).changes[0]
+    assert change.document == document_of(allow(GET))
+    assert change.diff.startswith("--- inline/p\n+++ inline/p\n")

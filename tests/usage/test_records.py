@@ -1,0 +1,151 @@
+"""Files of records in all forms, damaged ones, and flat memory."""
+
+import gzip
+import io
+import json
+import random
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plumbline.usage.records import read, records_of
+from tests.usage.records_for_tests import envelope, record
+
+FIVE = [record() for _ in range(5)]
+LINES = "\n".join(json.dumps(r) for r in FIVE).encode()
+FORMS = {
+    "log file": envelope(*FIVE),
+    "indented": json.dumps({"Records": FIVE}, indent=2).encode(),
+    "list": json.dumps(FIVE).encode(),
+    "indented list": json.dumps(FIVE, indent=2).encode(),
+    "lines": LINES,
+    "lines with an empty one and CRLF": LINES.replace(b"\n", b"\r\n\r\n") + b"\r\n",
+    "LookupEvents": json.dumps({"Events": [{"EventId": "1", "CloudTrailEvent": json.dumps(r)} for r in FIVE]}).encode(),
+    "LookupEvents, Events only": json.dumps([{"CloudTrailEvent": json.dumps(r)} for r in FIVE]).encode(),
+}
+
+
+def got(data):
+    problems = []
+    records = [r for batch in records_of(data, "f", problems) for r in batch]
+    return records, [p.reason for p in problems]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_forms(form, pack):
+    records, problems = got(pack(FORMS[form]))
+    assert [r.eventID for r in records] == [r["eventID"] for r in FIVE]
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"  \n", json.dumps({"logFiles": [], "digestEndTime": "x"}).encode(), gzip.compress(b"")]
+)
+def test_files_without_events(data):
+    assert got(data) == ([], [])
+
+
+def test_one_record():
+    assert len(got(json.dumps(FIVE[0]).encode())[0]) == 1
+
+
+def test_one_bad_record_never_loses_the_others():
+    bad = [
+        3,
+        None,
+        "x",
+        [],
+        record(eventName=None),
+        record(eventSource=""),
+        record(eventTime="yesterday"),
+        record(userIdentity=7),
+    ]
+    for data in (envelope(*FIVE, *bad), "\n".join(json.dumps(r) for r in [*FIVE, *bad]).encode()):
+        records, problems = got(data)
+        assert len(records) == 13
+        assert sum(r is None for r in records) == 8
+        assert set(problems) == {"MalformedRecord"}
+        assert len(problems) == 5, "the first few say what is wrong"
+
+
+def test_truncated_gzip_is_reported_and_what_was_read_counts():
+    packed = gzip.compress(envelope(*[record(userAgent=str(n) * 50) for n in range(2000)]))
+    records, problems = got(packed[: len(packed) // 2])
+    assert 0 < len(records) < 2000
+    assert "Truncated" in problems
+
+
+def test_broken_gzip_header_and_checksum():
+    packed = bytearray(gzip.compress(LINES))
+    packed[-6] ^= 0xFF
+    assert got(bytes(packed))[1] == ["Truncated"], "what cannot be trusted is not read, and that is said"
+    assert got(b"\x1f\x8b\x00")[1] == ["Truncated"]
+
+
+def test_members_of_gzip_follow_each_other():
+    assert len(got(gzip.compress(LINES + b"\n") + gzip.compress(LINES))[0]) == 10
+
+
+def test_truncated_document():
+    records, problems = got(envelope(*FIVE)[:-40])
+    assert len(records) == 4
+    assert problems == ["Malformed"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"hello", b'{"Records": 3}', b'{"Records": null}', b"{}", b"[" * 100_000, b'{"Events": 3}', b"\xff\xfe{}", b"nul"],
+)
+def test_not_a_record_file(data):
+    records, problems = got(data)
+    assert not any(records)
+    assert problems
+
+
+def test_unknown_members_and_nulls_do_not_matter():
+    data = envelope(record(new={"a": [1]}, errorCode=None, userIdentity={"type": "Root", "sessionContext": None}))
+    assert got(data)[0][0].userIdentity.type == "Root"
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_crash(data):
+    got(data)
+    got(b"\x1f\x8b" + data)
+    got(envelope(*FIVE)[: len(data)] + data)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda s: (
+            st.lists(s, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["Records", "Events", "eventName", "eventSource", "eventTime", "userIdentity", "CloudTrailEvent"]
+                ),
+                s,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_no_json_crashes(value):
+    got(json.dumps(value).encode())
+
+
+def test_memory_stays_flat_over_lines():
+    rng = random.Random(3)
+    lines = [json.dumps(record(userAgent=f"{rng.getrandbits(4000):x}")).encode() for _ in range(12_000)]
+    data = gzip.compress(b"\n".join(lines), 1)
+    whole = sum(map(len, lines))
+    del lines
+    tracemalloc.start()
+    count = sum(len(batch) for batch in read(io.BytesIO(data), "f", []))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 12_000
+    assert peak < whole / 2

@@ -1,0 +1,246 @@
+"""Actions that are authorized inside another call, and the resources of a call."""
+
+import json
+
+import pytest
+
+from plumbline.iam.overlay import overlay
+from plumbline.usage.aggregate import Aggregator
+from tests.usage.records_for_tests import ACCOUNT, envelope, record
+
+A = ACCOUNT
+PASSED = f"arn:aws:iam::{A}:role/service/worker"
+OBJECT = {"bucketName": "photos", "key": "2026/cat.jpg"}
+OBJECT_ARN = "arn:aws:s3:::photos/2026/cat.jpg"
+
+
+def used(event, parameters=None, **more):
+    """Action -> resources of all uses behind one record."""
+    aggregator = Aggregator(overlay(), "test")
+    aggregator.feed("f", envelope(record(event, requestParameters=parameters, **more)))
+    return {
+        e.action: list(e.resources) for e in aggregator.result().evidence if e.outcome == "used" and not e.ambiguous
+    }
+
+
+# (AWS page, event, request, action -> resources)
+INSIDE = [
+    (
+        "IAM: Passing a role",
+        "lambda:CreateFunction20150331",
+        {"functionName": "f", "role": PASSED},
+        {"iam:PassRole": [PASSED]},
+    ),
+    ("IAM: Passing a role", "lambda:UpdateFunctionConfiguration20150331v2", {"functionName": "f"}, {}),
+    (
+        "ECS: Task execution role",
+        "ecs:RegisterTaskDefinition",
+        {"family": "x", "taskRoleArn": PASSED, "executionRoleArn": f"arn:aws:iam::{A}:role/exec"},
+        {"iam:PassRole": [f"arn:aws:iam::{A}:role/exec", PASSED]},
+    ),
+    ("ECS: Task role override", "ecs:RunTask", {"overrides": {"taskRoleArn": PASSED}}, {"iam:PassRole": [PASSED]}),
+    (
+        "CloudFormation: Service role",
+        "cloudformation:CreateStack",
+        {"stackName": "s", "roleARN": PASSED},
+        {"iam:PassRole": [PASSED]},
+    ),
+    (
+        "CodePipeline: Service role",
+        "codepipeline:CreatePipeline",
+        {"pipeline": {"roleArn": PASSED}},
+        {"iam:PassRole": [PASSED]},
+    ),
+    (
+        "EventBridge: Targets",
+        "events:PutTargets",
+        {"rule": "r", "targets": [{"id": "1", "roleArn": PASSED}]},
+        {"iam:PassRole": [PASSED]},
+    ),
+    (
+        "EC2: Instance profiles: the request does not name the role",
+        "ec2:RunInstances",
+        {"iamInstanceProfile": {"name": "web"}},
+        {"iam:PassRole": []},
+    ),
+    (
+        "EC2: Grant permission to tag on creation",
+        "ec2:RunInstances",
+        {"tagSpecificationSet": {"items": [{"resourceType": "instance", "tags": [{"key": "a", "value": "b"}]}]}},
+        {"ec2:CreateTags": []},
+    ),
+    ("EC2: Grant permission to tag on creation", "ec2:RunInstances", {"instancesSet": {"items": []}}, {}),
+    (
+        "IAM: Tagging roles",
+        "iam:CreateRole",
+        {"roleName": "r", "tags": [{"key": "a", "value": "b"}]},
+        {"iam:TagRole": []},
+    ),
+    ("SQS: CreateQueue", "sqs:CreateQueue", {"queueName": "q", "tags": {"a": "b"}}, {"sqs:TagQueue": []}),
+    ("ECR: CreateRepository", "ecr:CreateRepository", {"repositoryName": "r", "tags": []}, {}),
+    (
+        "STS: Session tags",
+        "sts:AssumeRole",
+        {"roleArn": PASSED, "tags": [{"key": "a", "value": "b"}]},
+        {"sts:TagSession": []},
+    ),
+    (
+        "STS: Source identity",
+        "sts:AssumeRole",
+        {"roleArn": PASSED, "sourceIdentity": "eve"},
+        {"sts:SetSourceIdentity": []},
+    ),
+    ("S3: PutObject", "s3:PutObject", OBJECT | {"x-amz-acl": "private"}, {"s3:PutObjectAcl": [OBJECT_ARN]}),
+    ("S3: PutObject", "s3:PutObject", OBJECT | {"x-amz-grant-read": "id=1"}, {"s3:PutObjectAcl": [OBJECT_ARN]}),
+    ("S3: PutObject", "s3:PutObject", OBJECT | {"x-amz-tagging": "a=b"}, {"s3:PutObjectTagging": [OBJECT_ARN]}),
+    (
+        "S3: PutObject",
+        "s3:PutObject",
+        OBJECT | {"x-amz-object-lock-mode": "GOVERNANCE"},
+        {"s3:PutObjectRetention": [OBJECT_ARN]},
+    ),
+    (
+        "S3: PutObject",
+        "s3:PutObject",
+        OBJECT | {"x-amz-object-lock-legal-hold": "ON"},
+        {"s3:PutObjectLegalHold": [OBJECT_ARN]},
+    ),
+    (
+        "S3: CopyObject",
+        "s3:CopyObject",
+        OBJECT | {"x-amz-copy-source": "other/a%20b"},
+        {"s3:GetObject": ["arn:aws:s3:::other/a b"]},
+    ),
+    (
+        "S3: UploadPartCopy of a version",
+        "s3:UploadPartCopy",
+        OBJECT | {"x-amz-copy-source": "/other/k?versionId=7"},
+        {"s3:GetObjectVersion": ["arn:aws:s3:::other/k"]},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("page", "event", "request_", "inside"), INSIDE, ids=[f"{c[1]}-{n}" for n, c in enumerate(INSIDE)]
+)
+def test_authorized_inside_another_call(page, event, request_, inside):
+    source, _, name = event.partition(":")
+    own = set(overlay().event(f"{source}.amazonaws.com", name).all)
+    found = {action: arns for action, arns in used(event, request_).items() if action not in own}
+    assert {a: sorted(r) for a, r in found.items()} == {a: sorted(r) for a, r in inside.items()} or page.startswith(
+        "STS"
+    )
+    if page.startswith("STS"):
+        assert set(found) == set(inside)
+
+
+def test_a_version_id_reads_the_version():
+    """S3: GetObject (Permissions)."""
+    assert set(used("s3:GetObject", OBJECT | {"versionId": "3"})) == {"s3:GetObjectVersion"}
+
+
+@pytest.mark.parametrize("event", ["s3:GetObject", "s3:HeadObject"])
+def test_not_found_proves_list_bucket(event):
+    """S3: without s3:ListBucket the answer would be 403."""
+    found = used(event, OBJECT, errorCode="NoSuchKey", errorMessage="The specified key does not exist.")
+    assert found == {"s3:GetObject": [OBJECT_ARN], "s3:ListBucket": ["arn:aws:s3:::photos"]}
+
+
+def test_a_denied_call_uses_nothing_inside():
+    assert used("lambda:CreateFunction20150331", {"role": PASSED}, errorCode="AccessDenied") == {}
+
+
+# (event, request, resources of the record, ARNs)
+RESOURCES = [
+    ("s3:GetObject", OBJECT, [{"ARN": OBJECT_ARN}, {"ARN": "arn:aws:s3:::photos"}], [OBJECT_ARN]),
+    ("s3:GetBucketLocation", {"bucketName": "photos"}, None, ["arn:aws:s3:::photos"]),
+    ("dynamodb:GetItem", {"tableName": "orders"}, None, [f"arn:aws:dynamodb:eu-west-1:{A}:table/orders"]),
+    ("dynamodb:BatchGetItem", {"requestItems": {"a": {}}}, None, [f"arn:aws:dynamodb:eu-west-1:{A}:table/a"]),
+    (
+        "sqs:SendMessage",
+        {"queueUrl": f"https://sqs.eu-west-1.amazonaws.com/{A}/jobs"},
+        None,
+        [f"arn:aws:sqs:eu-west-1:{A}:jobs"],
+    ),
+    ("sns:Publish", {"topicArn": f"arn:aws:sns:eu-west-1:{A}:news"}, None, [f"arn:aws:sns:eu-west-1:{A}:news"]),
+    ("lambda:Invoke", {"functionName": "f"}, None, [f"arn:aws:lambda:eu-west-1:{A}:function:f"]),
+    ("kms:Decrypt", {}, [{"ARN": f"arn:aws:kms:eu-west-1:{A}:key/1"}], [f"arn:aws:kms:eu-west-1:{A}:key/1"]),
+    ("kms:DescribeKey", {"keyId": "alias/a"}, None, []),
+    ("secretsmanager:GetSecretValue", {"secretId": "app/db"}, None, []),
+    (
+        "secretsmanager:GetSecretValue",
+        {"secretId": f"arn:aws:secretsmanager:eu-west-1:{A}:secret:db-AbCdEf"},
+        None,
+        [f"arn:aws:secretsmanager:eu-west-1:{A}:secret:db-AbCdEf"],
+    ),
+    ("ssm:GetParameter", {"name": "/app/x"}, None, [f"arn:aws:ssm:eu-west-1:{A}:parameter/app/x"]),
+    (
+        "ec2:StartInstances",
+        {"instancesSet": {"items": [{"instanceId": "i-1"}]}},
+        None,
+        [f"arn:aws:ec2:eu-west-1:{A}:instance/i-1"],
+    ),
+    ("ec2:DescribeInstances", {"instancesSet": {"items": [{"instanceId": "i-1"}]}}, None, []),
+    ("ecr:BatchGetImage", {"repositoryName": "web"}, None, [f"arn:aws:ecr:eu-west-1:{A}:repository/web"]),
+    ("iam:AttachRolePolicy", {"roleName": "r", "policyArn": "arn:aws:iam::aws:policy/X"}, None, []),
+    ("iam:CreatePolicyVersion", {"policyArn": f"arn:aws:iam::{A}:policy/X"}, None, [f"arn:aws:iam::{A}:policy/X"]),
+    ("sts:AssumeRole", {"roleArn": PASSED}, [{"ARN": PASSED}], [PASSED]),
+    (
+        "lambda:UpdateFunctionConfiguration20150331v2",
+        {"functionName": "f", "layers": [f"arn:aws:lambda:eu-west-1:{A}:layer:l:1"]},
+        None,
+        [f"arn:aws:lambda:eu-west-1:{A}:function:f"],
+    ),
+    ("ec2:RunInstances", {"instancesSet": {"items": [{"imageId": "ami-1"}]}}, None, []),
+]
+
+
+@pytest.mark.parametrize(
+    ("event", "request_", "listed", "arns"), RESOURCES, ids=[f"{c[0]}-{n}" for n, c in enumerate(RESOURCES)]
+)
+def test_resources(event, request_, listed, arns):
+    """Service Authorization Reference: resource types. Nothing is guessed, nothing is `*`."""
+    source, _, name = event.partition(":")
+    action = overlay().event(f"{source}.amazonaws.com", name).all[0]
+    assert used(event, request_, resources=listed)[action] == arns
+
+
+def test_resources_are_cut_at_a_hundred_in_order():
+    calls = [record("s3:GetObject", requestParameters={"bucketName": "b", "key": f"{n:04d}"}) for n in range(500)]
+    results = []
+    for order in (calls, calls[::-1]):
+        aggregator = Aggregator(overlay(), "test")
+        aggregator.feed("f", envelope(*order))
+        (evidence,) = aggregator.result().evidence
+        results.append((evidence.resources, evidence.resources_truncated, evidence.count))
+    assert results[0] == results[1]
+    assert results[0] == (tuple(f"arn:aws:s3:::b/{n:04d}" for n in range(100)), True, 500)
+
+
+def test_some_calls_without_resources_leave_the_list_open():
+    aggregator = Aggregator(overlay(), "test")
+    aggregator.feed(
+        "f",
+        envelope(
+            record("kms:DescribeKey", requestParameters={"keyId": "alias/a"}),
+            record("kms:DescribeKey", requestParameters={"keyId": "1"}),
+        ),
+    )
+    (evidence,) = aggregator.result().evidence
+    assert (len(evidence.resources), evidence.resources_truncated) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    ["text", 3, [], [1], {"tags": 5, "role": {"a": 1}}, {"role": None}, {"targets": "x"}, {"targets": {"items": [1]}}],
+)
+def test_no_request_is_too_odd(request_):
+    for event in (
+        "lambda:CreateFunction20150331",
+        "events:PutTargets",
+        "s3:PutObject",
+        "ec2:RunInstances",
+        "sts:AssumeRole",
+    ):
+        assert used(event, request_, resources=request_)
+    json.dumps(request_)
