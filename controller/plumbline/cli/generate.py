@@ -17,6 +17,7 @@ import typer
 
 if TYPE_CHECKING:
     from plumbline.aws.generation import JobAnswer, Source
+    from plumbline.aws.session import AwsSessions
     from plumbline.model.snapshot import Principal
 
 EXIT_UNDECIDED = 2
@@ -43,6 +44,7 @@ def register(app: typer.Typer) -> None:
 
 def generate(
     principal_arn: Annotated[str, typer.Argument(metavar="PRINCIPAL_ARN", help="ARN of a role or user.")],
+    *,
     logs: Annotated[
         list[Path] | None, typer.Option(help="File or folder of CloudTrail logs; may be repeated.", show_default=False)
     ] = None,
@@ -182,18 +184,20 @@ def _source(trail_arn: str | None, access_role: str | None) -> Source:
 def _from_access_analyzer(arn: str, source: Source, lookback: timedelta, timeout: timedelta) -> dict[str, Any]:
     from plumbline.aws.errors import AwsError
     from plumbline.aws.generation import failure, window
+    from plumbline.aws.session import AwsSessions
     from plumbline.usage.sources.generated import difference, parse_policies
 
+    start, end = window(datetime.now(UTC), lookback)
+    sessions = AwsSessions(None)
     try:
-        principal, names = _current(arn)
-        answer = _generated(principal, source, window(datetime.now(UTC), lookback), timeout)
+        principal = _principal(sessions, arn)
+        answer = _generated(sessions, principal, source, (start, end), timeout)
         if answer.status != "SUCCEEDED":
             raise failure(answer)
         actions, templates = parse_policies(answer.policies)
     except AwsError as error:
         _say(str(error))
         raise typer.Exit(EXIT_UNDECIDED) from error
-    start, end = window(datetime.now(UTC), lookback)
     return {
         "schemaVersion": SCHEMA_VERSION,
         "source": "access-analyzer",
@@ -203,19 +207,15 @@ def _from_access_analyzer(arn: str, source: Source, lookback: timedelta, timeout
         "isComplete": answer.is_complete,
         "generatedActions": list(actions),
         "serviceTemplates": list(templates),
-        **difference(names, actions),
+        **difference(_granted_names(principal), actions),
     }
 
 
-def _current(arn: str) -> tuple[Principal, tuple[str, ...]]:
-    """The principal as it is now, with the expanded actions that it is granted. Raises AwsError."""
+def _principal(sessions: AwsSessions, arn: str) -> Principal:
+    """The principal as it is now, read with the caller's own credentials. Raises AwsError."""
     from plumbline.aws.errors import Invalid, NotFound
-    from plumbline.aws.session import AwsSessions
-    from plumbline.iam.catalogue import catalogue
-    from plumbline.iam.granted import granted
     from plumbline.inventory.iam import read_principals
 
-    sessions = AwsSessions(None)
     account = arn.split(":")[4]
     if sessions.caller.account != account:
         raise Invalid(
@@ -225,17 +225,26 @@ def _current(arn: str) -> tuple[Principal, tuple[str, ...]]:
     principal = read_principals(sessions, None).get(arn)
     if principal is None:
         raise NotFound(f"there is no {arn}", remedy="Check the ARN with its path")
+    unread = [policy.key for policy in principal.policies if policy.document is None]
+    if unread:
+        raise Invalid(f"the policies {', '.join(unread)} of {arn} cannot be read", remedy="Allow iam:GetPolicyVersion")
+    return principal
+
+
+def _granted_names(principal: Principal) -> tuple[str, ...]:
+    """The expanded actions that it is granted, before SCPs."""
+    from plumbline.iam.catalogue import catalogue
+    from plumbline.iam.granted import granted
+
     found = granted(principal, ())
-    return principal, (*catalogue().names_of(found.granted), *sorted(found.granted_unknown))
+    return (*catalogue().names_of(found.granted), *sorted(found.granted_unknown))
 
 
 def _generated(
-    principal: Principal, source: Source, window: tuple[datetime, datetime], timeout: timedelta
+    sessions: AwsSessions, principal: Principal, source: Source, window: tuple[datetime, datetime], timeout: timedelta
 ) -> JobAnswer:
     from plumbline.aws.generation import client_token, read_job, start_job, wait
-    from plumbline.aws.session import AwsSessions
 
-    sessions = AwsSessions(None)
     start, end = window
     token = client_token(principal.unique_id, start, end)
     job = start_job(sessions, source, principal.arn, start=start, end=end, token=token)

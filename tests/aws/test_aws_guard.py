@@ -1,0 +1,122 @@
+"""What is not on the list never leaves the process, whoever calls it."""
+
+import json
+from pathlib import Path
+
+import botocore.session
+import pytest
+from botocore.config import Config
+from botocore.exceptions import UnknownServiceError
+from botocore.stub import Stubber
+
+from plumbline.aws import guard
+from plumbline.aws.guard import NotAllowed
+from plumbline.aws.session import AwsSessions
+from plumbline.iam.documents import parse
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy" / "aws"
+SERVICES = ("iam", "sts", "organizations", "accessanalyzer", "account", "cloudtrail", "s3", "securityhub")
+
+
+@pytest.fixture(scope="module")
+def session():
+    session = botocore.session.Session()
+    session.set_credentials("testing", "testing")
+    guard.install(session.get_component("event_emitter"))
+    return session
+
+
+def calls(session, service):
+    """(operation, function to call it with no parameters), every request being a failure of the test."""
+    client = session.create_client(service, "us-east-1", config=Config(parameter_validation=False))
+
+    def before_send(request, **_):
+        raise AssertionError(f"a request left: {request.url}")
+
+    client.meta.events.register("before-send.*.*", before_send)
+    for operation in client.meta.service_model.operation_names:
+        yield operation, lambda operation=operation: client._make_api_call(operation, {})
+
+
+@pytest.mark.parametrize("service", ["iam", "organizations"])
+def test_every_other_operation_is_refused_before_a_request(session, service):
+    refused = 0
+    for operation, call in calls(session, service):
+        if f"{service}:{operation}" in guard.OPERATIONS:
+            continue
+        with pytest.raises(NotAllowed) as caught:
+            call()
+        assert caught.value.operation == operation
+        refused += 1
+    assert refused > 50
+
+
+def test_listed_operations_go_through(session):
+    client = session.create_client("iam", "us-east-1")
+    with Stubber(client) as stub:
+        stub.add_response("list_roles", {"Roles": []})
+        assert client.list_roles()["Roles"] == []
+
+
+def test_a_write_of_a_real_session_is_refused(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    sessions = AwsSessions("reader")
+    with pytest.raises(NotAllowed, match="iam:DeleteRole"):
+        sessions.call("iam", "DeleteRole", RoleName="victim")
+    assert sessions.calls.total() == 0
+
+
+def test_the_list_names_operations_that_exist(session):
+    known = set()
+    for service in (*SERVICES, "sso", "sso-oidc", "signin"):
+        try:
+            model = session.get_service_model(service)
+        except UnknownServiceError:  # pragma: no cover
+            continue
+        known |= {f"{model.signing_name}:{operation}" for operation in model.operation_names}
+    assert set(guard.OPERATIONS) <= known
+    assert known >= guard.CREDENTIAL_OPERATIONS
+
+
+def test_nothing_listed_writes():
+    reading = ("Get", "List", "Describe", "Head")
+    assert {name for name in guard.OPERATIONS if not name.partition(":")[2].startswith(reading)} == {
+        "sts:AssumeRole",
+        "iam:GenerateServiceLastAccessedDetails",
+        "access-analyzer:StartPolicyGeneration",
+    }
+
+
+def actions_of(*files):
+    found = set()
+    for file in files:
+        for statement in parse((DEPLOY / file).read_text()).statements:
+            assert statement.effect == "Allow"
+            found |= set(statement.actions or ())
+    return found
+
+
+def test_deployed_policies_allow_exactly_what_the_guard_lets_through():
+    needed = {action for actions in guard.OPERATIONS.values() for action in actions}
+    assert actions_of("member-role-policy.json", "operator-policy.json") == needed
+
+
+def test_pass_role_is_bound_to_access_analyzer():
+    policy = json.loads((DEPLOY / "member-role-policy.json").read_text())
+    (statement,) = [s for s in policy["Statement"] if s["Action"] == "iam:PassRole"]
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "access-analyzer.amazonaws.com"}}
+    assert statement["Resource"] != "*"
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in DEPLOY.glob("*.json")))
+def test_deployed_documents_are_policies_of_named_actions(file):
+    document = parse((DEPLOY / file).read_text())
+    assert not any("*" in action for s in document.statements for action in s.actions or ())
+
+
+def test_the_member_role_trusts_only_with_external_id():
+    (statement,) = json.loads((DEPLOY / "member-role-trust-policy.json").read_text())["Statement"]
+    assert statement["Condition"] == {"StringEquals": {"sts:ExternalId": "EXTERNAL_ID"}}
+    assert statement["Principal"] == {"AWS": "OPERATOR_ROLE_ARN"}
