@@ -96,7 +96,9 @@ def test_patience_ends_within_its_total():
     assert clock.now <= 5.0
 
 
-@pytest.mark.parametrize(("code", "kind"), [("ServiceQuotaExceededException", QuotaExceeded), ("Throttling", Throttled)])
+@pytest.mark.parametrize(
+    ("code", "kind"), [("ServiceQuotaExceededException", QuotaExceeded), ("Throttling", Throttled)]
+)
 def test_what_will_not_pass_in_seconds_is_not_repeated(code, kind):
     clock = Clock()
     call, tries = refusing(code, kind)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from moto import mock_aws
 
 from plumbline.aws.calls import Call
 from plumbline.aws.errors import Denied, Invalid, Throttled, Transient
@@ -55,21 +54,21 @@ class Wire:
 
 def assumed(key="ASIAMEMBER", lasts=timedelta(hours=1)):
     expires = (datetime.now(UTC) + lasts).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return (
-        200,
+    text = (
         f"<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>{key}</AccessKeyId>"
         f"<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>{expires}</Expiration>"
-        "</Credentials></AssumeRoleResult></AssumeRoleResponse>",
+        "</Credentials></AssumeRoleResult></AssumeRoleResponse>"
     )
+    return 200, text
 
 
 def identity(partition="aws"):
-    return (
-        200,
+    text = (
         "<GetCallerIdentityResponse><GetCallerIdentityResult>"
         f"<Arn>arn:{partition}:iam::100000000002:user/operator</Arn><Account>100000000002</Account>"
-        "</GetCallerIdentityResult></GetCallerIdentityResponse>",
+        "</GetCallerIdentityResult></GetCallerIdentityResponse>"
     )
+    return 200, text
 
 
 ROLES = (200, "<ListRolesResponse><ListRolesResult><Roles/></ListRolesResult></ListRolesResponse>")
@@ -145,7 +144,7 @@ def test_a_refused_role_is_our_error_and_names_the_account():
 
 
 def test_throttling_is_tried_a_few_times_and_counted(monkeypatch):
-    monkeypatch.setattr("botocore.retryhandler.time.sleep", lambda _: None)
+    # botocore waits between its attempts as long as this says.
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
     sessions, _ = wired(ListRoles=[failed("Throttling")])
     with pytest.raises(Throttled):
@@ -194,11 +193,40 @@ def test_clients_are_kept_and_bounded(monkeypatch):
     assert sessions.client("iam") is not first
 
 
-def test_pages_follow_tokens():
-    with mock_aws():
-        sessions = AwsSessions(None)
-        assert sessions.caller.account == "123456789012"
-        pages = list(sessions.pages("iam", "GetAccountAuthorizationDetails"))
-        assert pages[0]["RoleDetailList"] == []
-        with pytest.raises(Invalid, match="OrganizationsNotInUse|AWSOrganizationsNotInUse"):
-            list(sessions.pages("organizations", "ListAccounts"))
+def page(*names, marker=""):
+    roles = "".join(
+        f"<member><Path>/</Path><RoleName>{name}</RoleName><RoleId>AROA{name:0<17}</RoleId>"
+        f"<Arn>arn:aws:iam::{ACCOUNT}:role/{name}</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate></member>"
+        for name in names
+    )
+    more = f"<IsTruncated>true</IsTruncated><Marker>{marker}</Marker>" if marker else "<IsTruncated>false</IsTruncated>"
+    return (
+        200,
+        f"<ListRolesResponse><ListRolesResult><Roles>{roles}</Roles>{more}</ListRolesResult></ListRolesResponse>",
+    )
+
+
+def names_of(pages):
+    return [role["RoleName"] for one in pages for role in one["Roles"]]
+
+
+def test_pages_follow_tokens_also_from_an_empty_page():
+    sessions, wire = wired(ListRoles=[page("a", "b", marker="one"), page(marker="two"), page("c")])
+    assert names_of(sessions.pages("iam", "ListRoles", account=ACCOUNT)) == ["a", "b", "c"]
+    assert ["Marker=one" in body for body in wire.bodies("ListRoles")] == [False, True, False]
+    assert "Marker=two" in wire.bodies("ListRoles")[2]
+
+
+@pytest.mark.parametrize(
+    ("second", "kind"),
+    [
+        (failed("AccessDenied", 403), Denied),
+        (page("c", marker="one"), Transient),  # the same token twice: there would be no end
+    ],
+    ids=["denied", "token repeated"],
+)
+def test_pages_that_break_off_are_our_error(second, kind):
+    sessions, _ = wired(ListRoles=[page("a", marker="one"), second])
+    with pytest.raises(kind) as caught:
+        names_of(sessions.pages("iam", "ListRoles", account=ACCOUNT))
+    assert (caught.value.operation, caught.value.account) == ("ListRoles", ACCOUNT)
