@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 # How messages name credentials that are not those of a member role.
 OWN_ACCOUNT = "own"
@@ -114,6 +115,8 @@ _TRANSIENT = frozenset({
     "ServiceFailureException", "ServiceUnavailable", "ServiceException", "RequestTimeout", "RequestTimeoutException",
 })  # fmt: skip
 
+# Instead of botocore's own text, which holds the whole answer, credentials included.
+_BROKEN = "the answer is no whole document of the service's protocol"
 _NO_ORGANIZATION = "AWSOrganizationsNotInUseException"
 
 
@@ -125,7 +128,7 @@ def translate(error: Exception, *, service: str, operation: str, account: str | 
         return _answered(error.response, service, operation, account)
     kind, reason, remedy = _unanswered(error)
     return kind(
-        str(error).strip() or "no further message",
+        _BROKEN if isinstance(error, ResponseParserError) else str(error).strip() or "no further message",
         service=service,
         operation=operation,
         account=account,
@@ -140,6 +143,9 @@ def translated(service: str, operation: str, account: str | None = None) -> Iter
     """Errors of botocore inside the block leave it as ours."""
     try:
         yield
+    except ResponseParserError as error:
+        # No cause: its text is the answer, which may hold credentials.
+        raise translate(error, service=service, operation=operation, account=account) from None
     except (boto.BotoCoreError, boto.ClientError, OSError) as error:
         # OSError: a body that is being streamed fails below botocore.
         raise translate(error, service=service, operation=operation, account=account) from error
@@ -207,6 +213,12 @@ def _unanswered(error: Exception) -> tuple[type[AwsError], str, str]:
     )
     if isinstance(error, no_credentials):
         return Denied, "NoCredentials", "Give AWS credentials by environment, profile or service account"
+    if isinstance(error, ResponseParserError):
+        return (
+            Transient,
+            "MalformedAnswer",
+            "It is tried again later; if this goes on, look at what lies on the way to AWS",
+        )
     if isinstance(error, boto.ParamValidationError | boto.DataNotFoundError):
         return Invalid, "", ""
     if isinstance(error, boto.NoRegionError | boto.InvalidRegionError | boto.EndpointProviderError):

@@ -18,9 +18,9 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 
-from plumbline.aws import guard
+from plumbline.aws import answers, guard
 from plumbline.aws.calls import CallCounter
-from plumbline.aws.errors import AwsError, Invalid, translate, translated
+from plumbline.aws.errors import AwsError, Invalid, translated
 from plumbline.aws.limits import Budgets, patiently
 
 SESSION_NAME = "plumbline"
@@ -69,7 +69,7 @@ class AwsSessions:
         self._sleep = sleep
         self._budgets = Budgets(requests_per_second, sleep)
         self._own = botocore.session.get_session()
-        guard.install(self._own.get_component("event_emitter"))
+        _watch(self._own)
         self._lock = threading.RLock()
         self._sessions: dict[str, Any] = {}
         self._clients: OrderedDict[tuple[str | None, str, str], Any] = OrderedDict()
@@ -158,7 +158,7 @@ class AwsSessions:
             session = botocore.session.get_session()
             # Service models are parsed once for all accounts.
             session.register_component("data_loader", self._own.get_component("data_loader"))
-            guard.install(session.get_component("event_emitter"))
+            _watch(session)
             session._credentials = DeferredRefreshableCredentials(  # noqa: SLF001  # botocore has no public way
                 refresh_using=lambda: self._assume(role_arn, account), method="sts-assume-role"
             )
@@ -170,10 +170,8 @@ class AwsSessions:
         parameters = {"RoleArn": role_arn, "RoleSessionName": SESSION_NAME}
         if self._external_id:
             parameters["ExternalId"] = self._external_id
-        try:
+        with translated("sts", "AssumeRole", account):
             answer = self.client("sts").assume_role(**parameters)
-        except Exception as error:
-            raise translate(error, service="sts", operation="AssumeRole", account=account) from error
         credentials = answer["Credentials"]
         return {
             "access_key": credentials["AccessKeyId"],
@@ -206,6 +204,13 @@ class AwsSessions:
             max_pool_connections=16,
             user_agent_extra="plumbline",
         )
+
+
+def _watch(session: Any) -> None:
+    """Every client of this session refuses operations that are not listed and answers that are not whole."""
+    events = session.get_component("event_emitter")
+    guard.install(events)
+    answers.install(events)
 
 
 __all__ = ["AwsError", "AwsSessions", "Caller"]
