@@ -1,6 +1,7 @@
-"""`python -m sandbox serve`: the organization behind one URL."""
+"""`python -m sandbox serve`: the organization behind one URL. `python -m sandbox demo`: Plumbline's whole line on it."""
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -17,14 +18,33 @@ os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
-    serve = parser.add_subparsers(dest="command", required=True).add_parser("serve", help="serve until stopped")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="serve until stopped")
     serve.add_argument("--port", type=int, default=0, help="0 takes a free port")
     serve.add_argument("--as-of", type=date.fromisoformat, required=True, help="the day on which the logs end")
     serve.add_argument("--seed", type=int, default=1)
     serve.add_argument("--port-file", type=Path, help="write the port here when ready")
     serve.add_argument("--truth", type=Path, help="write the truth here before being ready")
+    shown = commands.add_parser("demo", help="run Plumbline on the organization, and end")
+    shown.add_argument("--folder", type=Path, default=Path("demo"), help="where the state goes")
+    shown.add_argument("--picture", type=Path, help="also write what is shown, as SVG")
     options = parser.parse_args(arguments)
+    return _serve(options) if options.command == "serve" else _demo(options)
 
+
+def _demo(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from sandbox.demo import demo
+
+    console = Console(record=bool(options.picture), width=120 if options.picture else None)
+    status = demo(options.folder, console)
+    if options.picture:
+        console.save_svg(str(options.picture), title="make demo")
+    return status
+
+
+def _serve(options: argparse.Namespace) -> int:
     from sandbox.behaviour import behave
     from sandbox.inventory import install
     from sandbox.server import serve as bind
@@ -32,11 +52,14 @@ def main(arguments: list[str] | None = None) -> int:
     from sandbox.world import World
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    gc.disable()  # what is made here lives as long as the process
     behaviour = behave(options.as_of, options.seed)
     install(behaviour)
     world = World(behaviour, deliver(behaviour))
     if options.truth:
         options.truth.write_text(json.dumps(world.truth, indent=1, sort_keys=True) + "\n")
+    gc.freeze()
+    gc.enable()
     server = bind(world, options.port)
     if options.port_file:
         options.port_file.write_text(f"{server.port}\n")

@@ -59,11 +59,11 @@ class Behaviour:
     seed: int
     habits: tuple[Habit, ...]
 
-    @property
+    @cached_property
     def end(self) -> int:
         return epoch(self.as_of)
 
-    @property
+    @cached_property
     def start(self) -> int:
         """The first second that the logs cover."""
         return self.end - LOG_DAYS * DAY

@@ -252,7 +252,8 @@ def record(habit: Habit) -> Document:
 
 def renderer(habit: Habit, rng: random.Random) -> Callable[[int], str]:
     """A function from the second of an occurrence to its JSON text."""
-    pieces = _HOLES.split(json.dumps(record(habit), separators=(",", ":")))
+    text = json.dumps(record(habit), separators=(",", ":")).replace("%", "%%")
+    template = _HOLES.sub(r"%(\1)s", text)
     key = unique_id("ASIA", habit.actor_id)[:13]
 
     def render(second: int) -> str:
@@ -266,6 +267,6 @@ def renderer(habit: Habit, rng: random.Random) -> Callable[[int], str]:
             "SESSION": timestamp(max(first, second - second % (6 * 3600))),
             "KEY": f"{key}{first // DAY:07d}",
         }
-        return "".join(holes[piece] if n % 2 else piece for n, piece in enumerate(pieces))
+        return template % holes
 
     return render

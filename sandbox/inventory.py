@@ -4,12 +4,14 @@ Knows moto's objects. Must not know events or verdicts.
 """
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 from moto.cloudtrail.models import cloudtrail_backends
 from moto.iam import models as moto_iam
-from moto.iam.models import AccessKey, AccessKeyLastUsed
+from moto.iam.models import AccessKey, AccessKeyLastUsed, iam_backends
 from moto.organizations.models import FakeAccount, FakeOrganizationalUnit, FakePolicy, organizations_backends
 from moto.s3.models import s3_backends
 
@@ -87,7 +89,11 @@ def _unit(backend: Any, unit: org.Unit) -> Any:
 
 
 def _account(backend: Any, account: org.Account, joined: datetime) -> Any:
-    made = FakeAccount(backend.org, AccountName=account.name, Email=f"{account.name}@example.com")
+    # moto gives the account a number of its own and fills its identity store: with no AWS managed policies, as it goes
+    # away again.
+    with patch.dict(os.environ, MOTO_IAM_LOAD_MANAGED_POLICIES="false"):
+        made = FakeAccount(backend.org, AccountName=account.name, Email=f"{account.name}@example.com")
+    del iam_backends[made.id]
     made.id, made.create_time, made.parent_id = account.id, joined.replace(tzinfo=None), account.unit
     made.joined_method = "INVITED" if account.id == org.MANAGEMENT else "CREATED"
     backend.accounts.append(made)

@@ -60,6 +60,8 @@ class Bucket:
 
 def in_gap(account: str, region: str, second: int, end: int) -> bool:
     gap_account, gap_region, days, hour, hours = GAP
+    if account != gap_account:
+        return False
     first = end - days * DAY + hour * HOUR
     return (account, region) == (gap_account, gap_region) and first <= second < first + hours * HOUR
 
@@ -74,20 +76,21 @@ def _object(key: str, text: str, modified: int, events: tuple[int, ...] = ()) ->
 def _logs(behaviour: Behaviour) -> dict[tuple[str, str, int], Object]:
     """One object for each account, Region and hour that saw events."""
     rng = random.Random(f"{behaviour.seed}/{behaviour.as_of}/events")
-    hours: defaultdict[tuple[str, str, int], list[tuple[int, str]]] = defaultdict(list)
-    for habit in behaviour.habits:
-        if not visible(habit):
-            continue
-        render, account = renderer(habit, rng), habit.actor.account
+    hours: defaultdict[tuple[str, str, int], list[tuple[int, int]]] = defaultdict(list)
+    habits = [habit for habit in behaviour.habits if visible(habit)]
+    for n, habit in enumerate(habits):
+        account, region = habit.actor.account, habit.region
         for second in habit.between(behaviour.start, behaviour.end):
-            if not in_gap(account, habit.region, second, behaviour.end):
-                hours[account, habit.region, second // HOUR * HOUR].append((second, render(second)))
+            if not in_gap(account, region, second, behaviour.end):
+                hours[account, region, second // HOUR * HOUR].append((second, n))
+    renderers = [renderer(habit, rng) for habit in habits]
     logs = {}
     for (account, region, hour), events in sorted(hours.items()):
         events.sort()
         name = f"{account}_CloudTrail_{region}_{strftime('%Y%m%dT%H55Z', gmtime(hour))}_{_random16(rng)}.json.gz"
         folder = f"AWSLogs/{ORGANIZATION_ID}/{account}/CloudTrail/{region}/{strftime('%Y/%m/%d', gmtime(hour))}"
-        text = '{"Records":[' + ",".join(text for _, text in events) + "]}"
+        # Rendered hour by hour: all texts at once would take some hundred megabytes.
+        text = '{"Records":[' + ",".join(renderers[n](second) for second, n in events) + "]}"
         logs[account, region, hour] = _object(f"{folder}/{name}", text, hour + HOUR, tuple(s for s, _ in events))
     return logs
 
