@@ -3,6 +3,8 @@
 Roles planted to trap a reader are in traps.py.
 """
 
+from dataclasses import replace
+
 from sandbox import organization as org
 from sandbox.kinds import cluster, deployer, function, idle, linked, nightly, people, reader, tags, worker
 from sandbox.organization import ANALYTICS, DEVELOPMENT, LEGACY, MANAGEMENT, PAYMENTS, PRODUCTION, SECURITY
@@ -130,6 +132,10 @@ ORDINARY: tuple[Role, ...] = (
         path="/aws-reserved/sso.amazonaws.com/",
     ),
     idle(PRODUCTION, "legacy-batch", "AmazonS3FullAccess"),
+    replace(
+        nightly(PRODUCTION, "vault-backup", 4, "ec2:DescribeSnapshots", unused=("ec2:DeleteSnapshot",)),
+        template=f"arn:aws:iam::{MANAGEMENT}:role-template/vault-backup",
+    ),
     linked(
         PRODUCTION,
         "AWSServiceRoleForAutoScaling",

@@ -50,6 +50,10 @@ class Sandbox:
         """Take back every injected fault; the standing ones stay."""
         self.control("DELETE", "faults")
 
+    def reset(self) -> None:
+        """Heal, forget all jobs and counted calls, and put the settings back. Changes in IAM stay."""
+        self.control("POST", "reset")
+
     def calls(self) -> Any:
         """How often each operation was called: account, service, operation, count."""
         return self.control("GET", "calls")

@@ -17,7 +17,7 @@ from moto.core.request import Request
 from moto.core.routing import get_service_router
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import HTTPException
 
 REQUEST_ID = "00000000-0000-4000-8000-000000000000"
 # Signing names that differ from botocore's service names.
@@ -84,7 +84,7 @@ def _routed(call: Call) -> str:
     try:
         operation, _ = router(call.service).match(Request(dict(call.environ)))
         return str(operation.name)
-    except (UnknownServiceError, NotFound, NotImplementedError):  # moto answers; the log shows it under "unknown"
+    except (UnknownServiceError, HTTPException, NotImplementedError):  # moto answers; the log shows it under "unknown"
         return "unknown"
 
 

@@ -51,6 +51,7 @@ class Role:
     age: int = 600  # days before the as-of day
     attached: dict[str, int] = field(default_factory=dict)  # policies that came later, in days before the as-of day
     recreated: bool = False
+    template: str = ""  # the role template that owns it
     traps: tuple[str, ...] = ()
 
     @property

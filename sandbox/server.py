@@ -19,7 +19,7 @@ from sandbox import aws, faults, protocol, shapes
 from sandbox.aws import bucket
 from sandbox.aws.registry import HANDLERS, MOTO, Handler
 from sandbox.protocol import AwsError, Call, Reply
-from sandbox.world import Principal, World
+from sandbox.world import Principal, Settings, World
 
 StartResponse = Callable[..., Any]
 _UNKNOWN_KEY = {
@@ -50,29 +50,33 @@ class Application:
         if call is None:
             error = AwsError("MissingAuthenticationToken", "Missing Authentication Token", 403)
             return _send(protocol.failure("s3", error), start_response)
-        reply = self.answer(call)
-        if reply is None:
-            environ["HTTP_X_MOTO_ACCOUNT_ID"] = call.account
-            return self.moto(environ, start_response)  # type: ignore[no-any-return]
-        return _send(reply, start_response)
+        return _send(self.answer(call), start_response)
 
-    def answer(self, call: Call) -> Reply | None:
-        """The reply to a call; None leaves it to moto."""
+    def answer(self, call: Call) -> Reply:
         try:
             truncate = self._admit(call.service, call.operation, call.access_key)
             call.account = self._caller(call.service, call.access_key).account
             handler = self.handlers.get((call.service, call.operation))
-            reply = self._handled(handler, call) if handler else None
+            reply = (self._handled(handler, call) if handler else None) or self._by_moto(call)
         except AwsError as error:
             return protocol.failure(call.service, error)
         except Exception as error:  # noqa: BLE001 - a mistake of the sandbox must reach the client in words
             message = f"{call.service}:{call.operation} failed in the sandbox: {type(error).__name__}: {error}"
             return protocol.failure(call.service, AwsError("SandboxError", message, 500))
-        if reply and truncate:
-            reply.body = reply.body[: len(reply.body) // 2]
-        return reply
+        return _cut(reply) if truncate else reply
+
+    def _by_moto(self, call: Call) -> Reply:
+        call.environ["HTTP_X_MOTO_ACCOUNT_ID"] = call.account
+        head: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
+            head[:] = status, headers
+
+        body = b"".join(self.moto(call.environ, start_response))
+        return Reply(int(head[0].partition(" ")[0]), dict(head[1]), body)
 
     def _handled(self, handler: Handler, call: Call) -> Reply | None:
+        """The reply by one of our own operations; None leaves it to moto."""
         call.params = protocol.parse(call)
         with self.world.lock:  # moto's backends and our jobs are plain objects
             result = handler(self.world, call)
@@ -97,11 +101,7 @@ class Application:
         except AwsError as error:
             reply = protocol.failure("s3", error)
             return Reply(reply.status, reply.headers, b"") if method == "HEAD" else reply
-        if truncated:
-            # A damaged object: complete as a response, cut short as a file.
-            reply.body = reply.body[: len(reply.body) // 2]
-            reply.headers["Content-Length"] = str(len(reply.body))
-        return reply
+        return _cut(reply) if truncated else reply
 
     def _caller(self, service: str, access_key: str) -> Principal:
         principal = self.keys.get(access_key) or self.world.principal(access_key)
@@ -151,6 +151,12 @@ class Application:
             self.faults.clear()
         elif request == "GET settings":
             return vars(self.world.settings)
+        elif request == "POST reset":
+            self.faults.clear()
+            self.faults.calls.clear()
+            with self.world.lock:
+                self.world.jobs.clear()
+                self.world.settings = Settings()
         elif request == "POST settings":
             for name, value in body.items():
                 if name not in vars(self.world.settings):
@@ -161,6 +167,13 @@ class Application:
         return {}
 
 
+def _cut(reply: Reply) -> Reply:
+    """Complete as a response, cut short as a document or file."""
+    body = reply.body[: len(reply.body) // 2]
+    headers = {name: value for name, value in reply.headers.items() if name.lower() != "content-length"}
+    return Reply(reply.status, {**headers, "Content-Length": str(len(body))}, body)
+
+
 def _json(value: Any, status: int = 200) -> Reply:
     return Reply(status, {"Content-Type": "application/json"}, json.dumps(value).encode())
 
@@ -168,7 +181,8 @@ def _json(value: Any, status: int = 200) -> Reply:
 def _send(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:
     headers = dict(reply.headers)
     headers.setdefault("Content-Length", str(len(reply.body)))
-    start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", list(headers.items()))
+    phrase = HTTPStatus(reply.status).phrase if reply.status in set(HTTPStatus) else ""
+    start_response(f"{reply.status} {phrase}", list(headers.items()))
     return [reply.body]
 
 

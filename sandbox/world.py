@@ -4,8 +4,9 @@ Knows moto's identity store. Must not know HTTP.
 """
 
 import threading
+import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,9 @@ class Settings:
     policyGenerationDailyQuota: int = 50  # noqa: N815
     policyGenerationLogFiles: int = 100_000  # noqa: N815
     lastAccessedPolls: int = 1  # noqa: N815
+    lastAccessedFails: str = ""  # noqa: N815 - the principal whose jobs fail
+    organizationsEmptyPage: bool = False  # noqa: N815 - each list begins with a page that has only a token
+    daysPassed: float = 0  # noqa: N815 - since the start, on the organization's own clock
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,12 @@ class World:
     settings: Settings = field(default_factory=Settings)
     lock: threading.RLock = field(default_factory=threading.RLock)
     jobs: dict[str, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        """The organization's own clock: it begins with the as-of day, where the logs end, and runs on."""
+        seconds = int(time.monotonic() - self.started)
+        return self.behaviour.ago(-self.settings.daysPassed) + timedelta(seconds=seconds)
 
     @cached_property
     def truth(self) -> dict[str, Any]:
@@ -67,7 +77,3 @@ class World:
 
 def identity_store(account: str) -> IAMBackend:
     return iam_backends[account]["aws"]
-
-
-def now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)

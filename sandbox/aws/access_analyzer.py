@@ -17,9 +17,10 @@ from sandbox.events import visible
 from sandbox.operations import visibility
 from sandbox.protocol import AwsError, Call
 from sandbox.trail import in_gap
-from sandbox.world import World, identity_store, now
+from sandbox.world import World, identity_store
 
 SERVICE = "access-analyzer.amazonaws.com"
+LONGEST = timedelta(days=90)
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Generation:
     principal: str
     details: dict[str, Any]
     token: str
-    started: datetime = field(default_factory=now)
+    started: datetime
     completed: datetime | None = None
     polls: int = 0
     status: str = "IN_PROGRESS"
@@ -47,8 +48,15 @@ def _quota(message: str) -> AwsError:
 
 
 def _generations(world: World, call: Call) -> list[Generation]:
-    jobs = (j for j in world.jobs.values() if isinstance(j, Generation))
-    return [j for j in jobs if (j.account, j.region) == (call.account, call.region)]
+    """The jobs of the account and Region. Each look at them moves the running one on, as time would, whoever looks."""
+    jobs = [j for j in world.jobs.values() if isinstance(j, Generation)]
+    jobs = [j for j in jobs if (j.account, j.region) == (call.account, call.region)]
+    for job in jobs:
+        if job.status == "IN_PROGRESS":
+            job.polls += 1
+            if job.polls > world.settings.policyGenerationPolls:
+                _finish(world, job)
+    return jobs
 
 
 def _generation(world: World, call: Call) -> Generation:
@@ -62,7 +70,7 @@ def _generation(world: World, call: Call) -> Generation:
 def start_policy_generation(world: World, call: Call) -> dict[str, Any]:
     principal = call.params["policyGenerationDetails"]["principalArn"]
     details, token = call.params.get("cloudTrailDetails") or {}, call.params.get("clientToken") or str(uuid.uuid4())
-    _check(call, principal, details)
+    _check(world, call, principal, details)
     jobs = _generations(world, call)
     for job in jobs:
         if job.token == token:
@@ -73,14 +81,15 @@ def start_policy_generation(world: World, call: Call) -> dict[str, Any]:
     if any(job.status == "IN_PROGRESS" for job in jobs):
         raise _quota("Only 1 policy generation may be in progress at a time")
     limit = world.settings.policyGenerationDailyQuota
-    if sum(job.started > now() - timedelta(days=1) for job in jobs) >= limit:
+    # Cancelled and failed ones count.
+    if sum(job.started > world.now() - timedelta(days=1) for job in jobs) >= limit:
         raise _quota(f"The limit of {limit} policy generations per day is reached")
-    made = Generation(str(uuid.uuid4()), call.account, call.region, principal, details, token)
+    made = Generation(str(uuid.uuid4()), call.account, call.region, principal, details, token, world.now())
     world.jobs[made.id] = made
     return {"jobId": made.id}
 
 
-def _check(call: Call, principal: str, details: dict[str, Any]) -> None:
+def _check(world: World, call: Call, principal: str, details: dict[str, Any]) -> None:
     if principal.split(":")[4] != call.account:
         raise _invalid("The principal must belong to the calling account")
     try:
@@ -88,36 +97,36 @@ def _check(call: Call, principal: str, details: dict[str, Any]) -> None:
     except AwsError:
         raise _invalid(f"Principal {principal} does not exist") from None
     if details:
-        start, end = details["startTime"], details.get("endTime") or now()
-        if end <= start:
+        if (details.get("endTime") or world.now()) <= details["startTime"]:
             raise _invalid("startTime must be before endTime")
-        if end - start > timedelta(days=90):
-            raise _invalid("The time range must not be longer than 90 days")
         if len(details["trails"]) != 1:
             raise _invalid("Exactly one trail must be given")
 
 
-def _finish(world: World, call: Call, job: Generation) -> None:
-    job.completed, job.status = now(), "SUCCEEDED"
-    job.error = _failure(world, call, job)
+def _finish(world: World, job: Generation) -> None:
+    job.completed, job.status = world.now(), "SUCCEEDED"
+    job.error = _failure(world, job)
     if job.error:
         job.status = "FAILED"
     elif job.details:
         job.actions = _observed(world, job)
 
 
-def _failure(world: World, call: Call, job: Generation) -> tuple[str, str] | None:
+def _failure(world: World, job: Generation) -> tuple[str, str] | None:
     if not job.details:
         return None
     wanted = [t["cloudTrailArn"] for t in job.details["trails"]]
-    if not set(wanted) <= {t.arn for t in cloudtrail.trails(call.account)}:
+    if not set(wanted) <= {t.arn for t in cloudtrail.trails(job.account)}:
         return "RESOURCE_NOT_FOUND_ERROR", f"The trail {wanted[0]} could not be found."
     role = job.details["accessRole"]
-    known = {r.arn: r for r in identity_store(call.account).roles.values()}
+    known = {r.arn: r for r in identity_store(job.account).roles.values()}
     if role not in known or not trusts_service(json.loads(known[role].assume_role_policy_document), SERVICE):
         return "AUTHORIZATION_ERROR", f"Access Analyzer is not authorized to assume {role}."
     start, end = _window(job)
-    files = sum("/CloudTrail/" in o.key and start <= o.modified < end for o in world.bucket.objects.values())
+    if end - start > LONGEST.total_seconds():
+        return "SERVICE_QUOTA_EXCEEDED_ERROR", f"The time range is longer than {LONGEST.days} days."
+    own = f"/{job.account}/CloudTrail/"
+    files = sum(own in o.key and start <= o.modified < end for o in world.bucket.objects.values())
     if files > world.settings.policyGenerationLogFiles:
         limit = world.settings.policyGenerationLogFiles
         return "SERVICE_QUOTA_EXCEEDED_ERROR", f"The number of log files in the time range is more than {limit}."
@@ -149,10 +158,6 @@ def _observed(world: World, job: Generation) -> list[str]:
 @operation("accessanalyzer", "GetGeneratedPolicy")
 def get_generated_policy(world: World, call: Call) -> dict[str, Any]:
     job = _generation(world, call)
-    if job.status == "IN_PROGRESS":
-        job.polls += 1
-        if job.polls > world.settings.policyGenerationPolls:
-            _finish(world, call, job)
     details: dict[str, Any] = {"jobId": job.id, "status": job.status, "startedOn": job.started}
     if job.completed:
         details["completedOn"] = job.completed
@@ -172,7 +177,7 @@ def get_generated_policy(world: World, call: Call) -> dict[str, Any]:
 
 @operation("accessanalyzer", "ListPolicyGenerations")
 def list_policy_generations(world: World, call: Call) -> dict[str, Any]:
-    principal, recent = call.params.get("principalArn"), now() - timedelta(days=7)
+    principal, recent = call.params.get("principalArn"), world.now() - timedelta(days=7)
     jobs = [j for j in _generations(world, call) if j.started > recent and principal in (None, j.principal)]
     jobs, token = page(jobs, int(call.params.get("maxResults") or 50), call.params.get("nextToken"))
     told = [
@@ -187,7 +192,7 @@ def list_policy_generations(world: World, call: Call) -> dict[str, Any]:
 def cancel_policy_generation(world: World, call: Call) -> dict[str, Any]:
     job = _generation(world, call)
     if job.status == "IN_PROGRESS":
-        job.status, job.completed = "CANCELED", now()
+        job.status, job.completed = "CANCELED", world.now()
     return {}
 
 

@@ -1,13 +1,13 @@
 """Access Analyzer's analyzers: made, listed, told and deleted; they find nothing."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sandbox import organization as org
 from sandbox.aws.registry import operation, page
 from sandbox.protocol import AwsError, Call
-from sandbox.world import World, now
+from sandbox.world import World
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Analyzer:
     type: str
     configuration: dict[str, Any]
     tags: dict[str, str]
-    created: datetime = field(default_factory=now)
+    created: datetime
 
     @property
     def arn(self) -> str:
@@ -67,7 +67,8 @@ def create_analyzer(world: World, call: Call) -> dict[str, Any]:
         message = f"The number of analyzers of type {kind} is exceeded"
         raise AwsError("ServiceQuotaExceededException", message, 402, resourceId=name, resourceType="analyzer")
     configuration = call.params.get("configuration") or {}
-    made = Analyzer(name, call.account, call.region, kind, configuration, call.params.get("tags") or {})
+    tags = call.params.get("tags") or {}
+    made = Analyzer(name, call.account, call.region, kind, configuration, tags, world.now())
     world.jobs[made.arn] = made
     return {"arn": made.arn}
 

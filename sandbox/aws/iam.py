@@ -5,11 +5,13 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from sandbox.aws.registry import MOTO, operation
+from sandbox.aws.registry import MOTO, operation, page
+from sandbox.behaviour import ROLES
 from sandbox.protocol import AwsError, Call
 from sandbox.world import World, identity_store
 
 POLICY_SIZE, TRUST_SIZE, POLICIES_PER_ROLE = 6_144, 2_048, 10
+TEMPLATES = {role.id: role.template for role in ROLES if role.template}
 INLINE_SIZE = {"Role": 10_240, "Group": 5_120, "User": 2_048}
 
 
@@ -115,6 +117,33 @@ def _boundary(call: Call) -> None:
 
 def boundary_uses(account: str, arn: str) -> int:
     return sum(role.permissions_boundary_arn == arn for role in identity_store(account).roles.values())
+
+
+@operation("iam", "ListRoles")
+def list_roles(world: World, call: Call) -> dict[str, Any]:
+    """Without tags, boundary and last use, but with the template that owns a role."""
+    prefix = call.params.get("PathPrefix") or "/"
+    roles = [r for r in identity_store(call.account).roles.values() if r.path.startswith(prefix)]
+    marker = call.params.get("Marker")
+    if marker and not marker.removeprefix("page-").isdigit():
+        raise AwsError("ValidationError", "Invalid Marker.", 400)
+    roles, following = page(roles, int(call.params.get("MaxItems") or 100), marker)
+    answer = {"Roles": [_listed_role(r) for r in roles], "IsTruncated": bool(following)}
+    return answer | ({"Marker": following} if following else {})
+
+
+def _listed_role(role: Any) -> dict[str, Any]:
+    listed = {
+        "Path": role.path,
+        "RoleName": role.name,
+        "RoleId": role.id,
+        "Arn": role.arn,
+        "CreateDate": role.create_date,
+        "AssumeRolePolicyDocument": quote(_text(role.assume_role_policy_document), safe=""),
+        "MaxSessionDuration": int(role.max_session_duration),
+    }
+    template = {"TemplateArn": TEMPLATES[role.id], "TemplateMinorVersion": 1} if role.id in TEMPLATES else {}
+    return listed | ({"SourceRoleTemplate": template} if template else {})
 
 
 @operation("iam", "GetAccountAuthorizationDetails")

@@ -5,7 +5,7 @@ Attempts count, denied ones too; only the session that started a job may read it
 
 import json
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,15 +14,16 @@ from sandbox.behaviour import DAY, MEMORY_DAYS, Behaviour, Habit
 from sandbox.expand import allowed, service_name
 from sandbox.operations import tracked
 from sandbox.protocol import AwsError, Call
-from sandbox.world import World, identity_store, now
+from sandbox.world import World, identity_store
 
 
 @dataclass
 class Job:
     session: str
     granularity: str
+    principal: str
     services: list[dict[str, Any]]
-    created: datetime = field(default_factory=now)
+    created: datetime
     polls: int = 0
 
 
@@ -38,22 +39,27 @@ def _default(policy: Any) -> dict[str, Any]:
 
 def granting_documents(account: str, arn: str) -> list[dict[str, Any]]:
     """The permissions policies behind a user, group, role or policy; nothing of boundaries and guardrails."""
-    store = identity_store(account)
+    store, entity = identity_store(account), _entity(account, arn)
     if arn in store.managed_policies:
-        return [_default(store.managed_policies[arn])]
+        return [_default(entity)]
+    groups = store.get_groups_for_user(entity.name) if ":user/" in arn else []
+    return _documents(entity) + [d for group in groups for d in _documents(group)]
+
+
+def _entity(account: str, arn: str) -> Any:
+    store = identity_store(account)
     entities: list[Any] = [*store.roles.values(), *store.users.values(), *store.groups.values()]
-    for entity in entities:
+    for entity in [*entities, *store.managed_policies.values()]:
         if entity.arn == arn:
-            groups = store.get_groups_for_user(entity.name) if ":user/" in arn else []
-            return _documents(entity) + [d for group in groups for d in _documents(group)]
+            return entity
     raise AwsError("NoSuchEntity", f"ARN {arn} cannot be found.", 404)
 
 
-def last_attempts(behaviour: Behaviour, arn: str) -> dict[str, Habit]:
-    """Action or service prefix to the habit that attempted it last."""
+def last_attempts(behaviour: Behaviour, arn: str, unique_id: str) -> dict[str, Habit]:
+    """Action or service prefix to the habit that attempted it last; a predecessor of the same name did nothing."""
     last: dict[str, Habit] = {}
     for habit in behaviour.calls(arn):
-        if habit.times[-1] < behaviour.end - MEMORY_DAYS * DAY:
+        if habit.actor_id != unique_id or habit.times[-1] < behaviour.end - MEMORY_DAYS * DAY:
             continue
         names = [habit.action.split(":")[0]]
         if not habit.does.event and tracked(habit.action):
@@ -70,7 +76,7 @@ def _when(habit: Habit) -> datetime:
 
 def services(behaviour: Behaviour, account: str, arn: str, action_level: bool) -> list[dict[str, Any]]:
     granted = allowed(granting_documents(account, arn))
-    last = last_attempts(behaviour, arn)
+    last = last_attempts(behaviour, arn, _entity(account, arn).id)
     entries = []
     for prefix in sorted({action.split(":")[0] for action in granted}):
         entry: dict[str, Any] = {
@@ -108,7 +114,7 @@ def generate_service_last_accessed_details(world: World, call: Call) -> dict[str
         raise AwsError("NoSuchEntity", f"ARN {arn} cannot be found.", 404)
     found = services(world.behaviour, call.account, arn, granularity == "ACTION_LEVEL")
     job = str(uuid.uuid4())
-    world.jobs[job] = Job(call.access_key, granularity, found)
+    world.jobs[job] = Job(call.access_key, granularity, arn, found, world.now())
     return {"JobId": job}
 
 
@@ -122,14 +128,17 @@ def get_service_last_accessed_details(world: World, call: Call) -> dict[str, Any
     if not start.isdigit() or start == marker:
         raise AwsError("InvalidInput", "Invalid Marker.", 400)
     job.polls += 1
-    done = job.polls > world.settings.lastAccessedPolls
+    ended, failed = job.polls > world.settings.lastAccessedPolls, job.principal == world.settings.lastAccessedFails
+    done = ended and not failed
     end = int(start) + int(call.params.get("MaxItems") or 100)
     answer: dict[str, Any] = {
-        "JobStatus": "COMPLETED" if done else "IN_PROGRESS",
+        "JobStatus": "COMPLETED" if done else "FAILED" if ended else "IN_PROGRESS",
         "JobType": job.granularity,
         "JobCreationDate": job.created,
         "JobCompletionDate": job.created,
         "ServicesLastAccessed": job.services[int(start) : end] if done else [],
         "IsTruncated": done and end < len(job.services),
     }
+    if ended and failed:
+        answer["Error"] = {"Code": "InternalFailure", "Message": "The report could not be made."}
     return answer | ({"Marker": f"services-{end}"} if answer["IsTruncated"] else {})

@@ -30,7 +30,7 @@ def _backend(call: Call) -> Any:
     return backend
 
 
-def _paged(call: Call, key: str, items: list[Any]) -> dict[str, Any]:
+def _paged(world: World, call: Call, key: str, items: list[Any]) -> dict[str, Any]:
     size = call.params.get("MaxResults", PAGE)
     if not 1 <= size <= PAGE:
         raise AwsError(
@@ -41,6 +41,8 @@ def _paged(call: Call, key: str, items: list[Any]) -> dict[str, Any]:
         raise AwsError(
             "InvalidInputException", "You specified an invalid pagination token.", Reason="INVALID_NEXT_TOKEN"
         )
+    if world.settings.organizationsEmptyPage and not token:
+        return {key: [], "NextToken": "page-0"}
     items, following = page(items, size, token)
     return {key: items} | ({"NextToken": following} if following else {})
 
@@ -100,19 +102,19 @@ def describe_account(world: World, call: Call) -> dict[str, Any]:
 @operation("organizations", "ListAccounts")
 def list_accounts(world: World, call: Call) -> dict[str, Any]:
     backend = _backend(call)
-    return _paged(call, "Accounts", [_account(backend, a) for a in backend.accounts])
+    return _paged(world, call, "Accounts", [_account(backend, a) for a in backend.accounts])
 
 
 @operation("organizations", "ListAccountsForParent")
 def list_accounts_for_parent(world: World, call: Call) -> dict[str, Any]:
     backend = _backend(call)
     parent = _parent(backend, call.params["ParentId"])
-    return _paged(call, "Accounts", [_account(backend, a) for a in backend.accounts if a.parent_id == parent])
+    return _paged(world, call, "Accounts", [_account(backend, a) for a in backend.accounts if a.parent_id == parent])
 
 
 @operation("organizations", "ListRoots")
 def list_roots(world: World, call: Call) -> dict[str, Any]:
-    return _paged(call, "Roots", _backend(call).list_roots()["Roots"])
+    return _paged(world, call, "Roots", _backend(call).list_roots()["Roots"])
 
 
 @operation("organizations", "ListOrganizationalUnitsForParent")
@@ -120,7 +122,7 @@ def list_organizational_units_for_parent(world: World, call: Call) -> dict[str, 
     backend = _backend(call)
     parent = _parent(backend, call.params["ParentId"])
     units = [u.describe()["OrganizationalUnit"] for u in backend.ou if u.type != "ROOT" and u.parent_id == parent]
-    return _paged(call, "OrganizationalUnits", units)
+    return _paged(world, call, "OrganizationalUnits", units)
 
 
 @operation("organizations", "ListParents")
@@ -129,7 +131,7 @@ def list_parents(world: World, call: Call) -> dict[str, Any]:
     if all(e.id != call.params["ChildId"] for e in (*backend.ou, *backend.accounts)):
         raise AwsError("ChildNotFoundException", "We can't find an organizational unit or account with that ChildId.")
     parent = _parents(backend).get(call.params["ChildId"])
-    return _paged(call, "Parents", [{"Id": u.id, "Type": u.type} for u in backend.ou if u.id == parent])
+    return _paged(world, call, "Parents", [{"Id": u.id, "Type": u.type} for u in backend.ou if u.id == parent])
 
 
 @operation("organizations", "ListChildren")
@@ -137,13 +139,13 @@ def list_children(world: World, call: Call) -> dict[str, Any]:
     backend = _backend(call)
     parent, kind = _parent(backend, call.params["ParentId"]), call.params["ChildType"]
     children: list[Any] = list(backend.accounts if kind == "ACCOUNT" else backend.ou)
-    return _paged(call, "Children", [{"Id": c.id, "Type": kind} for c in children if c.parent_id == parent])
+    return _paged(world, call, "Children", [{"Id": c.id, "Type": kind} for c in children if c.parent_id == parent])
 
 
 @operation("organizations", "ListPolicies")
 def list_policies(world: World, call: Call) -> dict[str, Any]:
     found = [p for p in _backend(call).policies if p.type == call.params["Filter"]]
-    return _paged(call, "Policies", [p.describe()["Policy"]["PolicySummary"] for p in found])
+    return _paged(world, call, "Policies", [p.describe()["Policy"]["PolicySummary"] for p in found])
 
 
 @operation("organizations", "ListPoliciesForTarget")
@@ -151,14 +153,14 @@ def list_policies_for_target(world: World, call: Call) -> dict[str, Any]:
     """Directly attached policies only: who wants the inherited ones walks up."""
     entity = _entity(_backend(call), call.params["TargetId"])
     found = [p for p in entity.attached_policies if p.type == call.params["Filter"]]
-    return _paged(call, "Policies", [p.describe()["Policy"]["PolicySummary"] for p in found])
+    return _paged(world, call, "Policies", [p.describe()["Policy"]["PolicySummary"] for p in found])
 
 
 @operation("organizations", "ListTargetsForPolicy")
 def list_targets_for_policy(world: World, call: Call) -> dict[str, Any]:
     policy = _policy(call)
     targets = [{"TargetId": t.id, "Arn": t.arn, "Name": t.name, "Type": t.type} for t in policy.attachments]
-    return _paged(call, "Targets", targets)
+    return _paged(world, call, "Targets", targets)
 
 
 @operation("organizations", "DescribePolicy")
@@ -176,7 +178,7 @@ def list_delegated_administrators(world: World, call: Call) -> dict[str, Any]:
         | {"DelegationEnabledDate": a.enabled_date.replace(tzinfo=UTC)}
         for a in admins
     ]
-    return _paged(call, "DelegatedAdministrators", described)
+    return _paged(world, call, "DelegatedAdministrators", described)
 
 
 def _policy(call: Call) -> Any:

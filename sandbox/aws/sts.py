@@ -7,6 +7,7 @@ from typing import Any
 from moto.iam.exceptions import NotFoundException
 from moto.sts.models import sts_backends
 
+from sandbox.aws.last_accessed import granting_documents
 from sandbox.aws.registry import operation
 from sandbox.organization import Document
 from sandbox.protocol import AwsError, Call
@@ -17,14 +18,13 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _names(statement: Document, caller: Principal) -> bool:
+def _names(statement: Document, caller: Principal) -> str:
+    """How a trust statement names the caller: itself, only its account, or not at all."""
     principal = statement.get("Principal", {})
-    if principal == "*":
-        return True
-    for name in _list(principal.get("AWS")):
-        if name in ("*", caller.arn, caller.account, f"arn:aws:iam::{caller.account}:root"):
-            return True
-    return False
+    names = _list("*" if principal == "*" else principal.get("AWS"))
+    if caller.arn in names:
+        return "itself"
+    return "account" if {"*", caller.account, f"arn:aws:iam::{caller.account}:root"} & set(names) else ""
 
 
 def _conditions_hold(statement: Document, context: dict[str, str]) -> bool:
@@ -45,15 +45,31 @@ def _conditions_hold(statement: Document, context: dict[str, str]) -> bool:
     return True
 
 
-def trusts(document: Document, caller: Principal, context: dict[str, str]) -> bool:
-    applying = [
+def _acts(statement: Document) -> bool:
+    return any(fnmatchcase("sts:assumerole", a.lower()) for a in _list(statement.get("Action")))
+
+
+def trusts(document: Document, caller: Principal, context: dict[str, str]) -> str:
+    """How the trust policy lets the caller in: by naming it, by its account, or not at all."""
+    applying: dict[str, set[str]] = {"Allow": set(), "Deny": set()}
+    for statement in _list(document.get("Statement")):
+        how = _names(statement, caller)
+        if how and _acts(statement) and _conditions_hold(statement, context):
+            applying[statement["Effect"]].add(how)
+    return "" if applying["Deny"] else "itself" if "itself" in applying["Allow"] else "".join(applying["Allow"])
+
+
+def _may_assume(caller: Principal, arn: str) -> bool:
+    """Whether the caller's own policies allow it; a trust policy of another account, or for an account, is not enough."""
+    if caller.arn.endswith(":root"):
+        return True
+    effects = {
         s["Effect"]
-        for s in _list(document.get("Statement"))
-        if any(fnmatchcase("sts:AssumeRole", a) for a in _list(s.get("Action")))
-        and _names(s, caller)
-        and _conditions_hold(s, context)
-    ]
-    return "Allow" in applying and "Deny" not in applying
+        for document in granting_documents(caller.account, caller.arn)
+        for s in _list(document["Statement"])
+        if _acts(s) and any(fnmatchcase(arn, r) for r in _list(s.get("Resource")))
+    }
+    return effects == {"Allow"}
 
 
 def trusts_service(document: Document, service: str) -> bool:
@@ -78,7 +94,9 @@ def assume_role(world: World, call: Call) -> dict[str, Any]:
     context = {"aws:principalarn": caller.arn, "aws:principalaccount": caller.account}
     if "ExternalId" in call.params:
         context["sts:externalid"] = call.params["ExternalId"]
-    if not trusts(json.loads(role.assume_role_policy_document), caller, context):
+    how = trusts(json.loads(role.assume_role_policy_document), caller, context)
+    delegated = how == "account" or arn.split(":")[4] != caller.account
+    if not how or (delegated and not _may_assume(caller, arn)):
         raise denied
     session = sts_backends[caller.account]["aws"].assume_role(
         region_name=call.region,
