@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from plumbline.api.common import (
     API_VERSION,
+    ARN_PATTERN,
     AccountId,
     Arn,
     Condition,
+    Day,
     Duration,
+    Form,
     Model,
     Name,
     ObjectMeta,
+    OrganizationalUnit,
+    RolePath,
     StatusModel,
     Timestamp,
     parse_duration,
 )
 
-NameGlob = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@*?-]+$", max_length=64)]
-RolePath = Annotated[str, Field(pattern=r"^/([A-Za-z0-9_+=,.@-]+/)*$", max_length=512)]
-ActionPattern = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9-]+:[A-Za-z0-9*?-]+)$", max_length=128)]
-OrganizationalUnit = Annotated[str, Field(pattern=r"^(r-[0-9a-z]{4,32}|ou-[0-9a-z-]{6,68})$")]
+_GLOB = r"[A-Za-z0-9_+=,.@*?-]{1,64}"
+NameGlob = Annotated[
+    str,
+    Field(max_length=64),
+    Form(f"^{_GLOB}$", "the name of a role without its path; * stands for any characters and ? for one, such as app-*"),
+]
+RoleSelector = Annotated[
+    str,
+    Field(max_length=640),
+    Form(
+        f"^({ARN_PATTERN.strip('^$')}|{_GLOB})$",
+        "the name of a role, such as app-*, or the ARN of one, such as arn:aws:iam::123456789012:role/app",
+    ),
+]
+ActionPattern = Annotated[
+    str,
+    Field(max_length=128),
+    Form(r"^(\*|[A-Za-z0-9-]+:[A-Za-z0-9*?-]+)$", "an action or pattern of actions, such as s3:GetObject or s3:Get*"),
+]
+
+Lookback = Annotated[
+    str,
+    Field(max_length=4),
+    Form(r"^([1-9][0-9]?|[12][0-9]{2}|3[0-5][0-9]|36[0-5])d$", "whole days from 1d to 365d, such as 90d"),
+]
 
 # The brief's thresholds: development roles gather permissions faster, so less time is given.
 ENVIRONMENT_LOOKBACK = {"production": "90d", "development": "30d"}
@@ -78,25 +104,28 @@ class Targets(Model):
 
 
 class Thresholds(Model):
-    """A role is out of line when it exceeds one of these. A threshold that is absent is not applied."""
+    """A role is out of line when it exceeds one of these. A threshold that is null is not applied."""
 
     unused_actions: Annotated[
-        int | None, Field(ge=0, description="Most unused actions that a role may be granted.")
+        int | None, Field(ge=0, le=1_000_000, description="Most unused actions that a role may be granted.")
     ] = None
     unused_share: Annotated[
         float | None, Field(ge=0, le=100, description="Most unused actions in percent of the granted ones.")
     ] = None
     unused_privileged_actions: Annotated[
-        int | None, Field(ge=0, description="Most unused actions that manage permissions, pass or assume roles.")
+        int | None,
+        Field(ge=0, le=1_000_000, description="Most unused actions that manage permissions, pass or assume roles."),
     ] = 0
-    grant_drift: Annotated[int | None, Field(ge=0, description="Most additions beyond the accepted access.")] = 0
+    grant_drift: Annotated[
+        int | None, Field(ge=0, le=1_000_000, description="Most additions beyond the accepted access.")
+    ] = 0
 
 
 class AcceptedRole(Model):
-    """Explicit acceptance of what one role is granted, by the digest that the status shows."""
+    """Explicit acceptance of what one role is granted, by the `liveDigest` that the status shows."""
 
     role_arn: Arn
-    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    digest: Annotated[str, Form(r"^[0-9a-f]{64}$", "the liveDigest of the role that the status shows")]
     reason: Annotated[str, Field(min_length=1, max_length=512)]
 
 
@@ -115,13 +144,13 @@ class Exemption(Model):
     """Unused access that is neither counted against the thresholds nor removed, until it expires."""
 
     roles: Annotated[
-        list[NameGlob | Arn],
+        list[RoleSelector],
         Field(max_length=100, description="Names (globs) or ARNs. Empty: all roles of the baseline."),
     ] = []
     actions: Annotated[list[ActionPattern], Field(min_length=1, max_length=200)]
     owner: Annotated[str, Field(min_length=1, max_length=256)]
     reason: Annotated[str, Field(min_length=1, max_length=512)]
-    expires: Annotated[date, Field(description="The last day on which it holds.")]
+    expires: Annotated[Day, Field(description="The last day on which it holds.")]
 
 
 class Routing(Model):
@@ -149,13 +178,13 @@ class BaselineSpec(Model):
     environment: Annotated[
         str,
         Field(
-            pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
             max_length=63,
             description="production: 90 days, development: 30 days; any other name needs a lookback of its own.",
         ),
+        Form(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "lower-case letters, digits and '-', such as production"),
     ] = "production"
     lookback: Annotated[
-        Duration | None, Field(description="How long an action must have been silent, in whole days, 1 to 365.")
+        Lookback | None, Field(description="How long an action must have been silent, in whole days, 1d to 365d.")
     ] = None
     interval: Duration = "1h"
     suspend: bool = False
@@ -177,21 +206,12 @@ class BaselineSpec(Model):
     routing: Routing = Routing()
     limits: Limits = Limits()
 
-    @field_validator("lookback")
-    @classmethod
-    def _whole_days(cls, value: str | None) -> str | None:
-        if value is not None and (
-            parse_duration(value) % timedelta(days=1) or not 1 <= parse_duration(value).days <= 365
-        ):
-            raise ValueError(f"lookback must be whole days from 1d to 365d, not {value!r}")
-        return value
-
     @model_validator(mode="after")
     def _environment_has_lookback(self) -> Self:
         if self.lookback is None and self.environment not in ENVIRONMENT_LOOKBACK:
             raise ValueError(
                 f"environment {self.environment!r} has no lookback of its own; "
-                "use production or development, or set spec.lookback, such as 60d"
+                "use production or development, or set lookback, such as 60d"
             )
         return self
 
@@ -206,6 +226,7 @@ class RoleCounts(StatusModel):
     undetermined: int = 0
     masked: int = 0
     exempted: int = 0
+    rare_use: Annotated[int, Field(description="Last used before the lookback; among undetermined or unused.")] = 0
     grant_drift: int = 0
 
 
@@ -218,6 +239,7 @@ class RoleStatus(StatusModel):
     undetermined: int = 0
     masked: int = 0
     exempted: int = 0
+    rare_use: int = 0
     reduction_percentage: float = 0.0
     unused_privileged: int = 0
     grant_drift: Annotated[list[str], Field(max_length=5)] = []
@@ -231,6 +253,12 @@ class RoleStatus(StatusModel):
     proposal: str = ""
     owner: str = ""
     accepted_digest: str = ""
+    live_digest: Annotated[
+        str,
+        Field(
+            description="Digest of the live access, where it is not the accepted one: what grantDrift.accepted takes."
+        ),
+    ] = ""
     policy_generation: str = ""
 
 
@@ -251,7 +279,7 @@ class BaselineStatus(StatusModel):
     roles: int = 0
     roles_out_of_line: int = 0
     roles_undetermined: Annotated[
-        int, Field(description="Roles that could not be assessed, or with undetermined actions only.")
+        int, Field(description="Roles that could not be assessed, or of which a required source did not deliver.")
     ] = 0
     governed_elsewhere: int = 0
     open_proposals: int = 0
@@ -268,6 +296,9 @@ class BaselineStatus(StatusModel):
 
 
 class LeastPrivilegeBaseline(StatusModel):
+    """Which roles are held to which thresholds, and what was found. Drift shows in the condition Compliant, never in
+    Ready."""
+
     api_version: Literal["plumbline.dev/v1alpha1"] = API_VERSION
     kind: Literal["LeastPrivilegeBaseline"] = "LeastPrivilegeBaseline"
     metadata: ObjectMeta

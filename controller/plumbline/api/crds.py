@@ -16,10 +16,11 @@ from pydantic import BaseModel
 
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import GROUP, VERSION
-from plumbline.api.landscape import IAMLandscape
+from plumbline.api.landscape import RESERVED_SOURCES, IAMLandscape
 from plumbline.api.proposal import RemediationProposal
 
 Column = tuple[str, str, str, int]
+Rule = tuple[str, str, str]  # path below spec, CEL, message
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,16 @@ class Kind:
     short: str
     namespaced: bool
     columns: tuple[Column, ...]
-    rules: tuple[tuple[str, str, str], ...] = ()  # (path below spec, CEL, message)
+    rules: tuple[Rule, ...] = ()
     selectable: tuple[str, ...] = ()
 
 
 def _condition(kind: str) -> str:
     return f'.status.conditions[?(@.type=="{kind}")].status'
+
+
+def _longer_than_zero(path: str) -> Rule:
+    return path, "self.matches('[1-9]')", "must be longer than zero, such as 1h"
 
 
 _ANY_TARGET = " || ".join(
@@ -74,8 +79,16 @@ KINDS = (
             (
                 "evidence.cloudTrailLogs[]",
                 "!has(self.assumeComplete) || size(self.assumeComplete) == 0 || has(self.folder)",
-                "assumeComplete is for a folder; a bucket is proven complete by digests and selectors",
+                "assumeComplete is for a folder, because a bucket is proven complete by digests and selectors; remove it",
             ),
+            (
+                "evidence.cloudTrailLogs[]",
+                f"!(self.name in [{', '.join(repr(name) for name in RESERVED_SOURCES)}])",
+                "the name is taken by another source; give the logs another, such as cloudtrail-logs",
+            ),
+            _longer_than_zero("evidence.lastAccessed.refreshInterval"),
+            _longer_than_zero("memory"),
+            _longer_than_zero("interval"),
         ),
     ),
     Kind(
@@ -105,6 +118,7 @@ KINDS = (
                 _ANY_TARGET,
                 _ANY_TARGET_MESSAGE,
             ),
+            _longer_than_zero("interval"),
         ),
         selectable=(".spec.suspend", ".spec.landscapeRef.name"),
     ),
@@ -188,8 +202,8 @@ def crd(kind: Kind) -> dict[str, Any]:
 
 
 _KEEP = (
-    "type", "format", "pattern", "enum", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
-    "maxProperties", "default", "description",
+    "type", "nullable", "format", "pattern", "enum", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
+    "maxProperties", "default", "description", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
 )  # fmt: skip
 
 
@@ -205,8 +219,6 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         if f"exclusive{bound}" in node:
             result[bound.lower()] = node[f"exclusive{bound}"]
             result[f"exclusive{bound}"] = True
-    if result.get("default") is None:
-        result.pop("default", None)
     if "items" in node:
         result["items"] = _structural(node["items"], definitions)
         if node["items"].get("$ref", "").endswith("/Condition"):
@@ -217,7 +229,21 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         result["properties"] = {k: _structural(v, definitions) for k, v in node["properties"].items()}
         if node.get("required"):
             result["required"] = sorted(node["required"])
+    if result.get("default") is None:
+        result.pop("default", None)
+    else:
+        result["default"] = _default(result)
     return result
+
+
+def _default(schema: dict[str, Any]) -> Any:
+    """What Kubernetes fills in. It refuses null, and fills in the members of an object by itself."""
+    default = schema["default"]
+    if not isinstance(default, dict):
+        return default
+    members = schema.get("properties", {})
+    given = {key: value for key, value in default.items() if value is not None}
+    return {key: value for key, value in given.items() if members.get(key, {}).get("default") != value}
 
 
 def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -227,8 +253,10 @@ def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any
     if "anyOf" in node:
         options = [option for option in node["anyOf"] if option.get("type") != "null"]
         if len(options) == 1:
-            return _resolve(options[0], definitions) | outer
-        return {"type": "string"} | outer  # a union of string forms: the program's own check is the exact one
+            # Absent and null differ only where absent means something else than null.
+            optional = len(node["anyOf"]) > 1 and node.get("default") is not None
+            return _resolve(options[0], definitions) | outer | ({"nullable": True} if optional else {})
+        raise TypeError(f"a structural schema has no unions: {node}")
     return node
 
 
@@ -261,11 +289,11 @@ def main(arguments: list[str]) -> int:
     for name, text in render().items():
         path = folder / name
         if check:
-            if not path.exists() or path.read_text() != text:
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
                 stale.append(str(path))
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
     if stale:
         sys.stderr.write(f"out of date: {', '.join(stale)}; run `make crds` and commit the result\n")
     return 1 if stale else 0

@@ -12,14 +12,29 @@ from plumbline.api.common import (
     Arn,
     Condition,
     Duration,
+    Form,
     Model,
     Name,
     ObjectMeta,
+    OrganizationalUnit,
+    RoleName,
+    RolePath,
     StatusModel,
     Timestamp,
+    TrailArn,
 )
 
-EVENT_CLASS_PATTERN = r"^(management|data:AWS::[A-Za-z0-9]+::[A-Za-z0-9]+)$"
+EventClass = Annotated[
+    str,
+    Field(max_length=128),
+    Form(
+        r"^(management|data:AWS::[A-Za-z0-9]+::[A-Za-z0-9]+)$",
+        "management or data: with a resource type of CloudTrail, such as data:AWS::S3::Object",
+    ),
+]
+AccountIdOrAll = Annotated[str, Form(r"^([0-9]{12}|\*)$", 'an account ID of 12 digits in quotes, or "*" for all')]
+# Names under which the other sources report; a log source of such a name could not be told from them.
+RESERVED_SOURCES = ("last-accessed", "policy-generation")
 
 
 class Organization(Model):
@@ -51,10 +66,9 @@ class MemberRole(Model):
     """The role that is assumed in each account."""
 
     name: Annotated[
-        str,
+        RoleName,
         Field(
-            pattern=r"^[A-Za-z0-9_+=,.@/-]+$",
-            description="Name of the role in each account, with its path if it has one, such as plumbline/plumbline-reader.",
+            description="Name of the role in each account, with its path if it has one, such as plumbline/plumbline-reader."
         ),
     ]
     external_id: Annotated[
@@ -72,10 +86,8 @@ class S3Location(Model):
     prefix: Annotated[str, Field(max_length=512)] = ""
     organization_id: Annotated[
         str | None,
-        Field(
-            pattern=r"^o-[a-z0-9]{10,32}$",
-            description="Set for an organization trail: its id is part of the object keys.",
-        ),
+        Field(description="Set for an organization trail: its id is part of the object keys."),
+        Form(r"^o-[a-z0-9]{10,32}$", "the ID of an organization, such as o-a1b2c3d4e5"),
     ] = None
     account: AccountId | None = None
     region: Annotated[str | None, Field(max_length=32)] = None
@@ -92,13 +104,12 @@ class CloudTrailLogs(Model):
     s3: S3Location | None = None
     folder: Annotated[str | None, Field(max_length=1024)] = None
     trail_arn: Annotated[
-        str | None,
+        TrailArn | None,
         Field(
-            pattern=r"^arn:aws[a-z-]*:cloudtrail:[a-z0-9-]+:[0-9]{12}:trail/.+$",
             description="The trail that writes the bucket. Its selectors say what silence means; without it nothing becomes unused from these logs.",
         ),
     ] = None
-    assume_complete: Annotated[list[Annotated[str, Field(pattern=EVENT_CLASS_PATTERN)]], Field(max_length=100)] = []
+    assume_complete: Annotated[list[EventClass], Field(max_length=100)] = []
     regions: Annotated[
         list[Annotated[str, Field(max_length=32)]],
         Field(
@@ -113,7 +124,11 @@ class CloudTrailLogs(Model):
         if (self.s3 is None) == (self.folder is None):
             raise ValueError("cloudTrailLogs must have exactly one of s3 and folder")
         if self.assume_complete and self.folder is None:
-            raise ValueError("assumeComplete is for a folder; a bucket is proven complete by digests and selectors")
+            raise ValueError(
+                "assumeComplete is for a folder, because a bucket is proven complete by digests and selectors; remove it"
+            )
+        if self.name in RESERVED_SOURCES:
+            raise ValueError("the name is taken by another source; give the logs another, such as cloudtrail-logs")
         return self
 
 
@@ -129,13 +144,9 @@ class PolicyGeneration(Model):
     """Policy generation with IAM Access Analyzer, for the roles that a baseline names. Adds `used`, never `unused`;
     therefore it is not required by default."""
 
-    trail_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:cloudtrail:[a-z0-9-]+:[0-9]{12}:trail/.+$")]
+    trail_arn: TrailArn
     access_role_name: Annotated[
-        str,
-        Field(
-            pattern=r"^[A-Za-z0-9_+=,.@/-]+$",
-            description="Role in each account that Access Analyzer uses to read the trail.",
-        ),
+        RoleName, Field(description="Role in each account that Access Analyzer uses to read the trail.")
     ]
     region: Annotated[str, Field(max_length=32)] = "us-east-1"
     all_regions: bool = True
@@ -144,7 +155,13 @@ class PolicyGeneration(Model):
 
 
 class EvidenceSources(Model):
-    cloud_trail_logs: Annotated[list[CloudTrailLogs], Field(max_length=10)] = []
+    cloud_trail_logs: Annotated[
+        list[CloudTrailLogs],
+        Field(
+            max_length=10,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = []
     last_accessed: LastAccessed | None = None
     policy_generation: PolicyGeneration | None = None
 
@@ -152,7 +169,7 @@ class EvidenceSources(Model):
     def _names_differ(self) -> Self:
         names = [source.name for source in self.cloud_trail_logs]
         if len(set(names)) != len(names):
-            raise ValueError("each of cloudTrailLogs must have its own name")
+            raise ValueError("each of cloudTrailLogs must have a name of its own; set name")
         return self
 
 
@@ -161,13 +178,9 @@ class AllowedTargets(Model):
     accounts: all) and under one of its role paths."""
 
     namespaces: Annotated[list[Name], Field(min_length=1, max_length=1000)]
-    accounts: Annotated[list[Annotated[str, Field(pattern=r"^([0-9]{12}|\*)$")]], Field(max_length=1000)] = []
-    organizational_units: Annotated[
-        list[Annotated[str, Field(pattern=r"^(r-[0-9a-z]{4,32}|ou-[0-9a-z-]{6,68})$")]], Field(max_length=1000)
-    ] = []
-    role_paths: Annotated[
-        list[Annotated[str, Field(pattern=r"^/([A-Za-z0-9_+=,.@-]+/)*$", max_length=512)]], Field(max_length=100)
-    ] = ["/"]
+    accounts: Annotated[list[AccountIdOrAll], Field(max_length=1000)] = []
+    organizational_units: Annotated[list[OrganizationalUnit], Field(max_length=1000)] = []
+    role_paths: Annotated[list[RolePath], Field(max_length=100)] = ["/"]
 
 
 class LandscapeSpec(Model):
@@ -225,6 +238,9 @@ class LandscapeStatus(StatusModel):
 
 
 class IAMLandscape(StatusModel):
+    """All accounts that Plumbline may see, how it reaches them, where evidence of use comes from, and which namespaces
+    may target which roles."""
+
     api_version: Literal["plumbline.dev/v1alpha1"] = API_VERSION
     kind: Literal["IAMLandscape"] = "IAMLandscape"
     metadata: ObjectMeta

@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from plumbline.api.common import API_VERSION, Arn, Condition, Model, Name, ObjectMeta, StatusModel, Timestamp
-
-DIGEST = r"^[0-9a-f]{64}$"
+from plumbline.api.common import API_VERSION, Arn, Condition, Form, Model, Name, ObjectMeta, StatusModel, Timestamp
 
 
 class BaselineRef(Model):
@@ -19,7 +17,7 @@ class Decision(Model):
     """A person's word on exactly one plan; for another plan digest than the current it counts for nothing."""
 
     state: Literal["Approved", "Rejected"]
-    plan_digest: Annotated[str, Field(pattern=DIGEST)]
+    plan_digest: Annotated[str, Form(r"^[0-9a-f]{64}$", "the planDigest that the proposal's status shows")]
     by: Annotated[str, Field(min_length=1, max_length=256)]
     reason: Annotated[str, Field(max_length=1024)] = ""
 
@@ -90,12 +88,14 @@ class ProposalStatus(StatusModel):
     reduction_percentage: float = 0.0
     owner: str = ""
     changes: Annotated[list[ChangeStatus], Field(max_length=50)] = []
+    changes_truncated: int = 0
     documents_omitted: Annotated[
         bool, Field(description="Documents or differences were left out of the status for its size.")
     ] = False
     unused: Annotated[list[UnusedAction], Field(max_length=100)] = []
     unused_truncated: int = 0
     not_plannable: Annotated[list[NotPlannableStatus], Field(max_length=50)] = []
+    not_plannable_truncated: int = 0
     proof: ProofStatus = ProofStatus()
     policy_generation: Annotated[
         str, Field(description="The brief's comparison with the generated policy: a figure, never a verdict.")
@@ -103,6 +103,8 @@ class ProposalStatus(StatusModel):
 
 
 class RemediationProposal(StatusModel):
+    """The change of one role that takes away what is unused, with evidence and proof. People write only the decision."""
+
     api_version: Literal["plumbline.dev/v1alpha1"] = API_VERSION
     kind: Literal["RemediationProposal"] = "RemediationProposal"
     metadata: ObjectMeta

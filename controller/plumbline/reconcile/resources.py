@@ -6,9 +6,9 @@ A folder and a cluster implement it alike, so the line itself does not know whic
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,7 +18,7 @@ from plumbline.api.proposal import RemediationProposal
 
 Resource = IAMLandscape | LeastPrivilegeBaseline | RemediationProposal
 
-MODELS: dict[str, type[IAMLandscape] | type[LeastPrivilegeBaseline] | type[RemediationProposal]] = {
+MODELS: dict[str, type[IAMLandscape | LeastPrivilegeBaseline | RemediationProposal]] = {
     "IAMLandscape": IAMLandscape,
     "LeastPrivilegeBaseline": LeastPrivilegeBaseline,
     "RemediationProposal": RemediationProposal,
@@ -72,32 +72,36 @@ def explain_errors(error: ValidationError, model: type[BaseModel]) -> tuple[str,
 
 
 def _explain(error: dict[str, Any], model: type[BaseModel]) -> str:
-    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error["loc"]).lstrip(".") or "the resource"
+    location = error["loc"]
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location).lstrip(".") or "the resource"
     if error["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(error["loc"][-1]), _field_names(model), n=1)
+        close = difflib.get_close_matches(str(location[-1]), _siblings(model, location), n=1)
         hint = f"did you mean {close[0]}?" if close else "remove it"
         return f"{path} is not a known field; {hint}"
     if error["type"] == "missing":
         return f"{path} is required; add it"
+    given = error.get("input")
     message = str(error["msg"]).removeprefix("Value error, ")
-    value = repr(error.get("input"))
-    value = value if len(value) <= 120 else value[:117] + "..."
-    if error["type"] == "value_error" and isinstance(error.get("input"), dict):
+    if error["type"] == "value_error" and isinstance(given, dict):
         return f"{path}: {message}"
+    if error["type"] == "string_type" and isinstance(given, int | float):
+        message = "it must be text; write it in quotes"
+    value = repr(given)
+    value = value if len(value) <= 120 else value[:117] + "..."
     return f"{path}: {value} is not valid: {message[:1].lower()}{message[1:]}"
 
 
-def _field_names(model: type[BaseModel]) -> list[str]:
-    return sorted(_properties(model.model_json_schema()))
+def _siblings(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    """The fields that stand beside the last part of a location."""
+    node: type[BaseModel] | None = model
+    for part in location[:-1]:
+        if isinstance(part, str) and node is not None:
+            node = next((_model_in(f.annotation) for f in node.model_fields.values() if f.alias == part), None)
+    return sorted(f.alias or name for name, f in node.model_fields.items()) if node is not None else []
 
 
-def _properties(node: Any) -> set[str]:
-    names: set[str] = set()
-    if isinstance(node, dict):
-        names |= set(node.get("properties", {}))
-        for value in node.values():
-            names |= _properties(value)
-    elif isinstance(node, list):
-        for value in node:
-            names |= _properties(value)
-    return names
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model of a field: itself, or in a list or an optional."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
