@@ -36,7 +36,7 @@ def _version(value: bool) -> None:
 @app.callback()
 def options(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "warning",
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,  # noqa: ARG001 - its callback acts
 ) -> None:
     configure_logging(log_level)
 
@@ -45,7 +45,9 @@ def configure_logging(level: str) -> None:
     """JSON lines with stable keys on stderr: timestamp, level, event, and what the event is about."""
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
-        raise typer.BadParameter(f"{level!r} is not a log level; use debug, info, warning or error", param_hint="--log-level")
+        raise typer.BadParameter(
+            f"{level!r} is not a log level; use debug, info, warning or error", param_hint="--log-level"
+        )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -63,7 +65,7 @@ def main() -> None:
     """Entry point. click exits with 2 for wrong usage; here it is 64."""
     try:
         status = app(standalone_mode=False)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - click's errors have no public base that typer keeps
         status = _failure(error)
     sys.exit(status if isinstance(status, int) else 0)
 

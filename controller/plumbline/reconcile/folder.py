@@ -1,7 +1,7 @@
 """The ResourceStore of a folder: YAML in, YAML out. Takes the place of the API server where there is no cluster.
 
-`inputs` is only read. `state` holds `status/<plural>/[<namespace>/]<name>.yaml`, `proposals/<namespace>/<name>.yaml` and
-`documents/<digest>.json`. A file is replaced by rename, and only when its content changes.
+`inputs` is only read. `state` holds `status/<plural>/[<namespace>/]<name>.yaml`, `proposals/<namespace>/<name>.yaml`,
+`documents/<digest>.json`, and where asked for `verdicts/<namespace>/<baseline>.json`. A file is replaced by rename, and only when its content changes.
 """
 
 from __future__ import annotations
@@ -159,6 +159,9 @@ class FolderStore:
 
     def write_document(self, digest: str, text: str) -> bool:
         return self._write(self.state / "documents" / f"{digest}.json", text)
+
+    def write_verdicts(self, namespace: str, name: str, text: str) -> bool:
+        return self._write(self.state / "verdicts" / namespace / f"{name}.json", text)
 
     def write_metrics(self, text: str) -> bool:
         return self._write(self.state / "metrics.prom", text)

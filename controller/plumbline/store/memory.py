@@ -20,7 +20,6 @@ def remember_grants(engine: sa.Engine, snapshot: Snapshot, now: datetime) -> dic
     known = _grants(engine, snapshot.landscape)
     result: dict[str, dict[str, datetime]] = {}
     fresh: list[dict[str, Any]] = []
-    gone: list[tuple[str, str, str]] = []
     collected = {account.id for account in snapshot.accounts.values() if not account.error}
     seen: set[tuple[str, str, str]] = set()
     for principal in snapshot.principals.values():
@@ -34,9 +33,7 @@ def remember_grants(engine: sa.Engine, snapshot: Snapshot, now: datetime) -> dic
                 since = now
                 fresh.append(_grant_row(snapshot.landscape, key, policy.digest, now))
             result.setdefault(principal.arn, {})[policy.key] = since
-    for key in known:
-        if key not in seen and key[0].split(":")[4] in collected:
-            gone.append(key)
+    gone = [key for key in known if key not in seen and key[0].split(":")[4] in collected]
     if fresh or gone:
         with engine.begin() as connection:
             for key in [*gone, *((row["principal"], row["unique_id"], row["policy"]) for row in fresh)]:

@@ -1,0 +1,66 @@
+# Everything installs into .venv from the hash-locked requirements.lock. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+STAGE := $(BIN)/python tools/stage.py
+# Warnings of pip about itself help nobody here.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test test-fast test-slow lint type contracts generated crds lock bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+demo: $(BIN)/.installed ## an AWS organization on this machine, from nothing to drift, proposals and metrics
+	@$(BIN)/python -m sandbox demo
+
+test: lint type contracts generated test-fast test-slow ## every check and every test
+	@echo "everything passed"
+
+test-fast: $(BIN)/.installed ## the tests that need only Python, in under a minute
+	@$(STAGE) "fast tests" $(BIN)/pytest -q -m "not slow and not cluster" -n auto
+
+test-slow: $(BIN)/.installed ## the tests that need the sandbox server or other processes
+	@$(STAGE) "slow tests" $(BIN)/pytest -q -m "slow and not cluster"
+
+lint: $(BIN)/.installed ## ruff: rules and format
+	@$(STAGE) "lint" $(BIN)/ruff check .
+	@$(STAGE) "format" $(BIN)/ruff format --check .
+
+type: $(BIN)/.installed ## mypy, strict
+	@$(STAGE) "types" $(BIN)/mypy
+
+contracts: $(BIN)/.installed ## who may import whom
+	@$(STAGE) "import contracts" $(BIN)/lint-imports
+
+generated: $(BIN)/.installed ## whether crds/ and the overlay of the catalogue are up to date
+	@$(STAGE) "generated files" $(BIN)/python -m plumbline.api.crds --check crds
+	@$(STAGE) "overlay" $(BIN)/python tools/build_overlay.py --check
+
+crds: $(BIN)/.installed ## write crds/ from the models in controller/plumbline/api/
+	@$(BIN)/python -m plumbline.api.crds crds
+
+bench: $(BIN)/.installed ## the benchmarks behind docs/performance.md
+	@$(BIN)/python -m benchmarks
+
+lock: $(BIN)/.installed ## resolve pyproject.toml into the two lock files
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra sandbox --extra dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements.lock pyproject.toml -o requirements-run.lock
+
+clean: ## remove what was installed and written here
+	rm -rf .venv demo plumbline-state build
+
+# --no-deps: the lock names every package, and pip's resolver does not accept extras in a lock with hashes.
+$(BIN)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or later is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true). Install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "Python's venv module is missing; on Debian and Ubuntu install the package python3-venv" >&2; exit 1; }
+	@echo "installing the locked packages into .venv (about a minute the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -q --no-deps --require-hashes -r requirements.lock || { \
+	  echo "the packages could not be installed; check the network, or set PIP_INDEX_URL to a mirror" >&2; exit 1; }
+	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,256 @@
+"""Collects the evidence of one landscape: event logs, last-accessed data, policy generation. Talks to AWS and the store.
+
+A source that fails says so in its state and stops no other. Judges no action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from plumbline.api.landscape import CloudTrailLogs, LandscapeSpec
+from plumbline.aws.errors import AwsError
+from plumbline.aws.session import AwsSessions
+from plumbline.iam.overlay import overlay
+from plumbline.model.coverage import Coverage, LogCoverage, SourceState, State
+from plumbline.model.evidence import GeneratedPolicy, GrantChange, LastAccessed, PrincipalUsage
+from plumbline.model.snapshot import Snapshot
+from plumbline.store.access import forget_answers, load_answers
+from plumbline.store.ledger import (
+    PartitionKey,
+    bins,
+    forget_before,
+    forget_other_sources,
+    grant_changes,
+    partitions,
+    trail_changes,
+    usage_of,
+)
+from plumbline.usage.log_coverage import TrailFacts, log_coverage
+from plumbline.usage.log_source import LogSource, log_source
+from plumbline.usage.principals import usage_of_principals
+from plumbline.usage.sources import last_accessed, policy_generation
+from plumbline.usage.sources.policy_generation import Wanted
+from plumbline.usage.sync_report import SyncReport
+from plumbline.usage.trail_logs import sync
+from plumbline.usage.trails import fetch_trail, remember_selection
+
+Progress = Callable[[str], None]
+_PROGRESS_EVERY = 25  # partitions
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the baselines of a landscape ask of its evidence: the longest lookback as [start, end), since when uses are
+    remembered, the principals in question, and for whom a policy is to be generated."""
+
+    start: datetime
+    end: datetime
+    memory: datetime
+    principals: frozenset[str]
+    generation: Mapping[str, timedelta] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`usage` by principal ARN, `changes` by account; `records` by bin. `generation_open`: jobs still to come."""
+
+    usage: Mapping[str, PrincipalUsage]
+    coverage: Coverage
+    changes: Mapping[str, Sequence[GrantChange]]
+    records: Mapping[str, int]
+    log_sources: tuple[str, ...]
+    generation_open: int = 0
+
+
+def collect_evidence(
+    sessions: AwsSessions,
+    engine: sa.Engine,
+    snapshot: Snapshot,
+    spec: LandscapeSpec,
+    wish: Wish,
+    now: datetime,
+    progress: Progress,
+) -> Evidence:
+    """All evidence of the landscape's principals. Never raises AwsError or OSError of a source."""
+    name, sources = snapshot.landscape, spec.evidence
+    _forget(engine, snapshot, spec, wish)
+    logs: dict[str, list[LogCoverage]] = {}
+    for config in sources.cloud_trail_logs:
+        for coverage in _logs(sessions, engine, snapshot, config, wish, now, progress):
+            logs.setdefault(coverage.account, []).append(coverage)
+    answers, access_states = _last_accessed(sessions, engine, snapshot, spec, wish, now, progress)
+    generated, generation_states, still_open = _generated(sessions, engine, snapshot, spec, wish, now, progress)
+    usage = usage_of_principals(snapshot.principals.values(), usage_of(engine, name, wish.memory), answers, generated)
+    return Evidence(
+        usage=usage,
+        coverage=Coverage(
+            logs={account: tuple(found) for account, found in sorted(logs.items())},
+            last_accessed=access_states,
+            generation=generation_states,
+            required=_required(spec),
+            configured=_configured(spec),
+        ),
+        changes=grant_changes(engine, name, wish.start, snapshot.principals),
+        records=bins(engine, name),
+        log_sources=tuple(config.name for config in sources.cloud_trail_logs),
+        generation_open=still_open,
+    )
+
+
+def _configured(spec: LandscapeSpec) -> frozenset[str]:
+    names = {config.name for config in spec.evidence.cloud_trail_logs}
+    names |= {last_accessed.SOURCE} if spec.evidence.last_accessed else set()
+    return frozenset(names | ({policy_generation.SOURCE} if spec.evidence.policy_generation else set()))
+
+
+def _required(spec: LandscapeSpec) -> frozenset[str]:
+    names = {config.name for config in spec.evidence.cloud_trail_logs if config.required}
+    access, generation = spec.evidence.last_accessed, spec.evidence.policy_generation
+    names |= {last_accessed.SOURCE} if access and access.required else set()
+    return frozenset(names | ({policy_generation.SOURCE} if generation and generation.required else set()))
+
+
+def _forget(engine: sa.Engine, snapshot: Snapshot, spec: LandscapeSpec, wish: Wish) -> None:
+    """What is older than the memory, of sources that are no longer configured, or of principals that are gone."""
+    forget_before(engine, snapshot.landscape, wish.memory.date().isoformat())
+    forget_other_sources(engine, snapshot.landscape, [config.name for config in spec.evidence.cloud_trail_logs])
+    collected = {account.id for account in snapshot.accounts.values() if not account.error}
+    gone = [
+        arn
+        for arn in load_answers(engine, snapshot.landscape)
+        if arn not in snapshot.principals and arn.split(":")[4] in collected
+    ]
+    forget_answers(engine, snapshot.landscape, gone)
+
+
+# Event logs
+
+
+def _logs(
+    sessions: AwsSessions,
+    engine: sa.Engine,
+    snapshot: Snapshot,
+    config: CloudTrailLogs,
+    wish: Wish,
+    now: datetime,
+    progress: Progress,
+) -> Iterable[LogCoverage]:
+    """The coverage of one source, account by account. One that cannot be opened at all is unavailable everywhere."""
+    accounts = {a.id: a.regions for a in snapshot.accounts.values() if a.state == "ACTIVE" and not a.error}
+    try:
+        source = _opened(sessions, config)
+    except (AwsError, OSError) as error:
+        state = _unopened(config, error)
+        progress(f"logs {config.name}: {state.message}")
+        return [LogCoverage(account, config.name, regions, state=state) for account, regions in accounts.items()]
+    report = _synced(engine, snapshot.landscape, source, accounts, wish, now, progress)
+    facts = _trail_facts(sessions, engine, snapshot.landscape, source, now)
+    found = partitions(engine, snapshot.landscape, source.name).values()
+    return [
+        log_coverage(
+            source,
+            account,
+            regions,
+            found,
+            facts=facts,
+            problems=report.failed(account),
+            window=(wish.start, wish.end),
+        )
+        for account, regions in accounts.items()
+    ]
+
+
+def _opened(sessions: AwsSessions, config: CloudTrailLogs) -> LogSource:
+    client = None
+    if config.s3 is not None:
+        client = sessions.client("s3", account=config.s3.account, region=config.s3.region)
+    return log_source(config, client)
+
+
+def _unopened(config: CloudTrailLogs, error: Exception) -> SourceState:
+    if isinstance(error, AwsError):
+        return SourceState(config.name, State.UNAVAILABLE, error.reason, error.summary, error.remedy)
+    remedy = "check the path of the folder, and that it can be read"
+    return SourceState(config.name, State.UNAVAILABLE, "Unreadable", str(error), remedy)
+
+
+def _synced(
+    engine: sa.Engine,
+    landscape: str,
+    source: LogSource,
+    accounts: Mapping[str, tuple[str, ...] | None],
+    wish: Wish,
+    now: datetime,
+    progress: Progress,
+) -> SyncReport:
+    def seen(key: PartitionKey, report: SyncReport) -> None:
+        if report.read % _PROGRESS_EVERY == 0:
+            progress(f"logs {source.name}: account {key.account}, {report.records:,} records read")
+
+    report = sync(engine, landscape, source, accounts, start=wish.start, now=now, overlay=overlay(), progress=seen)
+    progress(
+        f"logs {source.name}: {report.records:,} records in {report.objects:,} new objects, "
+        f"{report.unchanged + report.sealed:,} day folders unchanged, {len(report.problems)} problems"
+    )
+    return report
+
+
+def _trail_facts(
+    sessions: AwsSessions, engine: sa.Engine, landscape: str, source: LogSource, now: datetime
+) -> TrailFacts:
+    """The trail is asked as the member role of the account that owns it."""
+    if source.trail_arn is None:
+        return TrailFacts(None)
+    _, _, _, region, account, _ = source.trail_arn.split(":", 5)
+    try:
+        trail = fetch_trail(sessions.client("cloudtrail", account, region), source.trail_arn, account)
+    except AwsError as error:
+        return TrailFacts(error)
+    changed = remember_selection(engine, landscape, trail, now)
+    return TrailFacts(trail, trail_changes(engine, landscape, trail.arn), changed)
+
+
+# Last-accessed data and policy generation
+
+
+def _last_accessed(
+    sessions: AwsSessions,
+    engine: sa.Engine,
+    snapshot: Snapshot,
+    spec: LandscapeSpec,
+    wish: Wish,
+    now: datetime,
+    progress: Progress,
+) -> tuple[dict[str, LastAccessed], dict[str, SourceState]]:
+    if spec.evidence.last_accessed is None:
+        return {}, {}
+    wanted = [p for arn, p in snapshot.principals.items() if arn in wish.principals]
+    found = last_accessed.collect(
+        sessions, engine, snapshot.landscape, spec.evidence.last_accessed, wanted, now=now, progress=progress
+    )
+    return found.answers, found.states
+
+
+def _generated(
+    sessions: AwsSessions,
+    engine: sa.Engine,
+    snapshot: Snapshot,
+    spec: LandscapeSpec,
+    wish: Wish,
+    now: datetime,
+    progress: Progress,
+) -> tuple[dict[str, GeneratedPolicy], dict[str, SourceState], int]:
+    config = spec.evidence.policy_generation
+    wanted = [
+        Wanted(snapshot.principals[arn], lookback)
+        for arn, lookback in sorted(wish.generation.items())
+        if arn in snapshot.principals
+    ]
+    if config is None or not wanted:
+        return {}, {}, 0
+    found = policy_generation.advance(sessions, engine, snapshot.landscape, config, wanted, now=now, progress=progress)
+    return found.policies, found.states, found.open

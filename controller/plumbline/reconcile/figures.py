@@ -1,0 +1,120 @@
+"""Turns what a pass found into the figures that are exported. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from plumbline import __version__
+from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
+from plumbline.aws.calls import Call
+from plumbline.export.metrics import AccountFigures, BaselineFigures, CallFigures, Figures, RoleFigures
+from plumbline.iam.catalogue import catalogue
+from plumbline.model.coverage import LogCoverage, State
+from plumbline.reconcile.landscape import LandscapePass
+from plumbline.reconcile.run import BaselinePass, PassReport
+from plumbline.usage.sources.last_accessed import SOURCE as LAST_ACCESSED
+
+
+def figures_of(report: PassReport) -> Figures:
+    """Everything that one pass exports."""
+    return Figures(
+        baselines=tuple(
+            baseline_figures(one.baseline, one.status) for one in report.baselines.values() if one.status is not None
+        ),
+        accounts=tuple(row for done in report.landscapes.values() for row in account_figures(done)),
+        roles=tuple(row for row in _roles(report)),
+        calls=tuple(_calls(report.calls)),
+        events=tuple(
+            (name, bin_, number)
+            for name, done in report.landscapes.items()
+            for bin_, number in done.evidence.records.items()
+            if bin_ != "records"
+        ),
+        last_success=tuple((name, report.now) for name, done in report.landscapes.items() if all_collected(done)),
+        invalid_resources=len(report.invalid),
+        version=__version__,
+        catalogue=catalogue().version,
+    )
+
+
+def all_collected(done: LandscapePass) -> bool:
+    snapshot = done.view.snapshot
+    failed = any(account.error for account in snapshot.accounts.values())
+    return bool(snapshot.accounts) and not failed and not snapshot.organization_error
+
+
+def baseline_figures(baseline: LeastPrivilegeBaseline, status: BaselineStatus) -> BaselineFigures:
+    truth = {condition.type: condition.status for condition in status.conditions}
+    return BaselineFigures(
+        landscape=baseline.spec.landscape_ref.name,
+        namespace=baseline.metadata.namespace or "",
+        baseline=baseline.metadata.name,
+        roles=status.roles,
+        out_of_line=status.roles_out_of_line,
+        undetermined_roles=status.roles_undetermined,
+        used=status.counts.used,
+        unused=status.counts.unused,
+        undetermined=status.counts.undetermined,
+        masked=status.counts.masked,
+        grant_drift=status.counts.grant_drift,
+        open_proposals=status.open_proposals,
+        compliant={"True": True, "False": False}.get(truth.get("Compliant", "Unknown")),
+        evidence_complete=truth.get("EvidenceComplete") == "True",
+        accepted_unknown=truth.get("AcceptedAccessUnknown") == "True",
+    )
+
+
+def account_figures(done: LandscapePass) -> Iterable[AccountFigures]:
+    coverage, snapshot = done.view.coverage, done.view.snapshot
+    for account in snapshot.accounts.values():
+        evidence: dict[str, tuple[bool, datetime | None]] = {
+            log.source: (log.state is None or log.state.state is State.COMPLETE, _until(log))
+            for log in coverage.logs.get(account.id, ())
+        }
+        principals = [arn for arn in coverage.last_accessed if snapshot.principals[arn].account == account.id]
+        if principals:
+            answers = [done.view.usage[arn].last_accessed for arn in principals]
+            complete = all(coverage.last_accessed[arn].state is State.COMPLETE for arn in principals)
+            # The oldest answer is the age of the evidence.
+            until = min((a.collected_at for a in answers if a is not None), default=None)
+            evidence[LAST_ACCESSED] = (complete, until)
+        yield AccountFigures(
+            landscape=snapshot.landscape,
+            account=account.id,
+            reachable=account.collected_at is not None,
+            collected_at=account.collected_at,
+            evidence=evidence,
+        )
+
+
+def _until(log: LogCoverage) -> datetime | None:
+    """Until when every enabled Region is proven complete; None when one of them never was."""
+    ends = [spans[-1][1] if (spans := log.covered.get(region)) else None for region in log.regions or ()]
+    known = [end for end in ends if end is not None]
+    return min(known) if known and len(known) == len(ends) else None
+
+
+def _roles(report: PassReport) -> Iterable[RoleFigures]:
+    for one in report.baselines.values():
+        name = one.baseline.spec.landscape_ref.name
+        done = report.landscapes.get(name)
+        if done is None or not done.landscape.spec.role_metrics:
+            continue
+        yield from role_figures(name, one)
+
+
+def role_figures(landscape: str, one: BaselinePass) -> Iterable[RoleFigures]:
+    for assessment in one.result.assessments if one.result is not None else ():
+        counts = assessment.counts
+        yield RoleFigures(landscape, assessment.principal.arn, counts.unused, counts.undetermined)
+
+
+def _calls(calls: Mapping[str, Mapping[Call, int]]) -> Iterable[CallFigures]:
+    """Accounts are summed: account times operation would be too many series."""
+    total: dict[tuple[str, str, str], int] = {}
+    for counts in calls.values():
+        for call, number in counts.items():
+            key = (call.service, call.operation, call.code)
+            total[key] = total.get(key, 0) + number
+    return [CallFigures(*key, number) for key, number in sorted(total.items())]

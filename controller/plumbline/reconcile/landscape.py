@@ -1,0 +1,271 @@
+"""One pass of one landscape: live IAM and evidence in, the view for its baselines and its status out.
+
+The only part of a pass that calls AWS. Baselines read the view and never call AWS themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import sqlalchemy as sa
+
+from plumbline.api.baseline import LeastPrivilegeBaseline
+from plumbline.api.common import REQUESTED_AT, parse_duration
+from plumbline.api.landscape import AccountStatus, IAMLandscape, LandscapeStatus, SourceStatus
+from plumbline.assess.targets import Claim, Selection, governing, may_target, select
+from plumbline.assess.window import Window
+from plumbline.aws.session import AwsSessions
+from plumbline.iam.catalogue import catalogue
+from plumbline.inventory.collect import collect
+from plumbline.model.coverage import SourceState, State
+from plumbline.model.snapshot import Account, Snapshot
+from plumbline.reconcile.conditions import Fact, conditions
+from plumbline.reconcile.evidence import Evidence, Progress, Wish, collect_evidence
+from plumbline.reconcile.view import LandscapeView
+from plumbline.store.memory import remember_grants
+from plumbline.usage.sources import last_accessed, policy_generation
+
+_LISTED = 50
+# Without a baseline the logs are read as for production.
+_DEFAULT_LOOKBACK = 90
+
+OpenSessions = Callable[[IAMLandscape], AwsSessions]
+
+
+@dataclass(frozen=True, slots=True)
+class LandscapePass:
+    """What one pass found. `generation_open`: policy generation jobs that are still to come."""
+
+    landscape: IAMLandscape
+    view: LandscapeView
+    evidence: Evidence
+    selections: Mapping[str, Selection]
+    governed: Mapping[str, str]
+    status: LandscapeStatus
+
+
+def open_sessions(landscape: IAMLandscape) -> AwsSessions:
+    spec = landscape.spec
+    return AwsSessions(
+        spec.member_role.name,
+        spec.member_role.external_id,
+        requests_per_second=spec.aws_requests_per_second,
+    )
+
+
+def reconcile_landscape(
+    landscape: IAMLandscape,
+    baselines: Sequence[LeastPrivilegeBaseline],
+    service_accounts: Mapping[str, str | None],
+    engine: sa.Engine,
+    sessions: AwsSessions,
+    *,
+    as_of: date,
+    now: datetime,
+    progress: Progress = lambda _: None,
+) -> LandscapePass:
+    """Collects snapshot and evidence. `baselines`: all that refer to this landscape; they decide for which roles evidence
+    is asked and how far back. `service_accounts`: namespace/name -> role ARN. Never raises AwsError."""
+    name, spec = landscape.metadata.name, landscape.spec
+    snapshot = collect(sessions, spec, name, now, progress)
+    first_seen = remember_grants(engine, snapshot, now)
+    selections = select_roles(landscape, baselines, snapshot, service_accounts)
+    wish = _wish(landscape, baselines, snapshot, selections, as_of)
+    evidence = collect_evidence(sessions, engine, snapshot, spec, wish, now, progress)
+    view = LandscapeView(
+        snapshot=snapshot,
+        usage=evidence.usage,
+        coverage=evidence.coverage,
+        changes=evidence.changes,
+        first_seen=first_seen,
+        log_sources=evidence.log_sources,
+        partition=_partition(snapshot),
+        memory=parse_duration(spec.memory),
+    )
+    return LandscapePass(
+        landscape=landscape,
+        view=view,
+        evidence=evidence,
+        selections=selections,
+        governed=govern(baselines, selections),
+        status=_status(landscape, snapshot, evidence, now),
+    )
+
+
+def select_roles(
+    landscape: IAMLandscape,
+    baselines: Iterable[LeastPrivilegeBaseline],
+    snapshot: Snapshot,
+    service_accounts: Mapping[str, str | None],
+) -> dict[str, Selection]:
+    """Baseline key -> its roles, within what `allowedTargets` lets its namespace target."""
+    result = {}
+    for baseline in baselines:
+        namespace = baseline.metadata.namespace or ""
+        own = {
+            key.partition("/")[2]: arn for key, arn in service_accounts.items() if key.partition("/")[0] == namespace
+        }
+        result[baseline.metadata.key] = select(baseline.spec, namespace, snapshot, landscape.spec.allowed_targets, own)
+    return result
+
+
+def govern(baselines: Iterable[LeastPrivilegeBaseline], selections: Mapping[str, Selection]) -> dict[str, str]:
+    """Role ARN -> key of the baseline that governs it."""
+    return governing(
+        [Claim(b.metadata.key, b.metadata.creation_timestamp, selections[b.metadata.key]) for b in baselines]
+    )
+
+
+def _wish(
+    landscape: IAMLandscape,
+    baselines: Sequence[LeastPrivilegeBaseline],
+    snapshot: Snapshot,
+    selections: Mapping[str, Selection],
+    as_of: date,
+) -> Wish:
+    lookback = max((b.spec.lookback_days for b in baselines), default=_DEFAULT_LOOKBACK)
+    window = Window.of(as_of, lookback, parse_duration(landscape.spec.memory))
+    generation: dict[str, timedelta] = {}
+    for baseline in baselines:
+        grants = [g for g in landscape.spec.allowed_targets if baseline.metadata.namespace in g.namespaces]
+        for arn in baseline.spec.policy_generation:
+            if may_target(grants, arn, snapshot):
+                asked = timedelta(days=baseline.spec.lookback_days)
+                generation[arn] = max(asked, generation.get(arn, asked))
+    return Wish(
+        start=window.start,
+        end=window.end,
+        memory=window.memory,
+        principals=frozenset(arn for selection in selections.values() for arn in selection.selected),
+        generation=generation,
+    )
+
+
+def _partition(snapshot: Snapshot) -> str:
+    return next((arn.split(":", 2)[1] for arn in snapshot.principals), "aws")
+
+
+# Status
+
+
+def _status(landscape: IAMLandscape, snapshot: Snapshot, evidence: Evidence, now: datetime) -> LandscapeStatus:
+    failing = [account for account in snapshot.accounts.values() if account.error]
+    sources = source_statuses(evidence, snapshot)
+    old = landscape.status.conditions if landscape.status else []
+    return LandscapeStatus(
+        observed_generation=landscape.metadata.generation,
+        conditions=conditions(old, _facts(snapshot, failing, sources), landscape.metadata.generation, now),
+        accounts=len(snapshot.accounts),
+        accounts_reachable=sum(1 for account in snapshot.accounts.values() if account.collected_at),
+        principals=len(snapshot.principals),
+        roles=sum(1 for principal in snapshot.principals.values() if principal.kind == "role"),
+        snapshot_digest=snapshot.digest,
+        collected_at=now.replace(microsecond=0),
+        catalogue=catalogue().version,
+        failing_accounts=[
+            AccountStatus(id=a.id, reason=a.error_reason or "Unknown", message=a.error or "") for a in failing[:_LISTED]
+        ],
+        failing_accounts_truncated=max(0, len(failing) - _LISTED),
+        sources=sources[:_LISTED],
+        events=dict(evidence.records),
+        last_handled_reconcile_at=landscape.metadata.annotations.get(REQUESTED_AT, ""),
+    )
+
+
+def _facts(snapshot: Snapshot, failing: Sequence[Account], sources: Sequence[SourceStatus]) -> list[Fact]:
+    return [_ready(snapshot), _reachable(snapshot, failing), _complete(sources)]
+
+
+def nothing_to_see(snapshot: Snapshot) -> str:
+    """Why there is no account at all, else empty. Then nothing can be assessed, and nothing may be superseded."""
+    if snapshot.accounts:
+        return ""
+    return snapshot.organization_error or "the organization has no account that is not excluded"
+
+
+def _ready(snapshot: Snapshot) -> Fact:
+    why = nothing_to_see(snapshot)
+    if why:
+        return Fact("Ready", "False", "NoAccounts", why)
+    return Fact(
+        "Ready", "True", "Collected", f"{len(snapshot.accounts)} accounts, {len(snapshot.principals)} principals"
+    )
+
+
+def _reachable(snapshot: Snapshot, failing: Sequence[Account]) -> Fact:
+    problems = [f"account {a.id}: {a.error}" for a in failing]
+    if snapshot.organization_error:
+        problems.insert(0, f"organization: {snapshot.organization_error}")
+    if not problems:
+        return Fact("AccountsReachable", "True", "AllCollected")
+    reason = "OrganizationUnreadable" if snapshot.organization_error else "AccountsFailed"
+    return Fact("AccountsReachable", "False", reason, "; ".join(problems))
+
+
+def _complete(sources: Sequence[SourceStatus]) -> Fact:
+    missing = [f"{s.name}: {s.message or s.reason}" for s in sources if s.state != "complete"]
+    if not sources:
+        message = "no evidence source is configured, so nothing can become unused; name one under spec.evidence"
+        return Fact("EvidenceComplete", "False", "NoSources", message)
+    if missing:
+        return Fact("EvidenceComplete", "False", "SourcesIncomplete", "; ".join(missing))
+    return Fact("EvidenceComplete", "True", "AllSourcesDelivered")
+
+
+def source_statuses(evidence: Evidence, snapshot: Snapshot) -> list[SourceStatus]:
+    """One for each configured source: in how many accounts it is complete, and the first thing that is missing."""
+    coverage = evidence.coverage
+    found = [
+        _source_status(
+            name,
+            {
+                account: log.state or SourceState(name, State.COMPLETE)
+                for account, logs in coverage.logs.items()
+                for log in logs
+                if log.source == name
+            },
+        )
+        for name in evidence.log_sources
+    ]
+    for name, states in (
+        (last_accessed.SOURCE, coverage.last_accessed),
+        (policy_generation.SOURCE, coverage.generation),
+    ):
+        if name in coverage.configured and states:
+            found.append(_source_status(name, _by_account(states, snapshot)))
+    return found
+
+
+def _by_account(states: Mapping[str, SourceState], snapshot: Snapshot) -> dict[str, SourceState]:
+    """Account -> the state of its first principal that is not complete, else complete."""
+    result: dict[str, SourceState] = {}
+    for arn, state in sorted(states.items()):
+        account = snapshot.principals[arn].account
+        if account not in result or result[account].state is State.COMPLETE:
+            result[account] = state
+    return result
+
+
+def _source_status(name: str, states: Mapping[str, SourceState]) -> SourceStatus:
+    missing = [(account, state) for account, state in sorted(states.items()) if state.state is not State.COMPLETE]
+    overall = State.COMPLETE
+    if missing or not states:
+        nothing = all(state.state is State.UNAVAILABLE for state in states.values())
+        overall = State.UNAVAILABLE if nothing else State.PARTIAL
+    account, first = missing[0] if missing else ("", None)
+    return SourceStatus(
+        name=name,
+        state=overall.value,
+        complete_accounts=len(states) - len(missing),
+        accounts=len(states),
+        reason=first.reason if first else "",
+        message=f"account {account}: {first.message}" if first else "",
+        remedy=first.remedy if first else "",
+    )
+
+
+def day_of(now: datetime) -> date:
+    """The UTC day that verdicts are for."""
+    return now.astimezone(UTC).date()

@@ -1,0 +1,266 @@
+"""One pass over all resources of a store: landscapes first, then their baselines, then what they propose.
+
+The order and what fails alone; what is right is decided next door. A resource that fails is reported in its status and
+takes no other down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import sqlalchemy as sa
+import structlog
+
+from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
+from plumbline.api.common import Condition
+from plumbline.api.landscape import IAMLandscape, LandscapeStatus
+from plumbline.api.proposal import RemediationProposal
+from plumbline.assess.window import Window
+from plumbline.aws.calls import Call
+from plumbline.reconcile.baseline import BaselineResult, assess_baseline, same_but_time, status_of
+from plumbline.reconcile.conditions import Fact, conditions, stalled
+from plumbline.reconcile.evidence import Progress
+from plumbline.reconcile.landscape import (
+    LandscapePass,
+    OpenSessions,
+    day_of,
+    nothing_to_see,
+    open_sessions,
+    reconcile_landscape,
+)
+from plumbline.reconcile.proposals import Proposed, proposals
+from plumbline.reconcile.resources import Invalid, Resources, ResourceStore
+from plumbline.store.memory import accept, accepted_of
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class BaselinePass:
+    """One baseline after a pass; `result` is None where it could not be assessed, and `reason` says why."""
+
+    baseline: LeastPrivilegeBaseline
+    result: BaselineResult | None = None
+    status: BaselineStatus | None = None
+    proposed: Sequence[Proposed] = ()
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class PassReport:
+    """All that one pass did. `written`: resources whose text changed; `calls` of AWS by landscape."""
+
+    as_of: date
+    now: datetime
+    landscapes: dict[str, LandscapePass] = field(default_factory=dict)
+    stalled_landscapes: dict[str, str] = field(default_factory=dict)
+    baselines: dict[str, BaselinePass] = field(default_factory=dict)
+    invalid: Sequence[Invalid] = ()
+    calls: dict[str, Mapping[Call, int]] = field(default_factory=dict)
+    written: int = 0
+
+
+def reconcile_all(
+    store: ResourceStore,
+    engine: sa.Engine,
+    now: datetime,
+    *,
+    sessions: OpenSessions = open_sessions,
+    progress: Progress = lambda _: None,
+) -> PassReport:
+    """Reads everything, collects, assesses, plans, and writes what changed. Raises OSError when the store cannot be
+    written, sqlalchemy.exc.SQLAlchemyError when the database fails."""
+    resources = store.load()
+    report = PassReport(as_of=day_of(now), now=now, invalid=resources.invalid)
+    for invalid in resources.invalid:
+        report.written += store.write_invalid(invalid, _invalid_status(invalid, now))
+        _log.error("invalid resource", where=invalid.where, kind=invalid.kind, messages=list(invalid.messages))
+    by_landscape: dict[str, list[LeastPrivilegeBaseline]] = {name: [] for name in resources.landscapes}
+    for baseline in resources.baselines.values():
+        by_landscape.setdefault(baseline.spec.landscape_ref.name, []).append(baseline)
+    for name, baselines in sorted(by_landscape.items()):
+        landscape = resources.landscapes.get(name)
+        if landscape is None:
+            _missing(store, report, baselines, name, resources.invalid)
+        elif landscape.spec.suspend:
+            report.stalled_landscapes[name] = "suspended"
+            _waiting(report, baselines, f"the landscape {name} is suspended")
+        else:
+            _one_landscape(store, engine, report, landscape, baselines, resources, sessions, progress)
+    return report
+
+
+def _one_landscape(
+    store: ResourceStore,
+    engine: sa.Engine,
+    report: PassReport,
+    landscape: IAMLandscape,
+    baselines: Sequence[LeastPrivilegeBaseline],
+    resources: Resources,
+    sessions: OpenSessions,
+    progress: Progress,
+) -> None:
+    name = landscape.metadata.name
+    opened = sessions(landscape)
+    done = reconcile_landscape(
+        landscape,
+        baselines,
+        resources.service_accounts,
+        engine,
+        opened,
+        as_of=report.as_of,
+        now=report.now,
+        progress=progress,
+    )
+    report.landscapes[name] = done
+    report.calls[name] = opened.calls.counts()
+    report.written += write_landscape(store, landscape, done.status)
+    why = nothing_to_see(done.view.snapshot)
+    if why:
+        for baseline in baselines:
+            _not_assessed(store, report, baseline, "LandscapeNotReady", f"the landscape {name} shows no account: {why}")
+        return
+    assessed = []
+    for baseline in baselines:
+        if baseline.spec.suspend:
+            _waiting(report, [baseline], "spec.suspend is set")
+            continue
+        progress(f"baseline {baseline.metadata.key}: {len(done.selections[baseline.metadata.key].selected)} roles")
+        assessed.append(assess_one(engine, done, baseline, report.as_of, report.now))
+    for one in assessed:
+        existing = existing_of(one.baseline, resources.proposals, done.governed)
+        propose_one(one, existing, done, report.as_of, report.now)
+        report.baselines[one.baseline.metadata.key] = one
+    _write_proposals(store, report, assessed)
+    for one in assessed:
+        report.written += _write_baseline(store, one)
+
+
+def assess_one(
+    engine: sa.Engine, landscape: LandscapePass, baseline: LeastPrivilegeBaseline, as_of: date, now: datetime
+) -> BaselinePass:
+    """Assesses one baseline and remembers its accepted access."""
+    key = baseline.metadata.key
+    result = assess_baseline(
+        landscape.view,
+        baseline,
+        landscape.selections[key],
+        landscape.governed,
+        accepted_of(engine, key),
+        as_of,
+        now,
+    )
+    accept(engine, key, result.accepted)
+    return BaselinePass(baseline, result)
+
+
+def existing_of(
+    baseline: LeastPrivilegeBaseline, known: Mapping[str, RemediationProposal], governed: Mapping[str, str]
+) -> dict[str, RemediationProposal]:
+    """The proposals in the baseline's namespace that are its own or of roles that it governs now; those that another
+    baseline of the namespace has taken over are left to that one."""
+    key = baseline.metadata.key
+    namespace = baseline.metadata.namespace
+    result = {}
+    for proposal in known.values():
+        if proposal.metadata.namespace != namespace:
+            continue
+        governor = governed.get(proposal.spec.role_arn)
+        taken_over = governor not in (None, key) and str(governor).partition("/")[0] == namespace
+        own = proposal.spec.baseline_ref.name == baseline.metadata.name and not taken_over
+        if own or governor == key:
+            result[proposal.metadata.name] = proposal
+    return result
+
+
+def propose_one(
+    one: BaselinePass,
+    existing: Mapping[str, RemediationProposal],
+    landscape: LandscapePass,
+    as_of: date,
+    now: datetime,
+) -> None:
+    """Fills in what the baseline proposes and its status."""
+    if one.result is None:
+        return
+    window = Window.of(as_of, one.baseline.spec.lookback_days, landscape.view.memory)
+    one.proposed = proposals(one.result, existing, window, now)
+    names = {p.proposal.spec.role_arn: p.proposal.metadata.name for p in one.proposed if p.open}
+    one.status = status_of(one.result, names, len(names), now, as_of)
+
+
+def write_landscape(store: ResourceStore, landscape: IAMLandscape, status: LandscapeStatus) -> bool:
+    """Writes the status unless only the time of the pass differs."""
+    old = landscape.status
+    if old is not None and old.model_copy(update={"collected_at": status.collected_at}) == status:
+        return False
+    return store.write_status(landscape.model_copy(update={"status": status}))
+
+
+def _write_baseline(store: ResourceStore, one: BaselinePass) -> bool:
+    if one.status is None or same_but_time(one.baseline.status, one.status):
+        return False
+    return store.write_status(one.baseline.model_copy(update={"status": one.status}))
+
+
+def _write_proposals(store: ResourceStore, report: PassReport, assessed: Sequence[BaselinePass]) -> None:
+    # Documents come first: a proposal never names a document that is not there.
+    for one in assessed:
+        for proposed in one.proposed:
+            for digest, text in sorted(proposed.documents.items()):
+                report.written += store.write_document(digest, text)
+            report.written += store.write_proposal(proposed.proposal)
+
+
+# What cannot be assessed
+
+
+def _missing(
+    store: ResourceStore,
+    report: PassReport,
+    baselines: Sequence[LeastPrivilegeBaseline],
+    name: str,
+    invalid: Sequence[Invalid],
+) -> None:
+    """Baselines without their landscape are stalled, and nothing of theirs is superseded."""
+    broken = any(i.kind == "IAMLandscape" and i.key == name for i in invalid)
+    what = "cannot be read; correct it" if broken else "does not exist; create it, or correct spec.landscapeRef.name"
+    report.stalled_landscapes[name] = what
+    for baseline in baselines:
+        _not_assessed(store, report, baseline, "LandscapeNotFound", f"the landscape {name} {what}")
+
+
+def _not_assessed(
+    store: ResourceStore, report: PassReport, baseline: LeastPrivilegeBaseline, reason: str, message: str
+) -> None:
+    report.baselines[baseline.metadata.key] = BaselinePass(baseline, reason=message)
+    old = baseline.status or BaselineStatus()
+    facts = stalled(reason, message, "Compliant", "EvidenceComplete")
+    found = conditions(old.conditions, facts, baseline.metadata.generation, report.now)
+    # Figures of the last pass stay: they are dated by assessedAt, and the conditions say that they are old.
+    status = old.model_copy(update={"conditions": found, "observed_generation": baseline.metadata.generation})
+    report.written += store.write_status(baseline.model_copy(update={"status": status}))
+
+
+def _waiting(report: PassReport, baselines: Sequence[LeastPrivilegeBaseline], reason: str) -> None:
+    for baseline in baselines:
+        report.baselines[baseline.metadata.key] = BaselinePass(baseline, reason=reason)
+
+
+def _invalid_status(invalid: Invalid, now: datetime) -> dict[str, object]:
+    """A resource that cannot be read keeps nothing but the message that says what is wrong."""
+    facts: list[Fact] = stalled("InvalidSpec", "; ".join(invalid.messages))
+    old = _old_conditions(invalid)
+    found = conditions(old, facts, 0, now)
+    return {"conditions": [c.model_dump(mode="json", by_alias=True, exclude_none=True) for c in found]}
+
+
+def _old_conditions(invalid: Invalid) -> list[Condition]:
+    """The conditions of the last pass, so that a second pass over the same mistake writes nothing."""
+    status = invalid.raw.get("status") or {}
+    try:
+        return [Condition.model_validate(c) for c in status.get("conditions", ())]
+    except ValueError:
+        return []
