@@ -119,6 +119,17 @@ def boundary_uses(account: str, arn: str) -> int:
     return sum(role.permissions_boundary_arn == arn for role in identity_store(account).roles.values())
 
 
+@operation("iam", "GetPolicy")
+def get_policy(world: World, call: Call) -> dict[str, Any]:
+    arn = call.params["PolicyArn"]
+    policy = identity_store(call.account).managed_policies.get(arn)
+    if policy is None:
+        raise _missing(f"Policy {arn}")
+    detail = _policy(policy, boundary_uses(call.account, arn))
+    del detail["PolicyVersionList"]
+    return {"Policy": detail}
+
+
 @operation("iam", "ListRoles")
 def list_roles(world: World, call: Call) -> dict[str, Any]:
     """Without tags, boundary and last use, but with the template that owns a role."""

@@ -7,6 +7,7 @@ import json
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from sandbox.aws.registry import operation
@@ -78,7 +79,7 @@ def services(behaviour: Behaviour, account: str, arn: str, action_level: bool) -
     granted = allowed(granting_documents(account, arn))
     last = last_attempts(behaviour, arn, _entity(account, arn).id)
     entries = []
-    for prefix in sorted({action.split(":")[0] for action in granted}):
+    for prefix, of_service in groupby(sorted(granted), lambda action: action.split(":")[0]):
         entry: dict[str, Any] = {
             "ServiceName": service_name(prefix),
             "ServiceNamespace": prefix,
@@ -91,8 +92,7 @@ def services(behaviour: Behaviour, account: str, arn: str, action_level: bool) -
                 "LastAuthenticatedRegion": last[prefix].region,
                 "TotalAuthenticatedEntities": 1,
             }
-        actions = sorted(a for a in granted if a.startswith(f"{prefix}:") and tracked(a)) if action_level else []
-        if actions:
+        if action_level and (actions := [a for a in of_service if tracked(a)]):
             entry["TrackedActionsLastAccessed"] = [_tracked(a, last.get(a), arn) for a in actions]
         entries.append(entry)
     return entries

@@ -1,11 +1,13 @@
 """The rules inside the sandbox that need no server: faults, shapes, trust."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
 from sandbox import organization as org
+from sandbox.aws.last_accessed import last_attempts
 from sandbox.aws.sts import trusts
+from sandbox.behaviour import ROLES, behave
 from sandbox.faults import BadRuleError, Faults, Rule
 from sandbox.protocol import model
 from sandbox.roles import by_account, by_operator, by_service
@@ -95,3 +97,11 @@ def test_a_deny_in_a_trust_policy_wins():
     allow = by_account(OPERATOR.arn)["Statement"][0]
     assert trusts({"Statement": [allow]}, OPERATOR, {}) == "itself"
     assert trusts({"Statement": [allow, allow | {"Effect": "Deny"}]}, OPERATOR, {}) == ""
+
+
+def test_last_use_belongs_to_a_unique_id():
+    behaviour = behave(date(2026, 6, 30))
+    role = next(r for r in ROLES if r.recreated)
+    assert set(last_attempts(behaviour, role.arn, role.id)) == {"sqs"}
+    assert last_attempts(behaviour, role.arn, role.former_id) == {}
+    assert last_attempts(behaviour, role.arn, "AROAMADEAGAIN") == {}
