@@ -33,7 +33,7 @@ def collect(
     collected: dict[str, Account] = dict(accounts)
     principals: dict[str, Principal] = {}
     with ThreadPoolExecutor(CONCURRENT_ACCOUNTS, thread_name_prefix="inventory") as pool:
-        results = pool.map(lambda account: _collect_account(sessions, account, now), active)
+        results = pool.map(lambda account: _collect_account(sessions, account, now, progress), active)
         for done, (account, found) in enumerate(results, start=1):
             collected[account.id] = account
             principals.update(found)
@@ -67,15 +67,17 @@ def _accounts(sessions: AwsSessions, spec: LandscapeSpec, progress: Progress) ->
     return found, error
 
 
-def _collect_account(sessions: AwsSessions, account: Account, now: datetime) -> tuple[Account, Mapping[str, Principal]]:
+def _collect_account(
+    sessions: AwsSessions, account: Account, now: datetime, progress: Progress
+) -> tuple[Account, Mapping[str, Principal]]:
     try:
         principals = read_principals(sessions, account.id)
     except AwsError as error:
         return replace(account, error=str(error), error_reason=error.reason), {}
-    return replace(account, regions=_regions(sessions, account.id), collected_at=now), principals
+    return replace(account, regions=_regions(sessions, account.id, progress), collected_at=now), principals
 
 
-def _regions(sessions: AwsSessions, account: str) -> tuple[str, ...] | None:
+def _regions(sessions: AwsSessions, account: str, progress: Progress) -> tuple[str, ...] | None:
     """The enabled Regions; None when they cannot be listed, and then no log coverage is complete.
 
     https://docs.aws.amazon.com/accounts/latest/reference/API_ListRegions.html
@@ -90,5 +92,6 @@ def _regions(sessions: AwsSessions, account: str) -> tuple[str, ...] | None:
                 for region in page["Regions"]
             )
         )
-    except AwsError:
+    except AwsError as error:
+        progress(f"inventory: the enabled Regions of account {account} are unknown: {error}")
         return None

@@ -30,6 +30,7 @@ class _Details:
     users: list[Json] = field(default_factory=list)
     groups: dict[str, Json] = field(default_factory=dict)
     managed: dict[str, Policy] = field(default_factory=dict)
+    fetched: set[str] = field(default_factory=set)
 
 
 def read_principals(sessions: AwsSessions, account: str | None) -> dict[str, Principal]:
@@ -141,10 +142,11 @@ def _known(arn: str, details: _Details, fetch: Fetch) -> Policy:
     """The managed policy, fetched by itself when the answer lacks it: of AWS managed policies it lists only attached
     ones, and one that is only a boundary is not attached."""
     known = details.managed.get(arn)
-    if known is None or known.document is None:
+    if (known is None or known.document is None) and arn not in details.fetched:
+        details.fetched.add(arn)  # once, also when it fails: thousands of roles may share it
         known = fetch(arn) or known or Policy(name=_name_of(arn), kind=_kind_of(arn), document=None, arn=arn)
         details.managed[arn] = known
-    return known
+    return details.managed[arn]
 
 
 def _managed(raw: Json) -> Policy:
