@@ -25,8 +25,9 @@ _WIDENING = (
     "CreateUser",
     "DeleteRolePermissionsBoundary",
     "DeleteUserPermissionsBoundary",
-    "UpdateRole",
 )
+# Under this key our snapshots may tell since when the permissions boundary, or its absence, is as it is.
+BOUNDARY = "boundary"
 
 
 class Age(StrEnum):
@@ -50,40 +51,79 @@ def grant_ages(
     window: Window,
     *,
     iam_logs_complete: bool,
+    watched_since: datetime | None = None,
 ) -> dict[str, GrantAge]:
     """Policy key -> age. `first_seen`: policy key -> since when our snapshots saw it as it is now. `changes`: those of
     the principal's account. `iam_logs_complete`: IAM write events of the account are proven complete for the lookback.
+    `watched_since`: our first snapshot of the account; what appeared after it is young, also where the logs of the last
+    hours are still to come.
     """
-    return {
-        policy.key: _age(principal, policy, first_seen.get(policy.key), changes, window, iam_logs_complete)
-        for policy in principal.policies
-    }
+    evidence = _Evidence(
+        first_seen, [c for c in changes if c.at > window.start], window, iam_logs_complete, watched_since
+    )
+    limit = _limit_age(principal, evidence)
+    return {policy.key: _both(_policy_age(principal, policy, evidence), limit) for policy in principal.policies}
 
 
-def _age(
-    principal: Principal,
-    policy: Policy,
-    first_seen: datetime | None,
-    changes: Sequence[GrantChange],
-    window: Window,
-    iam_logs_complete: bool,
-) -> GrantAge:
-    if first_seen is not None and first_seen <= window.start:
-        return GrantAge(Age.OLD, first_seen)
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    first_seen: Mapping[str, datetime]
+    changes: Sequence[GrantChange]  # after the start of the lookback
+    window: Window
+    logs_complete: bool
+    watched_since: datetime | None
+
+    def age(self, key: str, touched: Sequence[datetime]) -> GrantAge:
+        """Own snapshots, or complete logs without a change, prove age; either also proves youth."""
+        seen = self.first_seen.get(key)
+        if seen is not None and seen <= self.window.start:
+            return GrantAge(Age.OLD, seen)
+        appeared = seen is not None and self.watched_since is not None and seen > self.watched_since
+        young = [*touched, *([seen] if appeared and seen is not None else ())]
+        if young:
+            return GrantAge(Age.YOUNG, max(young))
+        return GrantAge(Age.OLD) if self.logs_complete else GrantAge(Age.UNKNOWN, seen)
+
+
+def _policy_age(principal: Principal, policy: Policy, evidence: _Evidence) -> GrantAge:
+    touched = [c.at for c in evidence.changes if _touches(c, principal, policy)]
     # Creation of the default version proves youth only: an old version can have been made the default yesterday.
-    touched = [c.at for c in changes if c.at > window.start and _touches(c, principal, policy)]
-    if policy.version_created_at is not None and policy.version_created_at > window.start:
+    if policy.version_created_at is not None and policy.version_created_at > evidence.window.start:
         touched.append(policy.version_created_at)
-    if touched:
-        return GrantAge(Age.YOUNG, max(touched))
-    if iam_logs_complete:
-        return GrantAge(Age.OLD)
-    return GrantAge(Age.UNKNOWN, first_seen)
+    return evidence.age(policy.key, touched)
+
+
+def _limit_age(principal: Principal, evidence: _Evidence) -> GrantAge:
+    """Since when the principal as a whole is allowed what it is: an old policy grants nothing that the boundary of
+    yesterday still blocked."""
+    boundary = principal.boundary
+    touched = [c.at for c in evidence.changes if _touches_all(c, principal)]
+    if boundary and boundary.version_created_at and boundary.version_created_at > evidence.window.start:
+        touched.append(boundary.version_created_at)
+    if touched or BOUNDARY in evidence.first_seen:
+        return evidence.age(BOUNDARY, touched)
+    return GrantAge(Age.OLD)
+
+
+def _both(one: GrantAge, other: GrantAge) -> GrantAge:
+    """The age of what holds only since both hold: the worse, and of two alike the later."""
+    order = (Age.YOUNG, Age.UNKNOWN, Age.OLD)
+    worst = min((one.age, other.age), key=order.index)
+    times = [age.at for age in (one, other) if age.age is worst and age.at is not None]
+    return GrantAge(worst, max(times, default=None))
 
 
 def _touches(change: GrantChange, principal: Principal, policy: Policy) -> bool:
     if not change.event_name.startswith(_WIDENING):
         return False
     if change.target == principal.arn:
-        return change.policy is None or change.policy == policy.key
+        return change.policy == policy.key
     return policy.arn is not None and change.target == policy.arn
+
+
+def _touches_all(change: GrantChange, principal: Principal) -> bool:
+    if not change.event_name.startswith(_WIDENING):
+        return False
+    if change.target == principal.arn:
+        return change.policy is None
+    return principal.boundary is not None and change.target == principal.boundary.arn

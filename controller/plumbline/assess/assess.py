@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from fnmatch import fnmatchcase
 
 from plumbline.api.baseline import Exemption, Thresholds
 from plumbline.assess.ages import GrantAge
 from plumbline.assess.targets import not_editable
-from plumbline.assess.verdicts import INCOMPLETE_REASONS, Context, verdicts
+from plumbline.assess.verdicts import INCOMPLETE_REASONS, RARE_USE, Context, verdicts
 from plumbline.iam.catalogue import Catalogue
-from plumbline.iam.granted import Granted
+from plumbline.iam.granted import Granted, statements_granting
+from plumbline.iam.patterns import matches, overlaps
 from plumbline.model.assessment import Counts, Finding, GrantDrift, RoleAssessment, Verdict
 from plumbline.model.evidence import GeneratedPolicy, PrincipalUsage
 from plumbline.model.snapshot import Principal
@@ -56,14 +56,13 @@ def assess_role(
         exempted_bits=exempted,
         last_used=_last_used(usage),
         uses=tuple(e for e in usage.evidence if e.outcome == "used" and e.last >= context.window.start),
-        used_not_granted=_not_granted(usage, everything, granted, context),
+        used_not_granted=_not_granted(principal, usage, everything, context),
         denied=tuple(sorted({e.action for e in usage.evidence if e.outcome == "denied"})),
         drift=drift,
         not_editable=not_editable(principal),
         generated_difference=generated_difference(usage.generated, granted, catalogue),
     )
-    over = tuple(name for name, above in distances(assessment, rules.thresholds).items() if above > 0)
-    return replace(assessment, out_of_line=over)
+    return replace(assessment, out_of_line=exceeded(assessment, rules.thresholds))
 
 
 def count(findings: Iterable[Finding]) -> Counts:
@@ -73,8 +72,17 @@ def count(findings: Iterable[Finding]) -> Counts:
     return Counts(**{verdict.value: number for verdict, number in sums.items()})
 
 
+def exceeded(assessment: RoleAssessment, thresholds: Thresholds) -> tuple[str, ...]:
+    """The thresholds that the role is beyond, by however little."""
+    return tuple(name for name, value, limit in _measured(assessment, thresholds) if value > limit)
+
+
 def distances(assessment: RoleAssessment, thresholds: Thresholds) -> dict[str, float]:
-    """Threshold -> how far above it the role is; zero or negative is within."""
+    """Threshold -> how far above it the role is, rounded for people; negative is below."""
+    return {name: round(value - limit, 1) for name, value, limit in _measured(assessment, thresholds)}
+
+
+def _measured(assessment: RoleAssessment, thresholds: Thresholds) -> list[tuple[str, float, float]]:
     unused = assessment.counts.unused - assessment.exempted
     share = 100 * unused / max(assessment.counts.granted, 1)
     pairs: list[tuple[str, float, float | None]] = [
@@ -83,7 +91,7 @@ def distances(assessment: RoleAssessment, thresholds: Thresholds) -> dict[str, f
         (UNUSED_PRIVILEGED, assessment.unused_privileged, thresholds.unused_privileged_actions),
         (GRANT_DRIFT, len(assessment.drift.additions), thresholds.grant_drift),
     ]
-    return {name: round(value - limit, 1) for name, value, limit in pairs if limit is not None}
+    return [(name, value, limit) for name, value, limit in pairs if limit is not None]
 
 
 def exempted_bits(principal: Principal, exemptions: Sequence[Exemption], day: date, catalogue: Catalogue) -> int:
@@ -98,7 +106,7 @@ def exempted_bits(principal: Principal, exemptions: Sequence[Exemption], day: da
 
 def _concerns(exemption: Exemption, principal: Principal) -> bool:
     return not exemption.roles or any(
-        role == principal.arn or fnmatchcase(principal.name, role) for role in exemption.roles
+        role == principal.arn or matches(role, principal.name, case_sensitive=True) for role in exemption.roles
     )
 
 
@@ -106,6 +114,11 @@ def evidence_incomplete(assessment: RoleAssessment) -> dict[str, int]:
     """Reasons that say a required source did not deliver -> number of actions left undetermined by it."""
     reasons = undetermined_by_reason(assessment)
     return {reason: number for reason, number in reasons.items() if reason in INCOMPLETE_REASONS}
+
+
+def rare_use(assessment: RoleAssessment) -> int:
+    """Actions last used before the lookback: undetermined, or unused where the baseline removes rare use."""
+    return sum(f.bits.bit_count() for f in assessment.findings if f.reason == RARE_USE)
 
 
 def undetermined_by_reason(assessment: RoleAssessment) -> dict[str, int]:
@@ -127,7 +140,8 @@ def generated_difference(
     for action in generated.actions:
         named |= catalogue.expand(action)
     current = granted.granted.bit_count() + len(granted.granted_unknown)
-    unused = (granted.granted & ~named).bit_count()
+    not_named = [n for n in granted.granted_unknown if not any(overlaps(n, action) for action in generated.actions)]
+    unused = (granted.granted & ~named).bit_count() + len(not_named)
     return current, named.bit_count(), unused, round(unused / max(current, 1) * 100, 1)
 
 
@@ -151,13 +165,12 @@ def _last_used(usage: PrincipalUsage) -> dict[str, datetime]:
     return last
 
 
-def _not_granted(usage: PrincipalUsage, everything: int, granted: Granted, context: Context) -> tuple[str, ...]:
-    names = granted.granted_unknown | granted.masked_unknown
+def _not_granted(principal: Principal, usage: PrincipalUsage, everything: int, context: Context) -> tuple[str, ...]:
     result = set()
     for evidence in usage.evidence:
         if evidence.outcome == "used" and evidence.last >= context.window.start:
             bits = context.catalogue.expand(evidence.action)
-            known = bits & everything if bits else evidence.action in names
-            if not known:
+            # A name that the catalogue does not know may be granted by a pattern that it does.
+            if not (bits & everything if bits else statements_granting(principal, evidence.action)):
                 result.add(evidence.action)
     return tuple(sorted(result))

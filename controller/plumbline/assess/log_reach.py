@@ -20,7 +20,7 @@ _GLOBAL_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-
 @dataclass(frozen=True, slots=True)
 class LogReach:
     """`complete`: source -> actions whose silence it proves. `incomplete`: (reason, actions, source, detail) for what
-    the required log sources cannot say, first reason first. `has_event`: actions that are API operations."""
+    the required log sources cannot say, first reason first. `has_event`: actions of which an API event can tell."""
 
     complete: Mapping[str, int]
     incomplete: tuple[tuple[str, int, str, str], ...]
@@ -29,10 +29,10 @@ class LogReach:
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """The catalogue as bit sets by visibility: (event source, global, read-only) of management events, data events by
-    resource type, and what no log can show."""
+    """The catalogue as bit sets by visibility: (event source, global, may be a read, may be a write) of management
+    events, data events by resource type, what no log can show, and the rest, of which an event can tell."""
 
-    management: Mapping[tuple[str, bool, bool], int]
+    management: Mapping[tuple[str, bool, bool, bool], int]
     data: Mapping[str, int]
     unobservable: int
     has_event: int
@@ -40,22 +40,21 @@ class Classes:
 
 @cache
 def classes(catalogue: Catalogue, overlay: Overlay) -> Classes:
-    management: dict[tuple[str, bool, bool], int] = {}
+    management: dict[tuple[str, bool, bool, bool], int] = {}
     data: dict[str, int] = {}
-    unobservable = no_event = 0
+    unobservable = 0
     for index, name in enumerate(catalogue.names):
         bit = 1 << index
         seen = overlay.visibility(name)
         if seen.kind == "management":
-            key = (seen.event_source, seen.global_service, seen.read_only)
+            reads, writes = seen.read_only, not (seen.read_only and seen.read_only_certain)
+            key = (seen.event_source, seen.global_service, reads, writes)
             management[key] = management.get(key, 0) | bit
         elif seen.kind == "data" and seen.data_type:
             data[seen.data_type] = data.get(seen.data_type, 0) | bit
         else:
             unobservable |= bit
-            if seen.kind != "never":
-                no_event |= bit
-    return Classes(management, data, unobservable, catalogue.all & ~no_event)
+    return Classes(management, data, unobservable, catalogue.all & ~unobservable)
 
 
 def log_reach(
@@ -76,9 +75,8 @@ def log_reach(
             required_selected |= selected
             incomplete += [(reason, bits, name, detail) for reason, bits, detail in problems]
     if required:
-        everything = groups.has_event | groups.unobservable
         incomplete.append(("notObservable", groups.unobservable, required[0], "CloudTrail has no event for it"))
-        unselected = everything & ~groups.unobservable & ~required_selected
+        unselected = groups.has_event & ~required_selected
         data = 0
         for bits in groups.data.values():
             data |= bits
@@ -95,18 +93,15 @@ def _reach(
     log: LogCoverage | None, window: Window, groups: Classes, partition: str
 ) -> tuple[int, int, list[tuple[str, int, str]]]:
     """(actions proven complete, actions selected, [(reason, actions, detail)] for selected ones that are not)."""
-    observable = groups.has_event & ~groups.unobservable
-    if log is None or log.regions is None or (log.state is not None and log.state.state is State.UNAVAILABLE):
-        detail = "no logs of this account were read"
-        if log is not None:
-            detail = f"{log.state.reason}: {log.state.message}" if log.state else "the enabled Regions are unknown"
-        return 0, observable, [("logsUnavailable", observable, detail)]
+    unavailable = _unavailable(log)
+    if log is None or not log.regions or unavailable:
+        return 0, groups.has_event, [("logsUnavailable", groups.has_event, unavailable)]
     home = _GLOBAL_REGION.get(partition, "us-east-1")
     home_gap = log.first_gap(home, window.start, window.end)
     gaps = [(region, gap) for region in log.regions if (gap := log.first_gap(region, window.start, window.end))]
     selected_global = selected_regional = 0
-    for (source, is_global, read_only), bits in groups.management.items():
-        logged = log.management.read if read_only else log.management.write
+    for (source, is_global, reads, writes), bits in groups.management.items():
+        logged = (log.management.read or not reads) and (log.management.write or not writes)
         if logged and source not in log.management.excluded_sources:
             if is_global:
                 selected_global |= bits
@@ -126,6 +121,16 @@ def _reach(
     elif selected_regional:
         problems.append(("logGap", selected_regional, _gap_detail(*gaps[0])))
     return proven, selected_global | selected_regional, problems
+
+
+def _unavailable(log: LogCoverage | None) -> str:
+    """Why the source says nothing at all about the account; empty when it says something."""
+    if log is None:
+        return "no logs of this account were read"
+    if log.state is not None and log.state.state is State.UNAVAILABLE:
+        return f"{log.state.reason}: {log.state.message}"
+    # Where the Regions are unknown, or none is, "in every enabled Region" would hold for nothing.
+    return "" if log.regions else "the enabled Regions are unknown"
 
 
 def _gap_detail(region: str, gap: tuple[object, object]) -> str:

@@ -5,27 +5,35 @@ Knows targets and `allowedTargets`. Must not know what the roles are granted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 
 from plumbline.api.baseline import BaselineSpec, Exclusions, Targets, Unassessed
+from plumbline.api.common import ARN_PATTERN
 from plumbline.api.landscape import AllowedTargets
+from plumbline.iam.patterns import matches
 from plumbline.model.snapshot import Account, Principal, Snapshot
 
 NOT_FOUND = "NotFoundOrNotAllowed"
 NOT_COLLECTED = "AccountNotCollected"
+NO_ANNOTATION = "NoRoleAnnotation"
+ORGANIZATION = "organization"
+_ARN = re.compile(ARN_PATTERN.strip("^$"))
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """`exact`: roles named one by one; `selected`: all roles of the baseline, by ARN. `unassessed` says what is
-    missing, without telling 'does not exist' from 'not allowed'."""
+    missing, without telling 'does not exist' from 'not allowed'. `seen`: accounts of which the snapshot shows all roles
+    and their place in the organization; only there a role that is not selected is known to be none of the baseline's.
+    """
 
     exact: frozenset[str]
     selected: tuple[str, ...]
     unassessed: tuple[Unassessed, ...]
+    seen: frozenset[str] = frozenset()
 
 
 def select(
@@ -52,7 +60,20 @@ def select(
                 chosen.add(principal.arn)
         missing += _uncollected(spec.targets, snapshot, grants)
     chosen = {arn for arn in chosen if not _excluded(spec.targets.exclude, snapshot.principals[arn])}
-    return Selection(frozenset(exact & chosen), tuple(sorted(chosen)), tuple(missing))
+    return Selection(frozenset(exact & chosen), tuple(sorted(chosen)), tuple(missing), _seen(snapshot))
+
+
+def _seen(snapshot: Snapshot) -> frozenset[str]:
+    return frozenset(
+        account.id
+        for account in snapshot.accounts.values()
+        if account.state == "ACTIVE" and not account.error and not _unplaced(account, snapshot)
+    )
+
+
+def _unplaced(account: Account, snapshot: Snapshot) -> bool:
+    """Whether the OUs of the account are unknown because the organization could not be read."""
+    return snapshot.organization_error is not None and not account.ou_path
 
 
 def may_target(grants: Iterable[AllowedTargets], arn: str, snapshot: Snapshot) -> bool:
@@ -85,24 +106,31 @@ def _named(targets: Targets, service_accounts: Mapping[str, str | None]) -> Iter
 
 
 def _problem(target: str, arn: str | None, snapshot: Snapshot, grants: Sequence[AllowedTargets]) -> Unassessed | None:
-    if arn is None:
+    if not isinstance(arn, str) or _ARN.fullmatch(arn) is None:
         return Unassessed(
             target=target,
-            reason="NoRoleAnnotation",
-            message=f"{target} is not in this namespace or has no annotation eks.amazonaws.com/role-arn; add it, or "
-            "name the role under spec.targets.arns",
+            reason=NO_ANNOTATION,
+            message=f"{target} is not in this namespace, or its annotation eks.amazonaws.com/role-arn is absent or no "
+            "ARN of a role; correct it, or name the role under spec.targets.arns",
         )
     if not may_target(grants, arn, snapshot):
         return _not_found(target)
     account = snapshot.accounts.get(arn.split(":")[4])
-    if account is not None and account.error:
-        return Unassessed(
-            target=target,
-            reason=NOT_COLLECTED,
-            message=f"account {account.id} could not be collected, so this role is undetermined: {account.error}",
-        )
+    if account is not None and (account.error or account.state != "ACTIVE"):
+        return _not_collected(target, account, "this role is")
     found = snapshot.principals.get(arn)
     return None if found is not None and found.kind == "role" else _not_found(target)
+
+
+def _not_collected(target: str, account: Account, what: str) -> Unassessed:
+    # The error itself may name principals that this namespace must not learn of.
+    why = account.error_reason or ("Failed" if account.error else account.state)
+    return Unassessed(
+        target=target,
+        reason=NOT_COLLECTED,
+        message=f"account {account.id} could not be collected ({why}), so {what} undetermined; "
+        "the status of the landscape says more",
+    )
 
 
 def _not_found(target: str) -> Unassessed:
@@ -111,20 +139,38 @@ def _not_found(target: str) -> Unassessed:
         target=target,
         reason=NOT_FOUND,
         message=f"{target} was not found, or allowedTargets of the landscape does not let this namespace target it; "
-        "check the ARN, or ask the landscape's administrators",
+        "check how it is written, or ask the landscape's administrators",
     )
 
 
 def _uncollected(targets: Targets, snapshot: Snapshot, grants: Sequence[AllowedTargets]) -> Iterable[Unassessed]:
+    """What the roles that targets select may be hidden by. A closed account hides none: nobody can use its roles."""
+    if grants and _membership_unknown(targets, snapshot, grants):
+        yield Unassessed(
+            target=ORGANIZATION,
+            reason="OrganizationNotRead",
+            message="accounts of the organization, or the OUs that they lie in, could not be read, so targets in them are "
+            "undetermined; the status of the landscape says more",
+        )
+    for named in targets.accounts:
+        known = snapshot.accounts.get(named)
+        if known is None or not any(_account_allowed(entry, named, known) for entry in grants):
+            yield _not_found(f"account/{named}")
     for account in snapshot.accounts.values():
         if not account.error or not _account_selected(targets, account):
             continue
         if any(_account_allowed(entry, account.id, account) for entry in grants):
-            yield Unassessed(
-                target=f"account/{account.id}",
-                reason=NOT_COLLECTED,
-                message=f"account {account.id} could not be collected, so its roles are undetermined: {account.error}",
-            )
+            yield _not_collected(f"account/{account.id}", account, "its roles are")
+
+
+def _membership_unknown(targets: Targets, snapshot: Snapshot, grants: Sequence[AllowedTargets]) -> bool:
+    """Whether accounts that the targets select may be missing from the snapshot, or stand in it without their OUs."""
+    if snapshot.organization_error is None:
+        return False
+    by_ou = bool(targets.organizational_units) or any(entry.organizational_units for entry in grants)
+    if any(account.ou_path for account in snapshot.accounts.values()):
+        return by_ou and any(_unplaced(account, snapshot) for account in snapshot.accounts.values())
+    return by_ou or not targets.accounts or not set(targets.accounts) <= set(snapshot.accounts)
 
 
 def _account_selected(targets: Targets, account: Account) -> bool:
@@ -139,20 +185,24 @@ def _matches(targets: Targets, principal: Principal, snapshot: Snapshot) -> bool
         principal.kind == "role"
         and account is not None
         and _account_selected(targets, account)
-        and (not targets.names or any(fnmatchcase(principal.name, glob) for glob in targets.names))
+        and (not targets.names or any(_glob(glob, principal.name) for glob in targets.names))
         and (not targets.paths or any(principal.path.startswith(path) for path in targets.paths))
         and _tags_match(targets.tags, principal)
     )
 
 
 def _tags_match(wanted: Mapping[str, str], principal: Principal) -> bool:
-    return all(key in principal.tags and fnmatchcase(principal.tags[key], glob) for key, glob in wanted.items())
+    return all(key in principal.tags and _glob(glob, principal.tags[key]) for key, glob in wanted.items())
+
+
+def _glob(pattern: str, text: str) -> bool:
+    return matches(pattern, text, case_sensitive=True)
 
 
 def _excluded(exclude: Exclusions, principal: Principal) -> bool:
     return (
         principal.arn in exclude.arns
-        or any(fnmatchcase(principal.name, glob) for glob in exclude.names)
+        or any(_glob(glob, principal.name) for glob in exclude.names)
         or any(principal.path.startswith(path) for path in exclude.paths)
         or (bool(exclude.tags) and _tags_match(exclude.tags, principal))
     )

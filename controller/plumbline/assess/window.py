@@ -25,3 +25,9 @@ class Window:
         end = midnight - DELIVERY_ALLOWANCE
         start = end - timedelta(days=lookback_days)
         return cls(as_of, start, end, min(midnight - memory, start))
+
+    def decided_from(self, since: datetime) -> date:
+        """The first day for which a lookback of this length starts at or after `since`."""
+        earliest = since.astimezone(UTC) + (self.end - self.start) + DELIVERY_ALLOWANCE
+        midnight = datetime.combine(earliest.date(), time(), UTC)
+        return midnight.date() if midnight == earliest else midnight.date() + timedelta(days=1)

@@ -17,7 +17,7 @@ from plumbline.assess.targets import Selection
 from plumbline.assess.verdicts import Context
 from plumbline.assess.window import Window
 from plumbline.iam.granted import granted
-from plumbline.model.assessment import GrantDrift, RoleAssessment, Verdict
+from plumbline.model.assessment import GrantDrift, RoleAssessment
 from plumbline.model.evidence import PrincipalUsage
 from plumbline.model.snapshot import Principal
 from plumbline.reconcile.conditions import Fact, conditions
@@ -109,7 +109,8 @@ def _assess(
         view.first_seen.get(principal.arn, {}),
         view.changes.get(principal.account, ()),
         context.window,
-        iam_logs_complete=view.iam_logs_complete(principal.account, context),
+        iam_logs_complete=view.iam_logs_complete(context),
+        watched_since=view.watched_since.get(principal.account),
     )
     return assess_role(principal, access, usage, ages, drift, rules, context)
 

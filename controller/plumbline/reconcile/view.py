@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from plumbline.assess.log_reach import classes, log_reach
 from plumbline.assess.verdicts import Context
@@ -36,7 +37,17 @@ class LandscapeView:
         reach = log_reach(account, self.coverage, self.log_sources, window, classes(known, seen), self.partition)
         return Context(window, self.coverage, reach, known, seen, remove_rare)
 
-    def iam_logs_complete(self, account: str, context: Context) -> bool:
+    def iam_logs_complete(self, context: Context) -> bool:
         """Whether the logs prove that no IAM write of the account in the lookback was missed."""
         attach = context.catalogue.expand("iam:AttachRolePolicy")
         return any(bits & attach for bits in context.reach.complete.values())
+
+    @cached_property
+    def watched_since(self) -> Mapping[str, datetime]:
+        """Account -> our first snapshot of it, as far as what it saw then is still so."""
+        result: dict[str, datetime] = {}
+        for arn, policies in self.first_seen.items():
+            account = arn.split(":")[4]
+            for since in policies.values():
+                result[account] = min(since, result.get(account, since))
+        return result
