@@ -30,6 +30,7 @@ SOURCE: Final = "last-accessed"
 CONCURRENT_ACCOUNTS: Final = 8
 BATCH: Final = 25  # jobs of one account that run at a time
 DEADLINE: Final = 90.0  # seconds for one batch
+PATIENCE: Final = 3  # failures of AWS in a row after which an account is left alone until the next pass
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 2.0
 _PAGE = 1000
 
@@ -94,7 +95,11 @@ def _with_old(state: SourceState, answer: LastAccessed | None) -> SourceState:
 
 @dataclass
 class _Run:
-    """All due principals of one account, in batches. Throttling or denial ends it: the rest would fare the same."""
+    """All due principals of one account, in batches.
+
+    Denial, throttling or repeated failure of AWS ends it: the rest would fare the same. Jobs that run by then are still
+    read, because an account that is throttled after some starts would otherwise never get any further.
+    """
 
     sessions: AwsSessions
     engine: sa.Engine
@@ -108,6 +113,7 @@ class _Run:
     answers: dict[str, LastAccessed] = field(default_factory=dict)
     states: dict[str, SourceState] = field(default_factory=dict)
     stopped: AwsError | None = None
+    failures: int = 0
 
     def finished(self) -> _Run:
         for at in range(0, len(self.principals), BATCH):
@@ -119,13 +125,20 @@ class _Run:
         running = {principal.arn: (principal, job) for principal in principals if (job := self._start(principal))}
         wait = _FIRST_WAIT
         while running:
+            throttled: Throttled | None = None
             for arn, (principal, job) in list(running.items()):
-                if self._settled(principal, job):
-                    del running[arn]
+                if self.clock() > deadline:
+                    break
+                try:
+                    if self._settled(principal, job):
+                        del running[arn]
+                except Throttled as error:
+                    throttled = error  # the job goes on: it is read after the wait
+                    break
             if not running:
                 break
             if self.clock() + wait > deadline:
-                self._time_out(running)
+                self._time_out(running, throttled)
                 break
             self.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)
@@ -147,11 +160,12 @@ class _Run:
         except AwsError as error:
             self._fail(principal, error)
             return None
+        self.failures = 0
         return str(job)
 
     def _settled(self, principal: Principal, job: str) -> bool:
-        """Whether the job needs no more polling: it has an answer or a state."""
-        if self.stopped is not None:
+        """Whether the job needs no more polling: it has an answer or a state. Raises Throttled."""
+        if isinstance(self.stopped, Denied):
             self._fail(principal, self.stopped)
             return True
         try:
@@ -162,6 +176,8 @@ class _Run:
                 self._job_failed(principal, page.get("Error") or {})
                 return True
             services = self._services(job, page)
+        except Throttled:
+            raise
         except AwsError as error:
             self._fail(principal, error)
             return True
@@ -204,7 +220,8 @@ class _Run:
             page = self._page(job, marker)
 
     def _fail(self, principal: Principal, error: AwsError) -> None:
-        if isinstance(error, Denied | Throttled):
+        self.failures += isinstance(error, Transient)
+        if isinstance(error, Denied | Throttled) or self.failures >= PATIENCE:
             self.stopped = error
         self._unavailable(principal, error.reason, error.summary, error.remedy)
 
@@ -213,8 +230,11 @@ class _Run:
         text = f"IAM could not make the last-accessed report of {principal.arn}: {code}: {message}"
         self._unavailable(principal, "JobFailed", text, "It is asked for again in the next pass")
 
-    def _time_out(self, running: Mapping[str, tuple[Principal, str]]) -> None:
+    def _time_out(self, running: Mapping[str, tuple[Principal, str]], throttled: Throttled | None) -> None:
         for principal, _ in running.values():
+            if throttled is not None:
+                self._fail(principal, throttled)
+                continue
             text = f"the last-accessed report of {principal.arn} was not ready after {DEADLINE:.0f} seconds"
             self._unavailable(principal, "TimedOut", text, "It is asked for again in the next pass")
 

@@ -1,0 +1,54 @@
+"""A store of each test's own, and principals."""
+
+import shutil
+from datetime import UTC, datetime
+
+import pytest
+
+from plumbline.model.snapshot import Principal
+from plumbline.store.database import open_store
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """The file of a migrated, empty store: migrating takes longer than most of these tests."""
+    path = tmp_path_factory.mktemp("store") / "empty.db"
+    open_store(f"sqlite:///{path}").dispose()
+    return path
+
+
+@pytest.fixture
+def new_store(empty_store, tmp_path):
+    """A function that opens another empty store."""
+    opened = []
+
+    def make():
+        path = tmp_path / f"{len(opened)}.db"
+        shutil.copy(empty_store, path)
+        opened.append(open_store(f"sqlite:///{path}"))
+        return opened[-1]
+
+    yield make
+    for engine in opened:
+        engine.dispose()
+
+
+@pytest.fixture
+def engine(new_store):
+    return new_store()
+
+
+@pytest.fixture
+def principal():
+    def make(name, unique_id=None, account="100000000003", created=datetime(2024, 1, 1, tzinfo=UTC)):
+        return Principal(
+            arn=f"arn:aws:iam::{account}:role/{name}",
+            unique_id=unique_id or f"AROA{name.upper()}",
+            kind="role",
+            account=account,
+            name=name,
+            path="/",
+            created_at=created,
+        )
+
+    return make
