@@ -199,6 +199,12 @@ def _trail(behaviour: Behaviour) -> None:
         [],
     )
     trail.bucket_name = org.TRAIL_BUCKET
+    record(behaviour)
+
+
+def record(behaviour: Behaviour) -> None:
+    """The trail records what it always did, since it always did."""
+    trail = cloudtrail_backends[org.MANAGEMENT][org.HOME_REGION].trails[org.TRAIL_NAME]
     trail.put_event_selectors([], org.TRAIL_SELECTORS)
     trail.start_logging()
-    trail.status.started = behaviour.ago(800)
+    trail.status.started, trail.status.stopped = behaviour.ago(800), None

@@ -51,7 +51,7 @@ class Sandbox:
         self.control("DELETE", "faults")
 
     def reset(self) -> None:
-        """Heal, forget all jobs and counted calls, and put the settings back. Changes in IAM stay."""
+        """Heal, forget all jobs and counted calls, put the settings and the trail back. Changes in IAM stay."""
         self.control("POST", "reset")
 
     def calls(self) -> Any:

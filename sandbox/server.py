@@ -15,7 +15,7 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from sandbox import aws, faults, protocol, shapes
+from sandbox import aws, faults, inventory, protocol, shapes
 from sandbox.aws import bucket
 from sandbox.aws.registry import HANDLERS, MOTO, Handler
 from sandbox.protocol import AwsError, Call, Reply
@@ -157,6 +157,7 @@ class Application:
             with self.world.lock:
                 self.world.jobs.clear()
                 self.world.settings = Settings()
+                inventory.record(self.world.behaviour)
         elif request == "POST settings":
             for name, value in body.items():
                 if name not in vars(self.world.settings):

@@ -1,5 +1,6 @@
 """One sandbox server for the test session. A test that uses `sandbox` has the operator's environment and leaves no
-faults, jobs, settings or counted calls behind; what it changes in IAM it has to change back itself."""
+faults, jobs, settings, changes of the trail or counted calls behind; what it changes in IAM it has to change back
+itself."""
 
 from datetime import date
 

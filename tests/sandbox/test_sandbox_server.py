@@ -173,3 +173,22 @@ def test_what_no_one_answers_is_an_error_and_the_server_goes_on(aws):
             analyzerArn="arn:aws:access-analyzer:us-east-1:100000000002:analyzer/none", status="ACTIVE"
         )
     assert aws.client("iam").list_roles()["Roles"]
+
+
+def test_a_reset_forgets_all_but_iam(aws, sandbox):
+    client = aws.client("cloudtrail", org.MANAGEMENT)
+    before = {**client.get_trail_status(Name=org.TRAIL_ARN), "ResponseMetadata": None}
+    client.stop_logging(Name=org.TRAIL_ARN)
+    client.start_logging(Name=org.TRAIL_ARN)
+    client.put_event_selectors(TrailName=org.TRAIL_ARN, AdvancedEventSelectors=org.TRAIL_SELECTORS[:1])
+    aws.client("accessanalyzer").create_analyzer(analyzerName="one", type="ACCOUNT")
+    sandbox.fault("deny", service="iam")
+    sandbox.settings(daysPassed=3, policyGenerationPolls=9)
+    sandbox.reset()
+    assert sandbox.calls() == {}
+    assert sandbox.control("GET", "settings")["daysPassed"] == 0
+    assert aws.client("iam").list_users()["Users"]
+    assert aws.client("accessanalyzer").list_analyzers()["analyzers"] == []
+    assert {**client.get_trail_status(Name=org.TRAIL_ARN), "ResponseMetadata": None} == before
+    selectors = client.get_event_selectors(TrailName=org.TRAIL_ARN)
+    assert selectors["AdvancedEventSelectors"] == org.TRAIL_SELECTORS

@@ -202,8 +202,7 @@ class _Account:
             and job.window_start <= start + REFRESH
             and (rank[job.status] < 3 or job.window_end == end)
         ]
-        fitting.sort(key=lambda job: (-rank[job.status], job.window_end))
-        best = fitting[-1] if fitting else None
+        best = max(fitting, key=lambda job: (-rank[job.status], *_order(job)), default=None)
         return best if best is None or status in {None, best.status} else None
 
     def _of(self, one: Wanted) -> list[GenerationJob]:
@@ -235,9 +234,12 @@ class _Account:
         for one in self.wanted:
             arn = one.principal.arn
             done = [job for job in self._of(one) if job.status == "SUCCEEDED" and job.result is not None]
+            fitting = self._fitting(one)
             if done:
-                result.policies[arn] = _policy(max(done, key=lambda job: job.window_end))
-            state = self._state(self._fitting(one))
+                # A newer one may be about less than the lookback.
+                newest = max(done, key=_order)
+                result.policies[arn] = _policy(fitting if fitting in done else newest)
+            state = self._state(fitting)
             if state.reason in {"Queued", "InProgress"} or (self.refused is not None and state == self.refused):
                 result.open += 1
             if state.state is State.UNAVAILABLE and done:
@@ -259,6 +261,11 @@ class _Account:
         text = f"policy generation for {job.principal} failed with {code}: {job.error_message or 'no message'}"
         reason = "JobCanceled" if job.status == "CANCELED" else "JobFailed"
         return _unavailable(reason, text, REMEDIES.get(code, "It is tried again the next day"))
+
+
+def _order(job: GenerationJob) -> tuple[datetime, timedelta]:
+    """By the end of the window, then by its length."""
+    return job.window_end, job.window_end - job.window_start
 
 
 def _with_answer(job: GenerationJob, answer: JobAnswer) -> GenerationJob:
