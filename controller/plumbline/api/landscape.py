@@ -194,9 +194,12 @@ class LandscapeSpec(Model):
     memory: Annotated[Duration, Field(description="How long a use is remembered beyond the lookback.")] = "400d"
     interval: Duration = "1h"
     suspend: bool = False
-    aws_requests_per_second: Annotated[float, Field(gt=0, le=1000, description="Budget for each account and API.")] = (
-        20.0
-    )
+    aws_requests_per_second: Annotated[
+        float,
+        Field(
+            gt=0, le=1000, description="Budget for each account and API; reading log files from S3 is not part of it."
+        ),
+    ] = 20.0
     role_metrics: Annotated[
         bool, Field(description="Also export series for each role. Off by default: their number grows with the roles.")
     ] = False

@@ -145,6 +145,14 @@ def generated_difference(
     return current, named.bit_count(), unused, round(unused / max(current, 1) * 100, 1)
 
 
+def generated_figure(assessment: RoleAssessment) -> str:
+    """The comparison with the generated policy in words; empty without one."""
+    if assessment.generated_difference is None:
+        return ""
+    current, named, unused, share = assessment.generated_difference
+    return f"current {current}, generated {named}, current minus generated {unused} ({share} %)"
+
+
 def _bits(findings: Iterable[Finding], verdict: Verdict) -> int:
     result = 0
     for finding in findings:

@@ -20,6 +20,7 @@ NOT_FOUND = "NotFoundOrNotAllowed"
 NOT_COLLECTED = "AccountNotCollected"
 NO_ANNOTATION = "NoRoleAnnotation"
 ORGANIZATION = "organization"
+ORGANIZATION_NOT_READ = "OrganizationNotRead"
 _ARN = re.compile(ARN_PATTERN.strip("^$"))
 
 
@@ -148,7 +149,7 @@ def _uncollected(targets: Targets, snapshot: Snapshot, grants: Sequence[AllowedT
     if grants and _membership_unknown(targets, snapshot, grants):
         yield Unassessed(
             target=ORGANIZATION,
-            reason="OrganizationNotRead",
+            reason=ORGANIZATION_NOT_READ,
             message="accounts of the organization, or the OUs that they lie in, could not be read, so targets in them are "
             "undetermined; the status of the landscape says more",
         )

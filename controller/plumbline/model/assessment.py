@@ -55,13 +55,15 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class GrantDrift:
-    """Live access beyond the accepted. Each addition is one readable atom, e.g. `Allow s3:* on arn:... if {...}`."""
+    """Live access beyond the accepted. Each addition is one readable atom, e.g. `Allow s3:* on arn:... if {...}`.
+    `live_digest` names the live access; empty where it is not wholly known."""
 
     additions: tuple[str, ...] = ()
     bits: int = 0
     unknown: frozenset[str] = frozenset()
     policies: tuple[str, ...] = ()
     accepted_known: bool = True
+    live_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

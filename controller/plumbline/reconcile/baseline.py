@@ -9,18 +9,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from plumbline.api.baseline import BaselineSpec, BaselineStatus, LeastPrivilegeBaseline, RoleCounts, RoleStatus
-from plumbline.assess import drift as grants
+from plumbline.api.baseline import (
+    BaselineSpec,
+    BaselineStatus,
+    LeastPrivilegeBaseline,
+    RoleCounts,
+    RoleStatus,
+    Unassessed,
+)
+from plumbline.api.common import REQUESTED_AT
 from plumbline.assess.ages import grant_ages
-from plumbline.assess.assess import Rules, assess_role, distances, evidence_incomplete, undetermined_by_reason
-from plumbline.assess.targets import Selection
+from plumbline.assess.assess import (
+    Rules,
+    assess_role,
+    distances,
+    evidence_incomplete,
+    generated_figure,
+    rare_use,
+    undetermined_by_reason,
+)
+from plumbline.assess.targets import NOT_COLLECTED, ORGANIZATION_NOT_READ, Selection
 from plumbline.assess.verdicts import Context
 from plumbline.assess.window import Window
 from plumbline.iam.granted import granted
 from plumbline.model.assessment import GrantDrift, RoleAssessment
 from plumbline.model.evidence import PrincipalUsage
 from plumbline.model.snapshot import Principal
+from plumbline.reconcile.accepted import ACCEPTED_UNKNOWN, grant_drift, lost_since
 from plumbline.reconcile.conditions import Fact, conditions
+from plumbline.reconcile.resources import STATUS_BYTES, size_of
 from plumbline.reconcile.view import LandscapeView
 from plumbline.store.memory import Accepted
 
@@ -29,7 +46,8 @@ _STATUS_LISTED = 50
 
 @dataclass(frozen=True, slots=True)
 class BaselineResult:
-    """What one pass found. `accepted`: what the store must remember of accepted access."""
+    """What one pass found. `accepted`: what the store must remember of accepted access. `accepted_lost`: the store had
+    remembered more, and nobody has accepted anew what is live."""
 
     baseline: LeastPrivilegeBaseline
     assessments: tuple[RoleAssessment, ...]
@@ -68,10 +86,7 @@ def assess_baseline(
     key = baseline.metadata.key
     own = [arn for arn in selection.selected if governed.get(arn) == key]
     window = Window.of(as_of, baseline.spec.lookback_days, view.memory)
-    # A status that knows accepted roles beside a store that knows none: the store was lost, and what is live now may
-    # already have drifted.
-    known_before = baseline.status.accepted_roles if baseline.status else 0
-    lost = known_before > 0 and not accepted and _accepted_at(baseline.spec, now) is None
+    lost = lost_since(baseline, accepted, now)
     rules = Rules(baseline.spec.thresholds, baseline.spec.exemptions)
     contexts: dict[str, Context] = {}
     assessments, remembered, digests = [], [], {}
@@ -79,7 +94,8 @@ def assess_baseline(
         principal = view.snapshot.principals[arn]
         if principal.account not in contexts:
             contexts[principal.account] = view.context(principal.account, window, baseline.spec.rare_use == "remove")
-        drift, entry = _grant_drift(principal, baseline.spec, accepted.get(arn), now, lost)
+        observed = view.snapshot.accounts[principal.account].collected_at or now
+        drift, entry = grant_drift(principal, baseline.spec, accepted.get(arn), observed, lost)
         if entry is not None:
             digests[arn] = entry.digest
             if entry is not accepted.get(arn):
@@ -92,8 +108,17 @@ def assess_baseline(
         governed_elsewhere=len(selection.selected) - len(own),
         accepted=tuple(remembered),
         accepted_digests=digests,
-        accepted_lost=lost,
+        accepted_lost=lost is not None
+        and not (len(digests) == len(own) and _all_accepted(baseline.spec, own, selection, lost)),
     )
+
+
+def _all_accepted(spec: BaselineSpec, own: Sequence[str], selection: Selection, lost: datetime) -> bool:
+    """Whether no role is left whose lost accepted access may come up later: one that was not assessed may have drifted,
+    unless all that is live was accepted since."""
+    at = spec.grant_drift.accepted_at
+    hidden = any(u.reason in (NOT_COLLECTED, ORGANIZATION_NOT_READ) for u in selection.unassessed)
+    return (at is not None and at >= lost) or bool(own and not hidden)
 
 
 def _assess(
@@ -115,60 +140,6 @@ def _assess(
     return assess_role(principal, access, usage, ages, drift, rules, context)
 
 
-def _accepted_at(spec: BaselineSpec, now: datetime) -> datetime | None:
-    at = spec.grant_drift.accepted_at
-    return at if at is not None and at <= now else None
-
-
-def _grant_drift(
-    principal: Principal, spec: BaselineSpec, known: Accepted | None, now: datetime, lost: bool
-) -> tuple[GrantDrift, Accepted | None]:
-    """Drift against the accepted access, and what is accepted from now on. Seeing drift never accepts it."""
-    if not principal.policies_known:
-        # Half a picture is neither accepted nor called drift.
-        return GrantDrift(accepted_known=known is not None), known
-    live = grants.atoms_of(principal)
-    digest = grants.accepted_digest(live)
-    asked = _accepted_at(spec, now)
-    by_entry = any(e.role_arn == principal.arn and e.digest == digest for e in spec.grant_drift.accepted)
-    same_role = known is not None and known.unique_id == principal.unique_id
-    if known is None or not same_role:
-        if lost and not by_entry:
-            return GrantDrift(accepted_known=False), None
-        return GrantDrift(), _accept(principal, live, digest, now)
-    if by_entry or (asked is not None and known.accepted_at < asked):
-        if digest == known.digest and known.accepted_at >= (asked or known.accepted_at):
-            return GrantDrift(), known
-        return GrantDrift(), _accept(principal, live, digest, now)
-    if digest == known.digest:
-        return GrantDrift(), known
-    atoms = [grants.Atom.from_json(atom) for atom in known.atoms]
-    additions = grants.compare(atoms, live)
-    kept = grants.shrink(atoms, live)
-    kept_digest = grants.accepted_digest(kept)
-    entry = known if kept_digest == known.digest else _accepted(principal, kept, kept_digest, known.accepted_at)
-    if not additions:
-        return GrantDrift(), entry
-    from plumbline.iam.catalogue import catalogue
-
-    bits, unknown = grants.drift_bits(additions, catalogue())
-    drift = GrantDrift(
-        additions=tuple(str(addition) for addition in additions),
-        bits=bits,
-        unknown=unknown,
-        policies=grants.policies_of(principal, additions),
-    )
-    return drift, entry
-
-
-def _accept(principal: Principal, atoms: Sequence[grants.Atom], digest: str, now: datetime) -> Accepted:
-    return _accepted(principal, atoms, digest, now)
-
-
-def _accepted(principal: Principal, atoms: Sequence[grants.Atom], digest: str, at: datetime) -> Accepted:
-    return Accepted(principal.arn, principal.unique_id, at, digest, [atom.to_json() for atom in atoms])
-
-
 def status_of(
     result: BaselineResult, proposals: Mapping[str, str], open_proposals: int, now: datetime, as_of: date
 ) -> BaselineStatus:
@@ -180,14 +151,15 @@ def status_of(
         undetermined=sum(a.counts.undetermined for a in result.assessments),
         masked=sum(a.counts.masked for a in result.assessments),
         exempted=sum(a.exempted for a in result.assessments),
+        rare_use=sum(rare_use(a) for a in result.assessments),
         grant_drift=sum(len(a.drift.additions) for a in result.assessments),
     )
     out = result.out_of_line
-    reported = [*out, *(a for a in result.incomplete if not a.out_of_line)]
-    listed = reported[: baseline.spec.limits.reports]
+    reported = [*out, *(a for a in result.assessments if not a.out_of_line and _is_unclear(a))]
+    listed = [_role_status(a, result, proposals) for a in reported[: baseline.spec.limits.reports]]
     unassessed = result.selection.unassessed
     granted_total = sums.used + sums.unused + sums.undetermined
-    return BaselineStatus(
+    status = BaselineStatus(
         observed_generation=baseline.metadata.generation,
         conditions=conditions(
             baseline.status.conditions if baseline.status else [],
@@ -200,45 +172,75 @@ def status_of(
         lookback=f"{baseline.spec.lookback_days}d",
         roles=len(result.assessments),
         roles_out_of_line=len(out),
-        roles_undetermined=len(result.incomplete) + sum(u.target.startswith("arn:") for u in unassessed),
+        roles_undetermined=len(result.incomplete)
+        + sum(u.target.startswith(("arn:", "serviceAccount/")) for u in unassessed),
         governed_elsewhere=result.governed_elsewhere,
         open_proposals=open_proposals,
         counts=sums,
         reduction_percentage=round(100 * sums.unused / max(granted_total, 1), 1),
         accepted_roles=len(result.accepted_digests),
-        roles_reported=[_role_status(a, result, proposals) for a in listed],
+        roles_reported=listed,
         roles_truncated=len(reported) - len(listed),
         unassessed=list(unassessed[:_STATUS_LISTED]),
         unassessed_truncated=max(0, len(unassessed) - _STATUS_LISTED),
-        last_handled_reconcile_at=baseline.metadata.annotations.get("plumbline.dev/requestedAt", ""),
+        last_handled_reconcile_at=baseline.metadata.annotations.get(REQUESTED_AT, ""),
+    )
+    return _within_size(status)
+
+
+def _is_unclear(assessment: RoleAssessment) -> bool:
+    return bool(evidence_incomplete(assessment)) or not assessment.drift.accepted_known
+
+
+def _within_size(status: BaselineStatus) -> BaselineStatus:
+    """As many roles, worst first, and unassessed targets as an object may hold; the rest is counted."""
+    over = size_of(status) - STATUS_BYTES
+    roles, unassessed = list(status.roles_reported), list(status.unassessed)
+    while over > 0 and (roles or unassessed):
+        rest: list[RoleStatus] | list[Unassessed] = roles if len(roles) >= len(unassessed) else unassessed
+        over -= size_of(rest.pop()) + 1
+    return status.model_copy(
+        update={
+            "roles_reported": roles,
+            "roles_truncated": status.roles_truncated + len(status.roles_reported) - len(roles),
+            "unassessed": unassessed,
+            "unassessed_truncated": status.unassessed_truncated + len(status.unassessed) - len(unassessed),
+        }
     )
 
 
 def _facts(result: BaselineResult, spec: BaselineSpec, as_of: date) -> list[Fact]:
-    roles = len(result.assessments)
-    facts = [Fact("Ready", "True", "Assessed", f"{roles} roles assessed for {as_of:%Y-%m-%d}"), _evidence(result)]
-    out = len(result.out_of_line)
-    incomplete = facts[-1].status != "True"
-    if out:
-        facts.append(Fact("Compliant", "False", "RolesOutOfLine", f"{out} of {roles} roles exceed a threshold"))
-    elif incomplete or not roles:
-        why = facts[-1].message if incomplete else "no role is assessed"
-        facts.append(Fact("Compliant", "Unknown", "EvidenceIncomplete" if incomplete else "NoRoles", why))
-    else:
-        undetermined = sum(a.counts.undetermined for a in result.assessments)
-        message = f"all {roles} roles are within the thresholds; {undetermined} actions are undetermined"
-        facts.append(Fact("Compliant", "True", "WithinThresholds", message))
+    facts = [Fact("Ready", "True", "Assessed", f"{len(result.assessments)} roles assessed"), _evidence(result)]
+    facts.append(_compliant(result, spec, facts[-1]))
     if result.accepted_lost:
         message = (
-            "the store that held the accepted access is lost, so grant drift before today cannot be seen; "
-            "set spec.grantDrift.acceptedAt to accept what is live"
+            "the store that held the accepted access is lost, so grant drift since then cannot be seen; set "
+            "spec.grantDrift.acceptedAt to the present time to accept what is live, or name roles with their liveDigest "
+            "under spec.grantDrift.accepted"
         )
-        facts.append(Fact("AcceptedAccessUnknown", "True", "StoreLost", message))
+        facts.append(Fact(ACCEPTED_UNKNOWN, "True", "StoreLost", message))
     expired = [e for e in spec.exemptions if e.expires < as_of]
     if expired:
         message = "; ".join(f"{', '.join(e.actions)} of {e.owner} expired on {e.expires}" for e in expired)
         facts.append(Fact("ExemptionsExpired", "True", "Expired", message))
     return facts
+
+
+def _compliant(result: BaselineResult, spec: BaselineSpec, evidence: Fact) -> Fact:
+    """True only where all that was to be known is known: no data never means clean."""
+    roles, out = len(result.assessments), len(result.out_of_line)
+    unknown = sum(1 for a in result.assessments if not a.drift.accepted_known)
+    if out:
+        return Fact("Compliant", "False", "RolesOutOfLine", f"{out} of {roles} roles exceed a threshold")
+    if evidence.status != "True":
+        return Fact("Compliant", "Unknown", "EvidenceIncomplete", evidence.message)
+    if spec.thresholds.grant_drift is not None and (unknown or result.accepted_lost):
+        return Fact("Compliant", "Unknown", ACCEPTED_UNKNOWN, f"the accepted access of {unknown} roles is unknown")
+    if not roles:
+        return Fact("Compliant", "Unknown", "NoRoles", "no role is assessed; see spec.targets and status.unassessed")
+    undetermined = sum(a.counts.undetermined for a in result.assessments)
+    message = f"all {roles} roles are within the thresholds; {undetermined} actions are undetermined"
+    return Fact("Compliant", "True", "WithinThresholds", message)
 
 
 def _evidence(result: BaselineResult) -> Fact:
@@ -257,10 +259,7 @@ def _evidence(result: BaselineResult) -> Fact:
 
 def _role_status(a: RoleAssessment, result: BaselineResult, proposals: Mapping[str, str]) -> RoleStatus:
     spec = result.baseline.spec
-    figure = ""
-    if a.generated_difference is not None:
-        current, named, unused, share = a.generated_difference
-        figure = f"current {current}, generated {named}, current minus generated {unused} ({share} %)"
+    accepted = result.accepted_digests.get(a.principal.arn, "")
     return RoleStatus(
         role_arn=a.principal.arn,
         used=a.counts.used,
@@ -268,6 +267,7 @@ def _role_status(a: RoleAssessment, result: BaselineResult, proposals: Mapping[s
         undetermined=a.counts.undetermined,
         masked=a.counts.masked,
         exempted=a.exempted,
+        rare_use=rare_use(a),
         reduction_percentage=a.counts.reduction_percentage,
         unused_privileged=a.unused_privileged,
         grant_drift=[addition[:300] for addition in a.drift.additions[:5]],
@@ -278,8 +278,9 @@ def _role_status(a: RoleAssessment, result: BaselineResult, proposals: Mapping[s
         why_undetermined=undetermined_by_reason(a),
         proposal=proposals.get(a.principal.arn, ""),
         owner=owner_of(a.principal, spec),
-        accepted_digest=result.accepted_digests.get(a.principal.arn, ""),
-        policy_generation=figure,
+        accepted_digest=accepted,
+        live_digest=a.drift.live_digest if a.drift.live_digest != accepted else "",
+        policy_generation=generated_figure(a),
     )
 
 

@@ -26,10 +26,11 @@ class Fact:
 
 
 def conditions(previous: Sequence[Condition], facts: Iterable[Fact], generation: int, now: datetime) -> list[Condition]:
-    """The facts as conditions, sorted by type. The time of transition changes only where the status does."""
+    """The facts as conditions, sorted by type, the last of each type. The time of transition changes only where the
+    status does; a condition that is no fact any more is gone."""
     before = {condition.type: condition for condition in previous}
     result = []
-    for fact in sorted(facts, key=lambda fact: fact.type):
+    for _, fact in sorted({fact.type: fact for fact in facts}.items()):
         old = before.get(fact.type)
         since = old.last_transition_time if old is not None and old.status == fact.status else now
         message = fact.message if len(fact.message) <= _MAX_MESSAGE else fact.message[: _MAX_MESSAGE - 1] + "…"

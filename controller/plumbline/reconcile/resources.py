@@ -16,6 +16,9 @@ from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.landscape import IAMLandscape
 from plumbline.api.proposal import RemediationProposal
 
+# Etcd is no database: a status stays under 64 KB, with room for conditions and metadata.
+STATUS_BYTES = 48 * 1024
+
 Resource = IAMLandscape | LeastPrivilegeBaseline | RemediationProposal
 
 MODELS: dict[str, type[IAMLandscape | LeastPrivilegeBaseline | RemediationProposal]] = {
@@ -50,6 +53,11 @@ class Resources:
     proposals: Mapping[str, RemediationProposal]
     service_accounts: Mapping[str, str | None]  # namespace/name -> role ARN of the IRSA annotation
     invalid: tuple[Invalid, ...] = ()
+
+
+def size_of(model: BaseModel) -> int:
+    """The bytes that a part of a status takes in etcd."""
+    return len(model.model_dump_json(by_alias=True).encode())
 
 
 class ResourceStore(Protocol):
