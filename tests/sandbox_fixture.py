@@ -4,6 +4,7 @@ itself."""
 
 from datetime import date
 
+import botocore.loaders
 import pytest
 
 from sandbox.launch import running
@@ -29,6 +30,15 @@ _FOREIGN = (
 
 
 @pytest.fixture(scope="session")
+def service_models():
+    """botocore's models, read from disk once instead of by each of a few hundred sessions."""
+    loader = botocore.loaders.create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lambda *_: loader)
+        yield
+
+
+@pytest.fixture(scope="session")
 def sandbox_server():
     """The server, started once; takes some ten seconds."""
     with running(AS_OF, SEED) as server:
@@ -36,7 +46,7 @@ def sandbox_server():
 
 
 @pytest.fixture
-def sandbox(sandbox_server, monkeypatch, tmp_path):
+def sandbox(sandbox_server, service_models, monkeypatch, tmp_path):
     """The server, with the environment in which plain boto3 reaches it as the operator's user."""
     for name in _FOREIGN:
         monkeypatch.delenv(name, raising=False)
