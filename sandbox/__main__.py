@@ -37,7 +37,9 @@ def _demo(options: argparse.Namespace) -> int:
 
     from sandbox.demo import demo
 
-    console = Console(record=bool(options.picture), width=120 if options.picture else None)
+    console = Console(record=bool(options.picture))
+    if options.picture or not console.is_terminal:
+        console.width = 120  # a log has no width of its own
     status = demo(options.folder, console)
     if options.picture:
         console.save_svg(str(options.picture), title="make demo")

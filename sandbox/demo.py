@@ -125,8 +125,8 @@ def _run(sandbox: Sandbox, state: Path, console: Console, samples: Path) -> dict
     return report
 
 
-def drift(sandbox: Sandbox) -> None:
-    """What a hurried person does: a wide inline policy on a role in production."""
+def drift(sandbox: Sandbox, *, take_back: bool = False) -> None:
+    """What a hurried person does: a wide inline policy on a role in production; or the same taken back."""
     own = {
         "endpoint_url": sandbox.url,
         "region_name": org.HOME_REGION,
@@ -146,6 +146,9 @@ def drift(sandbox: Sandbox) -> None:
         aws_secret_access_key=session["SecretAccessKey"],
         aws_session_token=session["SessionToken"],
     )
+    if take_back:
+        iam.delete_role_policy(RoleName=DRIFTING, PolicyName="hotfix")
+        return
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ADDED, "Resource": "*"}]}
     iam.put_role_policy(RoleName=DRIFTING, PolicyName="hotfix", PolicyDocument=json.dumps(document))
 

@@ -32,7 +32,7 @@ EVENT_NAMES = {
 
 # Data events by service; only Lambda's are selected on the trail.
 DATA: dict[str, str] = {
-    "dynamodb": "BatchGetItem BatchWriteItem ConditionCheckItem DeleteItem GetItem GetRecords PutItem Query Scan "
+    "dynamodb": "BatchGetItem BatchWriteItem ConditionCheckItem DeleteItem GetItem GetRecords PutItem Query Scan SearchVectors "
     "UpdateItem PartiQLDelete PartiQLInsert PartiQLSelect PartiQLUpdate",
     "firehose": "PutRecord PutRecordBatch",
     "kinesis": "GetRecords PutRecord PutRecords SubscribeToShard",

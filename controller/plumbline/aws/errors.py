@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
+from plumbline.aws.operations import OPERATIONS
+
 # How messages name credentials that are not those of a member role.
 OWN_ACCOUNT = "own"
 
@@ -198,7 +200,9 @@ def _grant(service: str, operation: str, account: str | None) -> str:
             " ID, and allow the operator sts:AssumeRole on it"
         )
     who = "the operator's own role" if account in {None, OWN_ACCOUNT} else "the member role"
-    return f"Allow {who} {service}:{operation}, and look for an SCP that denies it"
+    # The action is not always named as the operation: ListObjectsV2 needs s3:ListBucket.
+    actions = OPERATIONS.get(f"{service}:{operation}") or (f"{service}:{operation}",)
+    return f"Allow {who} {' and '.join(actions)}, and look for an SCP that denies it"
 
 
 def _unanswered(error: Exception) -> tuple[type[AwsError], str, str]:

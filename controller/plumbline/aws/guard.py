@@ -1,52 +1,16 @@
 """Which operations of AWS may be called at all: reading, and starting the few jobs that only compute an answer.
 
 Enforced inside botocore before a request is built, for every client, whoever made the call. What is not listed is
-refused, so a new operation fails closed until someone adds it here and to deploy/aws/, which a test keeps equal.
+refused, so a new operation fails closed until someone adds it to operations.py and to deploy/aws/, which a test keeps
+equal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 from plumbline.aws.errors import AwsError
-
-# Operation -> the IAM actions that it needs, by the Service Authorization Reference:
-# https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-# Services are named as in IAM actions, operations as in the API.
-OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "access-analyzer:GetGeneratedPolicy": ("access-analyzer:GetGeneratedPolicy",),
-        "access-analyzer:ListPolicyGenerations": ("access-analyzer:ListPolicyGenerations",),
-        # https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-policy-generation.html: the caller passes the
-        # access role to Access Analyzer.
-        "access-analyzer:StartPolicyGeneration": ("access-analyzer:StartPolicyGeneration", "iam:PassRole"),
-        "account:ListRegions": ("account:ListRegions",),
-        "cloudtrail:DescribeTrails": ("cloudtrail:DescribeTrails",),
-        "cloudtrail:GetEventSelectors": ("cloudtrail:GetEventSelectors",),
-        "cloudtrail:GetTrail": ("cloudtrail:GetTrail",),
-        "cloudtrail:GetTrailStatus": ("cloudtrail:GetTrailStatus",),
-        "iam:GenerateServiceLastAccessedDetails": ("iam:GenerateServiceLastAccessedDetails",),
-        "iam:GetAccountAuthorizationDetails": ("iam:GetAccountAuthorizationDetails",),
-        "iam:GetPolicy": ("iam:GetPolicy",),
-        "iam:GetPolicyVersion": ("iam:GetPolicyVersion",),
-        "iam:GetServiceLastAccessedDetails": ("iam:GetServiceLastAccessedDetails",),
-        "iam:ListRoles": ("iam:ListRoles",),
-        "organizations:DescribeOrganization": ("organizations:DescribeOrganization",),
-        "organizations:DescribePolicy": ("organizations:DescribePolicy",),
-        "organizations:ListAccounts": ("organizations:ListAccounts",),
-        "organizations:ListParents": ("organizations:ListParents",),
-        "organizations:ListPoliciesForTarget": ("organizations:ListPoliciesForTarget",),
-        "organizations:ListRoots": ("organizations:ListRoots",),
-        "s3:GetObject": ("s3:GetObject",),
-        "s3:HeadBucket": ("s3:ListBucket",),
-        "s3:ListObjectsV2": ("s3:ListBucket",),
-        "sts:AssumeRole": ("sts:AssumeRole",),
-        # Needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
-        "sts:GetCallerIdentity": (),
-    }
-)
+from plumbline.aws.operations import OPERATIONS
 
 # What botocore itself calls to get the operator's own credentials (service account, single sign-on, login).
 CREDENTIAL_OPERATIONS: Final = frozenset(

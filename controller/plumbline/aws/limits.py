@@ -20,6 +20,10 @@ Answer = TypeVar("Answer")
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 WEIGHTS: Final = {"GenerateServiceLastAccessedDetails": 4.0}
 
+# S3 answers thousands of reads a second for each prefix, so log files are read as fast as the few threads of a source can:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html
+UNBUDGETED: Final = frozenset({"s3"})
+
 # Quotas that are free again within seconds. Not the 402 of Access Analyzer: its jobs take minutes, its day a day.
 PASSING_QUOTAS: Final = frozenset({"LimitExceeded", "MaxConcurrentQueriesException", "ReportGenerationLimitExceeded"})
 
@@ -67,8 +71,10 @@ class Budgets:
         self._lock = threading.Lock()
 
     def watch(self, client: Any, account: str | None) -> None:
-        """Makes each request of this client wait for the budget of `account`; pages of a paginator too."""
+        """Makes each request of this client wait for the budget of `account`; pages of a paginator too. Not S3's."""
         service = client.meta.service_model.signing_name
+        if service in UNBUDGETED:
+            return
         bucket = self._bucket(account or OWN_ACCOUNT, service)
 
         def before(model: Any, **_: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import alembic.command
 import alembic.config
@@ -20,6 +21,7 @@ def open_store(url: str) -> sa.Engine:
     engine = sa.create_engine(url, poolclass=NullPool) if url.startswith("sqlite") else sa.create_engine(url)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _configure_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
     migrate(engine)
     return engine
 
@@ -32,8 +34,15 @@ def migrate(engine: sa.Engine) -> None:
         alembic.command.upgrade(config, "head")
 
 
-def _configure_sqlite(connection: object, _: object) -> None:
+def _configure_sqlite(connection: Any, _: object) -> None:
+    # The driver would commit before each CREATE TABLE, and a migration that is killed would stay half done.
+    # https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#serializable-isolation-savepoints-transactional-ddl
+    connection.isolation_level = None
     # WAL lets readers go on while a partition is written; NORMAL loses at most the last transaction on power failure,
     # which the next pass repeats.
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000"):
-        connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")

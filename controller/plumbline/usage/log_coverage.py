@@ -192,7 +192,7 @@ def _state(
         message = "the trail writes no digest files, so nothing proves that its logs are complete"
         return SourceState(name, partial, "NoDigests", message, "enable log file validation on the trail")
     if problems:
-        return SourceState(name, partial, problems[0].reason, problems[0].message, "see the message")
+        return SourceState(name, partial, problems[0].reason, problems[0].message)
     if since > start:
         message = f"the trail records as it does now since {since:%Y-%m-%dT%H:%MZ}"
         return SourceState(name, partial, "TrailTooYoung", message, f"wait until {since + (end - start):%Y-%m-%d}")

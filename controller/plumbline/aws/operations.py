@@ -1,0 +1,43 @@
+"""The operations of AWS that Plumbline calls, with the IAM actions that they need. Data; the guard enforces it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+# Operation -> the IAM actions that it needs, by the Service Authorization Reference:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+# Services are named as in IAM actions, operations as in the API.
+OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "access-analyzer:GetGeneratedPolicy": ("access-analyzer:GetGeneratedPolicy",),
+        "access-analyzer:ListPolicyGenerations": ("access-analyzer:ListPolicyGenerations",),
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-policy-generation.html: the caller passes the
+        # access role to Access Analyzer.
+        "access-analyzer:StartPolicyGeneration": ("access-analyzer:StartPolicyGeneration", "iam:PassRole"),
+        "account:ListRegions": ("account:ListRegions",),
+        "cloudtrail:DescribeTrails": ("cloudtrail:DescribeTrails",),
+        "cloudtrail:GetEventSelectors": ("cloudtrail:GetEventSelectors",),
+        "cloudtrail:GetTrail": ("cloudtrail:GetTrail",),
+        "cloudtrail:GetTrailStatus": ("cloudtrail:GetTrailStatus",),
+        "iam:GenerateServiceLastAccessedDetails": ("iam:GenerateServiceLastAccessedDetails",),
+        "iam:GetAccountAuthorizationDetails": ("iam:GetAccountAuthorizationDetails",),
+        "iam:GetPolicy": ("iam:GetPolicy",),
+        "iam:GetPolicyVersion": ("iam:GetPolicyVersion",),
+        "iam:GetServiceLastAccessedDetails": ("iam:GetServiceLastAccessedDetails",),
+        "iam:ListRoles": ("iam:ListRoles",),
+        "organizations:DescribeOrganization": ("organizations:DescribeOrganization",),
+        "organizations:DescribePolicy": ("organizations:DescribePolicy",),
+        "organizations:ListAccounts": ("organizations:ListAccounts",),
+        "organizations:ListParents": ("organizations:ListParents",),
+        "organizations:ListPoliciesForTarget": ("organizations:ListPoliciesForTarget",),
+        "organizations:ListRoots": ("organizations:ListRoots",),
+        "s3:GetObject": ("s3:GetObject",),
+        "s3:HeadBucket": ("s3:ListBucket",),
+        "s3:ListObjectsV2": ("s3:ListBucket",),
+        "sts:AssumeRole": ("sts:AssumeRole",),
+        # Needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+        "sts:GetCallerIdentity": (),
+    }
+)
