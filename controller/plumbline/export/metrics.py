@@ -5,12 +5,13 @@ Every pass builds the series anew from what exists, so those of what is gone dis
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 _BASELINE = ("landscape", "namespace", "baseline")
 _ACCOUNT = ("landscape", "account")
@@ -77,7 +78,7 @@ class Figures:
     catalogue: str = ""
 
 
-class _Collector:
+class _Collector(Collector):
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
 
@@ -91,30 +92,55 @@ class _Collector:
 def render(figures: Figures) -> str:
     """The text exposition of the figures."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(figures))  # type: ignore[arg-type]
+    registry.register(_Collector(figures))
     return generate_latest(registry).decode()
 
 
-def _gauge(name: str, text: str, labels: Iterable[str], rows: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+Rows = Iterable[tuple[tuple[str, ...], float]]
+
+
+def _gauge(name: str, text: str, labels: Iterable[str], rows: Rows) -> Metric:
     family = GaugeMetricFamily(f"plumbline_{name}", text, labels=list(labels))
-    for values, number in rows:
+    # Sorted, and each series once: Prometheus refuses a scrape in which one stands twice.
+    for values, number in sorted(dict(rows).items()):
         family.add_metric(list(values), number)
     return family
+
+
+def _counter(name: str, text: str, labels: Iterable[str], rows: Rows) -> Metric:
+    sums: dict[tuple[str, ...], float] = {}
+    for values, number in rows:
+        sums[values] = sums.get(values, 0) + number
+    family = CounterMetricFamily(f"plumbline_{name}", text, labels=list(labels))
+    for values, number in sorted(sums.items()):
+        family.add_metric(list(values), number)
+    return family
+
+
+_PER_BASELINE: tuple[tuple[str, str, Callable[[BaselineFigures], float]], ...] = (
+    ("baseline_roles", "Roles that the baseline governs.", lambda r: r.roles),
+    ("baseline_roles_out_of_line", "Roles beyond a threshold.", lambda r: r.out_of_line),
+    (
+        "baseline_roles_undetermined",
+        "Roles for which a required source did not deliver.",
+        lambda r: r.undetermined_roles,
+    ),
+    ("baseline_grant_drift", "Additions beyond the accepted access.", lambda r: r.grant_drift),
+    ("baseline_open_proposals", "Remediation proposals that are open.", lambda r: r.open_proposals),
+    ("baseline_evidence_complete", "1 when every required source delivered.", lambda r: r.evidence_complete),
+    (
+        "baseline_accepted_access_unknown",
+        "1 when the accepted access was lost with the store.",
+        lambda r: r.accepted_unknown,
+    ),
+)
 
 
 def _baselines(rows: tuple[BaselineFigures, ...]) -> Iterable[Metric]:
     def key(row: BaselineFigures) -> tuple[str, ...]:
         return (row.landscape, row.namespace, row.baseline)
 
-    for name, text, value in (
-        ("baseline_roles", "Roles that the baseline governs.", lambda r: r.roles),
-        ("baseline_roles_out_of_line", "Roles beyond a threshold.", lambda r: r.out_of_line),
-        ("baseline_roles_undetermined", "Roles for which a required source did not deliver.", lambda r: r.undetermined_roles),
-        ("baseline_grant_drift", "Additions beyond the accepted access.", lambda r: r.grant_drift),
-        ("baseline_open_proposals", "Remediation proposals that are open.", lambda r: r.open_proposals),
-        ("baseline_evidence_complete", "1 when every required source delivered.", lambda r: r.evidence_complete),
-        ("baseline_accepted_access_unknown", "1 when the accepted access was lost with the store.", lambda r: r.accepted_unknown),
-    ):  # fmt: skip
+    for name, text, value in _PER_BASELINE:
         yield _gauge(name, text, _BASELINE, ((key(r), float(value(r))) for r in rows))
     yield _gauge(
         "baseline_actions",
@@ -186,19 +212,19 @@ def _roles(rows: tuple[RoleFigures, ...]) -> Iterable[Metric]:
 
 
 def _program(figures: Figures) -> Iterable[Metric]:
-    requests = CounterMetricFamily(
-        "plumbline_aws_api_requests", "Calls of AWS by outcome.", labels=["service", "operation", "code"]
+    yield _counter(
+        "aws_api_requests",
+        "Calls of AWS by outcome.",
+        ("service", "operation", "code"),
+        # An empty label is no label at all.
+        (((c.service, c.operation, c.code or "OK"), float(c.count)) for c in figures.calls),
     )
-    throttled = CounterMetricFamily("plumbline_aws_api_throttled", "Throttled calls of AWS.", labels=["service", "operation"])
-    throttles: dict[tuple[str, str], int] = {}
-    for call in figures.calls:
-        requests.add_metric([call.service, call.operation, call.code], call.count)
-        known = throttles.get((call.service, call.operation), 0)
-        throttles[call.service, call.operation] = known + (call.count if is_throttle(call.code) else 0)
-    for labels, number in sorted(throttles.items()):
-        throttled.add_metric(list(labels), number)
-    yield requests
-    yield throttled
+    yield _counter(
+        "aws_api_throttled",
+        "Throttled calls of AWS.",
+        ("service", "operation"),
+        (((c.service, c.operation), float(c.count if is_throttle(c.code) else 0)) for c in figures.calls),
+    )
     yield _gauge(
         "usage_records",
         "CloudTrail records in the ledger by bin; the bins add up to the records read.",
@@ -213,9 +239,18 @@ def _program(figures: Figures) -> Iterable[Metric]:
     )
     yield _gauge("invalid_resources", "Resources that could not be read.", (), [((), float(figures.invalid_resources))])
     yield _gauge(
-        "build_info", "Program and action catalogue.", ("version", "catalogue"), [((figures.version, figures.catalogue), 1.0)]
+        "build_info",
+        "Program and action catalogue.",
+        ("version", "catalogue"),
+        [((figures.version, figures.catalogue), 1.0)],
     )
 
 
+_THROTTLE = (
+    "Throttl", "RequestThrottled", "EC2Throttled", "TooManyRequests", "RequestLimitExceeded", "SlowDown",
+    "BandwidthLimitExceeded", "PriorRequestNotComplete", "ProvisionedThroughputExceeded", "LimitExceeded",
+)  # fmt: skip
+
+
 def is_throttle(code: str) -> bool:
-    return code.startswith(("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown"))
+    return code.startswith(_THROTTLE)
