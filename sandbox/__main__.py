@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     serve.add_argument("--seed", type=int, default=1)
     serve.add_argument("--port-file", type=Path, help="write the port here when ready")
     serve.add_argument("--truth", type=Path, help="write the truth here before being ready")
+    serve.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
     shown = commands.add_parser("demo", help="run Plumbline on the organization, and end")
     shown.add_argument("--folder", type=Path, default=Path("demo"), help="where the state goes")
     shown.add_argument("--picture", type=Path, help="also write what is shown, as SVG")
@@ -46,6 +48,12 @@ def _demo(options: argparse.Namespace) -> int:
     return status
 
 
+def _stop_with_input() -> None:
+    """Ends the process when its input does: whoever started it is gone, however that happened."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _serve(options: argparse.Namespace) -> int:
     from sandbox.behaviour import behave
     from sandbox.inventory import install
@@ -54,6 +62,8 @@ def _serve(options: argparse.Namespace) -> int:
     from sandbox.world import World
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    if options.until_eof:
+        threading.Thread(target=_stop_with_input, daemon=True).start()
     gc.disable()  # what is made here lives as long as the process
     behaviour = behave(options.as_of, options.seed)
     install(behaviour)

@@ -76,11 +76,12 @@ def running(as_of: date | str, seed: int = 1, port: int = 0, truth: Path | None 
         str(seed),
         "--port",
         str(port),
+        "--until-eof",
     ]
     if truth:
         command += ["--truth", str(truth)]
     root = Path(__file__).resolve().parent.parent
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()  # the server speaks once, when it is ready

@@ -313,22 +313,43 @@ def test_accounts_may_be_listed_excluded_and_read_with_a_role(whole, quickly):
     assert "organizations" not in quickly.calls()[org.SECURITY]
 
 
-def test_live_changes_are_seen_and_nothing_else(whole, quickly):
-    sessions = open_sessions()
-    client = sessions.client("iam", org.ANALYTICS)
-    # The operator itself may not write; the test goes past its guard.
+@pytest.fixture
+def writer(quickly):
+    """A client that may write in the analytics account, past the guard of the operator."""
+    client = open_sessions().client("iam", org.ANALYTICS)
     client.meta.events.unregister("before-call.*.*", unique_id="plumbline-guard")
+    return client
+
+
+def test_a_live_change_is_seen_and_nothing_else(whole, writer):
     document = json.dumps(
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
     )
-    client.put_role_policy(RoleName="cruncher", PolicyName="more", PolicyDocument=document)
+    writer.put_role_policy(RoleName="cruncher", PolicyName="more", PolicyDocument=document)
     try:
         changed = collect(open_sessions(), spec(), "all", NOW)
     finally:
-        client.delete_role_policy(RoleName="cruncher", PolicyName="more")
+        writer.delete_role_policy(RoleName="cruncher", PolicyName="more")
     arn = f"arn:aws:iam::{org.ANALYTICS}:role/cruncher"
     assert changed.digest != whole.digest
     assert {p for p in whole.principals if changed.principals[p] != whole.principals[p]} == {arn}
     added = set(changed.principals[arn].policies) - set(whole.principals[arn].policies)
     assert [(policy.key, policy.document) for policy in added] == [("inline/more", canonical(document))]
+    assert collect(open_sessions(), spec(), "all", NOW).digest == whole.digest
+
+
+def test_a_role_that_is_made_again_is_another(whole, writer):
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    digests, roles = [], []
+    for _ in range(2):
+        writer.create_role(RoleName="again", Path="/own/", AssumeRolePolicyDocument=trust)
+        try:
+            found = collect(open_sessions(), spec(), "all", NOW)
+        finally:
+            writer.delete_role(RoleName="again")
+        digests.append(found.digest)
+        roles.append(found.principals[f"arn:aws:iam::{org.ANALYTICS}:role/own/again"])
+    assert roles[0].arn == roles[1].arn
+    assert roles[0].unique_id != roles[1].unique_id
+    assert len({whole.digest, *digests}) == 3
     assert collect(open_sessions(), spec(), "all", NOW).digest == whole.digest

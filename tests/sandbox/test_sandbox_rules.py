@@ -1,6 +1,7 @@
 """The rules inside the sandbox that need no server: faults, shapes, trust."""
 
 from datetime import UTC, date, datetime
+from io import BytesIO
 
 import pytest
 
@@ -11,8 +12,10 @@ from sandbox.behaviour import ROLES, behave
 from sandbox.faults import BadRuleError, Faults, Rule
 from sandbox.protocol import model
 from sandbox.roles import by_account, by_operator, by_service
+from sandbox.server import Application
 from sandbox.shapes import violations
-from sandbox.world import Principal
+from sandbox.trail import Bucket
+from sandbox.world import Principal, World
 
 OPERATOR = Principal(org.SECURITY, f"arn:aws:iam::{org.SECURITY}:user/plumbline/{org.OPERATOR_USER}", "AKIA")
 OUTSIDER = Principal(org.OUTSIDER, f"arn:aws:iam::{org.OUTSIDER}:user/outsider", "AKIA")
@@ -105,3 +108,38 @@ def test_last_use_belongs_to_a_unique_id():
     assert set(last_attempts(behaviour, role.arn, role.id)) == {"sqs"}
     assert last_attempts(behaviour, role.arn, role.former_id) == {}
     assert last_attempts(behaviour, role.arn, "AROAMADEAGAIN") == {}
+
+
+def _answer(handler):
+    """The status and body of a server of which GetPolicy is answered by this handler."""
+    application = Application(World(behave(date(2026, 6, 30)), Bucket([])))
+    application.keys["AKIA"] = OPERATOR
+    application.handlers["iam", "GetPolicy"] = handler
+    body = b"Action=GetPolicy&Version=2010-05-08&PolicyArn=arn"
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/",
+        "QUERY_STRING": "",
+        "SERVER_NAME": "iam.amazonaws.com",
+        "SERVER_PORT": "443",
+        "wsgi.url_scheme": "https",
+        "HTTP_AUTHORIZATION": "AWS4-HMAC-SHA256 Credential=AKIA/20260630/us-east-1/iam/aws4_request, Signature=0",
+        "CONTENT_TYPE": "application/x-www-form-urlencoded",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": BytesIO(body),
+    }
+    head = []
+    text = b"".join(application(environ, lambda status, _: head.append(status))).decode()
+    return head[0], text
+
+
+def test_the_server_refuses_to_send_what_does_not_fit_or_broke():
+    status, text = _answer(lambda _, call: {"Policy": {"Arn": call.params["PolicyArn"]}})
+    assert (status, "<Arn>arn</Arn>" in text) == ("200 OK", True)
+    status, text = _answer(lambda *_: {"Policy": {"Arn": 3}})
+    assert status.startswith("500")
+    assert "SandboxShapeViolation" in text
+    assert "result.Policy.Arn: expected string, not int" in text
+    status, text = _answer(lambda *_: {}["no"])
+    assert status.startswith("500")
+    assert "iam:GetPolicy failed in the sandbox: KeyError" in text

@@ -1,6 +1,9 @@
 """The server: who is who, faults in each protocol's words, counted calls, shapes that are checked."""
 
 import json
+import signal
+import subprocess
+import sys
 from urllib.error import HTTPError
 
 import pytest
@@ -192,3 +195,11 @@ def test_a_reset_forgets_all_but_iam(aws, sandbox):
     assert {**client.get_trail_status(Name=org.TRAIL_ARN), "ResponseMetadata": None} == before
     selectors = client.get_event_selectors(TrailName=org.TRAIL_ARN)
     assert selectors["AdvancedEventSelectors"] == org.TRAIL_SELECTORS
+
+
+def test_a_server_does_not_outlive_who_started_it():
+    command = [sys.executable, "-m", "sandbox", "serve", "--as-of", "2026-06-30", "--until-eof"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        server.stdin.close()
+        assert server.wait(60) == -signal.SIGTERM
+        assert server.stdout.read() == b""  # it never got ready
