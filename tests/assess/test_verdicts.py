@@ -603,4 +603,18 @@ def test_what_is_used_without_a_grant_is_listed_apart():
     result = world.assess()
     assert result.used_not_granted == (DATA, "x:Y")
     assert result.denied == (RUN,)
-    assert [e.action for e in result.uses] == [WRITE, DATA, "nosuch:Thing", "x:Y"]
+
+
+@pytest.mark.parametrize(("remove_rare", "kept"), [(False, [WRITE, READ, RUN]), (True, [WRITE, RUN])])
+def test_what_a_plan_must_leave_possible(remove_rare, kept):
+    evidence_ = (
+        used(WRITE),
+        used(READ, BEFORE),
+        used(GLOBAL, ANCIENT),
+        used(RUN, outcome="attempted"),
+        used(TAGS, outcome="denied"),
+    )
+    result = WORLD.but(evidence=evidence_, remove_rare=remove_rare).assess()
+    assert [e.action for e in result.uses] == kept
+    removable = KNOWN.names_of(result.bits(Verdict.UNUSED))
+    assert not set(kept) & set(removable)

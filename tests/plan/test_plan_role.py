@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import canonical, parse
 from plumbline.iam.granted import granted, grants
+from plumbline.iam.patterns import covers
 from plumbline.model.evidence import Evidence
 from plumbline.model.snapshot import Policy
 from plumbline.plan import ProofError, plan_role
@@ -284,3 +285,49 @@ def test_documents_are_complete_policies():
     change = plan(inline("p", allow(SEND, GET)), remove=[SEND]).changes[0]
     assert change.document == document_of(allow(GET))
     assert change.diff.startswith("--- inline/p\n+++ inline/p\n")
+
+
+@settings(deadline=None)
+@given(principals, several, several)
+def test_what_is_never_edited_stays_verbatim_in_every_plan(principal, remove, used):
+    """Deny, NotAction and NotResource statements, and policies that others share, whatever is to be removed."""
+    result = plan_role(principal, removable=KNOWN.expand_all(remove), used=KNOWN.bits_of(used))
+    by_key = {policy.key: policy for policy in principal.policies}
+    for change in result.changes:
+        kept = [s.raw for s in parse(change.document).statements] if change.document else []
+        for statement in parse(change.before).statements:
+            if statement.effect == "Deny" or statement.not_actions is not None or statement.not_resources is not None:
+                assert statement.raw in kept
+        policy = by_key[change.policy]
+        assert change.before == policy.document
+        if policy.kind == "customer" and policy.attachment_count > 1:
+            assert change.kind == "DetachPolicy"
+
+
+@settings(deadline=None)
+@given(principals, several)
+def test_every_new_pattern_lies_within_an_old_one_over_all_strings(principal, remove):
+    for change in plan_role(principal, removable=KNOWN.expand_all(remove), used=0).changes:
+        old = [s for s in parse(change.before).statements if s.effect == "Allow" and s.actions]
+        for statement in parse(change.document).statements if change.document else ():
+            for pattern in statement.actions or ():
+                assert statement.effect == "Deny" or any(covers(o, pattern) for s in old for o in s.actions)
+
+
+@settings(deadline=None)
+@given(principals, several, several)
+def test_uses_that_the_old_policies_do_not_allow_change_nothing(principal, remove, more):
+    removable = KNOWN.expand_all(remove)
+    known = granted(principal, ())
+    foreign = [
+        a for a in (*more, "lambda:InvokeFunction", "other:Thing") if "*" not in a and not _grants_any(principal, a)
+    ]
+    one = plan_role(principal, removable=removable, used=0)
+    other = plan_role(principal, removable=removable, used=KNOWN.bits_of(foreign), uses=[use(a) for a in foreign])
+    assert not KNOWN.bits_of(foreign) & (known.granted | known.masked)
+    assert (one.changes, one.replayed_uses) == (other.changes, other.replayed_uses)
+
+
+def _grants_any(principal, action):
+    documents = [p.document for p in principal.policies if p.document]
+    return any(s.effect == "Allow" and grants(s, action) for d in documents for s in parse(d).statements)

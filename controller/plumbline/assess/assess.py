@@ -14,7 +14,7 @@ from plumbline.iam.catalogue import Catalogue
 from plumbline.iam.granted import Granted, statements_granting
 from plumbline.iam.patterns import matches, overlaps
 from plumbline.model.assessment import Counts, Finding, GrantDrift, RoleAssessment, Verdict
-from plumbline.model.evidence import GeneratedPolicy, PrincipalUsage
+from plumbline.model.evidence import Evidence, GeneratedPolicy, PrincipalUsage
 from plumbline.model.snapshot import Principal
 
 UNUSED_ACTIONS = "unusedActions"
@@ -55,7 +55,7 @@ def assess_role(
         exempted=exempted.bit_count(),
         exempted_bits=exempted,
         last_used=_last_used(usage),
-        uses=tuple(e for e in usage.evidence if e.outcome == "used" and e.last >= context.window.start),
+        uses=_to_keep(usage, context),
         used_not_granted=_not_granted(principal, usage, everything, context),
         denied=tuple(sorted({e.action for e in usage.evidence if e.outcome == "denied"})),
         drift=drift,
@@ -159,6 +159,13 @@ def _bits(findings: Iterable[Finding], verdict: Verdict) -> int:
         if finding.verdict is verdict:
             result |= finding.bits
     return result
+
+
+def _to_keep(usage: PrincipalUsage, context: Context) -> tuple[Evidence, ...]:
+    """The uses, and attempts that may have been some, that a plan must leave possible; names that the catalogue does
+    not know have no other advocate."""
+    since = context.window.start if context.remove_rare else context.window.memory
+    return tuple(e for e in usage.evidence if e.outcome != "denied" and e.last >= since)
 
 
 def _last_used(usage: PrincipalUsage) -> dict[str, datetime]:

@@ -68,7 +68,8 @@ class GrantDrift:
 
 @dataclass(frozen=True, slots=True)
 class RoleAssessment:
-    """Everything said about one role. `findings` are disjoint and together are all granted and masked actions."""
+    """Everything said about one role. `findings` are disjoint and together are all granted and masked actions. `uses`:
+    the observations that a plan must leave possible."""
 
     principal: Principal
     findings: tuple[Finding, ...]
