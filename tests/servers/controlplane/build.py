@@ -188,7 +188,9 @@ def _build_entry(cache: Path, entry: Path, go_version: str, lock: int) -> None:
 
 
 def _go_build(target: Path, environment: Mapping[str, str], go_version: str, lock: int) -> None:
-    _say(f"building the control plane with {go_version}; the first time takes 10 to 20 minutes, later ones seconds")
+    _say(
+        f"building the control plane with {go_version}; some ten minutes on two idle cores, and seconds where Go has compiled it before"
+    )
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", errors="replace") as output:
         command = ["go", "build", *FLAGS, "-o", str(target), f"./cmd/{PROGRAM}"]
