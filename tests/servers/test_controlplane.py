@@ -71,8 +71,11 @@ def test_a_crd_is_established_without_faults(control_plane, path):
     assert "NonStructuralSchema" not in conditions
 
 
-def test_there_are_three_crds():
-    assert len(list(CRDS.glob("*.yaml"))) == 3
+def test_the_crds_are_in_discovery(control_plane):
+    served = control_plane.kubectl("api-resources", "--api-group=plumbline.dev", "--output=name").split()
+    assert served
+    # A file is named by group and plural.
+    assert {path.stem.partition("_")[2] for path in CRDS.glob("*.yaml")} == {name.partition(".")[0] for name in served}
 
 
 def test_a_field_that_nobody_knows_is_refused_by_name(apply):
