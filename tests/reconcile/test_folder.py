@@ -307,6 +307,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(store, monkeypa
         assert files(store.state) == {"metrics.prom": b"old\n"}
 
 
+def test_files_are_replaced_and_never_written_into(store):
+    store.write_metrics("old\n")
+    with (store.state / "metrics.prom").open() as reader:
+        store.write_metrics("new\n")
+        assert reader.read() == "old\n"
+    assert files(store.state) == {"metrics.prom": b"new\n"}
+
+
 def test_killed_at_any_moment_files_are_whole(store):
     """A process that writes without end is killed; every file is one of the two that were written."""
     program = textwrap.dedent(f"""
@@ -319,7 +327,7 @@ def test_killed_at_any_moment_files_are_whole(store):
             for name in "abc":
                 store.write_document(name, str(turn % 2) * 200_000)
     """)
-    for pause in (0.01, 0.05, 0.09):
+    for pause in (0.02, 0.06):
         process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "ready\n"
         time.sleep(pause)

@@ -123,6 +123,9 @@ def test_the_cap_opens_the_worst_and_lets_open_ones_keep_their_place():
     settled = line.after(roles=(worse[0], a_role("b", inline("p", allow(READ))), roles[2]), used={"b": [READ]})
     assert {(p.proposal.spec.role_arn[-1], p.open) for p in settled.proposed()} == {("a", True), ("b", False)}
     assert Line(roles=roles, spec={"limits": {"openProposals": 0}}).proposed() == []
+    # A lower cap closes none of those that are open.
+    lowered = Line(roles=roles).after(spec={"limits": {"openProposals": 1}})
+    assert [p.open for p in lowered.proposed()] == [True, True, True]
 
 
 def test_open_ones_whose_evidence_is_incomplete_take_their_place_in_the_cap():

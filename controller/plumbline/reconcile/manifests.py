@@ -15,6 +15,7 @@ import yaml
 from plumbline.api.common import API_VERSION, GROUP, NAME_PATTERN
 
 _NAME = re.compile(NAME_PATTERN.strip("^$"))
+_BREAKS = re.compile("[\r\x85\u2028\u2029]")
 # What reading a file can end with: YAML itself, its encoding, or a nesting that nobody writes.
 UNREADABLE = (yaml.YAMLError, OSError, ValueError, RecursionError)
 
@@ -37,7 +38,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    style = "|" if "\n" in value else None
+    if _BREAKS.search(value):
+        style = '"'  # PyYAML writes these as they are, and reads them as ends of lines
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Dumper.add_representer(str, _represent_text)
