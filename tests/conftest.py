@@ -1,1 +1,7 @@
-pytest_plugins = ["tests.sandbox_fixture"]
+from hypothesis import settings
+
+pytest_plugins = ["tests.sandbox_fixture", "tests.servers.controlplane.fixture"]
+
+# A property is tried anew in every run, so that few examples each time keep the fast tests fast.
+settings.register_profile("project", max_examples=40, deadline=None)
+settings.load_profile("project")

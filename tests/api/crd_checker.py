@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from plumbline.api.crds import KINDS, crd
 
+MODELS = {kind.model.__name__: kind.model for kind in KINDS}
 SCHEMAS = {
     kind.model.__name__: crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"] for kind in KINDS
 }

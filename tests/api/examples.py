@@ -106,12 +106,19 @@ PROPOSAL = {
         "decision": {"state": "Approved", "planDigest": DIGEST, "by": "someone", "reason": "fine"},
     },
 }
-RESOURCES = {document["kind"]: document for document in (LANDSCAPE, BASELINE, PROPOSAL)}
+REPORT = {
+    "apiVersion": "plumbline.dev/v1alpha1",
+    "kind": "RoleAccessReport",
+    "metadata": {"name": "app-0123456789", "namespace": "payments"},
+    "spec": {"baselineRef": {"name": "payments"}, "roleArn": ARN},
+}
+RESOURCES = {document["kind"]: document for document in (LANDSCAPE, BASELINE, PROPOSAL, REPORT)}
 # The least that each kind needs.
 LEAST = {
     "IAMLandscape": {**LANDSCAPE, "spec": {"accounts": {"ids": ["123456789012"]}, "memberRole": {"name": "reader"}}},
     "LeastPrivilegeBaseline": {**BASELINE, "spec": {"targets": {"names": ["*"]}}},
     "RemediationProposal": {**PROPOSAL, "spec": {"baselineRef": {"name": "payments"}, "roleArn": ARN}},
+    "RoleAccessReport": REPORT,
 }
 
 
@@ -253,6 +260,7 @@ WRONG = [
         ("decision.by", "", "at least 1 character"),
         ("decision.reason", "x" * 1025, "at most 1024 characters"),
     ),
+    *_wrong("RoleAccessReport", ("roleArn", "app", _ARN_REMEDY), ("baselineRef", DROP, "add it")),
 ]
 # A field that nobody knows is pruned by Kubernetes unless the client asks for strict validation, as kubectl does.
 UNKNOWN = [
@@ -266,4 +274,5 @@ UNKNOWN = [
 IMMUTABLE = [
     ("RemediationProposal", "roleArn", f"{ARN}2", "roleArn must not change"),
     ("RemediationProposal", "baselineRef", {"name": "other"}, "baselineRef must not change"),
+    ("RoleAccessReport", "roleArn", f"{ARN}2", "roleArn must not change"),
 ]

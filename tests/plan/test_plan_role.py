@@ -262,6 +262,7 @@ def _statements(document):
     return sorted(json.dumps(s, sort_keys=True) for s in json.loads(document)["Statement"])
 
 
+@pytest.mark.slow
 def test_every_aws_managed_policy_is_parsed_and_planned():
     """All that moto ships: parsed, expanded, narrowed with proof; and narrowing again changes nothing."""
     from moto.iam.aws_managed_policies import aws_managed_policies_data

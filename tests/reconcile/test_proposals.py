@@ -12,7 +12,7 @@ from plumbline.api.proposal import Decision
 from plumbline.model.snapshot import Account, digest_of
 from plumbline.plan import ProofError
 from plumbline.reconcile import proposals as module
-from plumbline.reconcile.proposals import proposal_name
+from plumbline.reconcile.children import role_key
 from plumbline.reconcile.resources import STATUS_BYTES, size_of
 from tests.api.crd_checker import refusals
 from tests.assess.world import ACCOUNT, WINDOW, logs
@@ -46,11 +46,11 @@ def later(line, days=1, **changes):
 
 @given(st.text(max_size=80), st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
 def test_names_are_kubernetes_names_and_differ_where_roles_do(name, arn, unique_id):
-    made = proposal_name(name, arn, unique_id)
+    made = role_key(name, arn, unique_id)
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?", made)
-    assert made == proposal_name(name, arn, unique_id)
-    assert made != proposal_name(name, arn, f"{unique_id}x")
-    assert made != proposal_name(name, f"{arn}x", unique_id)
+    assert made == role_key(name, arn, unique_id)
+    assert made != role_key(name, arn, f"{unique_id}x")
+    assert made != role_key(name, f"{arn}x", unique_id)
 
 
 def test_the_name_never_depends_on_the_content():

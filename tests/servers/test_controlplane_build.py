@@ -131,6 +131,7 @@ def test_an_entry_is_for_one_version_of_go_and_mended_when_it_lacks_a_program(tm
     assert (tmp_path / "builds").read_text().split() == ["go1.99.0", "go1.99.1", "go1.99.0"]
 
 
+@pytest.mark.slow
 def test_two_at_once_build_once_and_a_third_not_at_all(tmp_path):
     path = go(tmp_path / "bin", f"echo built >> {tmp_path}/builds; sleep 1\n{BUILDS}")
     environment = {"PLUMBLINE_CACHE": str(tmp_path / "cache"), "PATH": path}
@@ -145,6 +146,7 @@ def test_two_at_once_build_once_and_a_third_not_at_all(tmp_path):
     assert (tmp_path / "builds").read_text() == "built\n"
 
 
+@pytest.mark.slow
 def test_after_a_killed_build_the_next_waits_for_its_compilers_and_clears_up(tmp_path):
     log = tmp_path / "builds"
     path = go(tmp_path / "bin", f"echo begin >> {log}; sleep 2; echo end >> {log}\n{BUILDS}")

@@ -243,6 +243,7 @@ def test_overlay_names_its_sources_and_licences():
     }
 
 
+@pytest.mark.slow
 def test_overlay_is_what_the_tool_builds():
     sys.path.insert(0, str(DATA.parents[4] / "tools"))
     try:

@@ -18,6 +18,7 @@ from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import GROUP, VERSION
 from plumbline.api.landscape import RESERVED_SOURCES, IAMLandscape
 from plumbline.api.proposal import RemediationProposal
+from plumbline.api.report import RoleAccessReport
 
 Column = tuple[str, str, str, int]
 Rule = tuple[str, str, str]  # path below spec, CEL, message
@@ -141,6 +142,21 @@ KINDS = (
             ("baselineRef", "self == oldSelf", "baselineRef must not change; a proposal belongs to one baseline"),
         ),
         selectable=(".spec.baselineRef.name", ".spec.roleArn"),
+    ),
+    Kind(
+        RoleAccessReport,
+        "roleaccessreports",
+        "rar",
+        namespaced=True,
+        columns=(
+            ("Role", "string", ".spec.roleArn", 0),
+            ("Unused", "integer", ".status.summary.unused", 0),
+            ("Reduction", "number", ".status.summary.reductionPercentage", 0),
+            ("Drift", "integer", ".status.summary.grantDriftCount", 0),
+            ("Age", "date", ".metadata.creationTimestamp", 0),
+        ),
+        rules=(("roleArn", "self == oldSelf", "roleArn must not change; a report is about one role"),),
+        selectable=(".spec.baselineRef.name",),
     ),
 )
 

@@ -35,7 +35,7 @@ def proposal_status(
 ) -> ProposalStatus:
     """Everything but conditions and generation. Where the same is said as in `old`, its dates stay, so that unchanged
     facts write nothing: an action that is silent now has been so since the earlier start, too."""
-    unused = list(_unused(assessment, window))
+    unused = list(unused_rows(assessment, window))
     status = ProposalStatus(
         as_of=window.as_of.isoformat(),
         unique_id=plan.unique_id,
@@ -93,7 +93,7 @@ def _change(change: Change) -> ChangeStatus:
     )
 
 
-def _unused(assessment: RoleAssessment, window: Window) -> Iterable[UnusedAction]:
+def unused_rows(assessment: RoleAssessment, window: Window) -> Iterable[UnusedAction]:
     """What is unused and not exempted, by service: since when, and which sources say so."""
     known = catalogue()
     days = (window.end - window.start).days

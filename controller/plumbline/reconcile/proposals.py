@@ -5,14 +5,11 @@ One long-lived proposal for each role. The same facts give the same bytes; nothi
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from plumbline.api.baseline import LeastPrivilegeBaseline
-from plumbline.api.common import API_VERSION, GROUP, MANAGED_BY, ObjectMeta, OwnerReference
+from plumbline.api.common import API_VERSION
 from plumbline.api.proposal import BaselineRef, ProposalSpec, ProposalStatus, RemediationProposal
 from plumbline.assess.assess import evidence_incomplete
 from plumbline.assess.window import Window
@@ -20,10 +17,10 @@ from plumbline.model.assessment import RoleAssessment, Verdict
 from plumbline.model.plan import NotPlannable, Plan
 from plumbline.plan import ProofError, plan_role
 from plumbline.reconcile.baseline import BaselineResult, owner_of
+from plumbline.reconcile.children import child_metadata, role_key
 from plumbline.reconcile.conditions import Fact, conditions
 from plumbline.reconcile.proposal_status import PROOF_FAILED, documents, proposal_status
 
-_BASELINE_LABEL = f"{GROUP}/baseline"
 _OPEN = Fact("Superseded", "False", "CausePresent")
 
 
@@ -34,13 +31,6 @@ class Proposed:
     proposal: RemediationProposal
     documents: Mapping[str, str]
     open: bool
-
-
-def proposal_name(role_name: str, role_arn: str, unique_id: str) -> str:
-    """Role name, cut, and ten hex digits of role ARN and unique id; never depends on the content."""
-    digest = hashlib.sha256(f"{role_arn}\n{unique_id}".encode()).hexdigest()[:10]
-    readable = re.sub(r"[^a-z0-9-]+", "-", role_name.lower()).strip("-")[:40].strip("-")
-    return f"{readable}-{digest}" if readable else f"role-{digest}"
 
 
 def proposals(
@@ -70,7 +60,7 @@ def proposals(
 
 def _name(assessment: RoleAssessment) -> str:
     principal = assessment.principal
-    return proposal_name(principal.name, principal.arn, principal.unique_id)
+    return role_key(principal.name, principal.arn, principal.unique_id)
 
 
 def _plan(assessment: RoleAssessment) -> Plan:
@@ -119,7 +109,7 @@ def _proposed(
     proposal = RemediationProposal(
         api_version=API_VERSION,
         kind="RemediationProposal",
-        metadata=_metadata(baseline, _name(assessment), old),
+        metadata=child_metadata(baseline, _name(assessment), old.metadata.generation if old else 1),
         spec=ProposalSpec(
             baseline_ref=BaselineRef(name=baseline.metadata.name),
             role_arn=plan.role_arn,
@@ -130,25 +120,6 @@ def _proposed(
     facts = [Fact("Ready", "True", "Assessed"), _validated(plan), _approved(proposal), _OPEN]
     proposal = _with_conditions(proposal, old, facts, now)
     return Proposed(proposal, documents(plan), open=not _is_rejected(proposal))
-
-
-def _metadata(baseline: LeastPrivilegeBaseline, name: str, old: RemediationProposal | None) -> ObjectMeta:
-    owner = OwnerReference(
-        api_version=API_VERSION,
-        kind=baseline.kind,
-        name=baseline.metadata.name,
-        uid=baseline.metadata.uid or "",
-        controller=True,
-        block_owner_deletion=False,
-    )
-    labels = {_BASELINE_LABEL: baseline.metadata.name[:63].rstrip("-."), MANAGED_BY: "plumbline"}
-    return ObjectMeta(
-        name=name,
-        namespace=baseline.metadata.namespace,
-        labels=labels,
-        owner_references=[owner],
-        generation=old.metadata.generation if old else 1,
-    )
 
 
 def _validated(plan: Plan) -> Fact:

@@ -184,3 +184,11 @@ accepted_access = sa.Table(
     sa.Column("digest", sa.String, nullable=False),
     sa.Column("atoms", sa.JSON, nullable=False),
 )
+
+# Complete policy documents that an object in the cluster has no room for.
+document = sa.Table(
+    "document",
+    metadata,
+    sa.Column("digest", sa.String, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+)

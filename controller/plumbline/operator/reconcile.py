@@ -1,0 +1,345 @@
+"""Reconciles one key, starting from a fresh GET. The same line as `plumbline run`, one object at a time.
+
+Landscapes call AWS and wake their baselines; baselines and proposals never call AWS. Knows no queue, no kopf: it is called
+from worker threads, and wakes other keys through the function that it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+import sqlalchemy.exc
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
+from plumbline.api.common import Condition, parse_duration
+from plumbline.api.landscape import IAMLandscape, LandscapeStatus
+from plumbline.api.proposal import RemediationProposal
+from plumbline.api.report import RoleAccessReport
+from plumbline.assess.window import Window
+from plumbline.export.metrics import BaselineFigures
+from plumbline.kube.client import (
+    BASELINES,
+    LANDSCAPES,
+    PROPOSALS,
+    REPORTS,
+    SERVICE_ACCOUNTS,
+    Json,
+    KubeClient,
+    Resource,
+)
+from plumbline.kube.errors import Denied, KubeError, NotFound, Refused
+from plumbline.operator.keys import Done, Gone, Key, Outcome, Retry, Stalled
+from plumbline.operator.landscapes import Landscapes, version_of
+from plumbline.operator.writer import Writer, children, parsed
+from plumbline.reconcile.baseline import same_but_time, status_of
+from plumbline.reconcile.children import BASELINE_LABEL, label_of
+from plumbline.reconcile.conditions import Fact, conditions, stalled
+from plumbline.reconcile.figures import baseline_figures
+from plumbline.reconcile.folder import IRSA_ANNOTATION
+from plumbline.reconcile.landscape import LandscapePass, OpenSessions, day_of, nothing_to_see, reconcile_landscape
+from plumbline.reconcile.proposals import proposals
+from plumbline.reconcile.reports import reports
+from plumbline.reconcile.resources import explain_errors
+from plumbline.reconcile.run import assess_one
+from plumbline.store.documents import save_documents
+
+Wake = Callable[[Key, float], None]
+_JITTER = 0.1  # of an interval, by object
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`spread`: seconds over which a landscape's new pass wakes its baselines."""
+
+    spread: float = 30.0
+
+
+class Reconciler:
+    """`wake` may be called from any thread. `figures`: what baselines said last, for the metrics."""
+
+    def __init__(
+        self,
+        kube: KubeClient,
+        engine: sa.Engine,
+        sessions: OpenSessions,
+        wake: Wake,
+        *,
+        settings: Settings | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._kube = kube
+        self._engine = engine
+        self._sessions = sessions
+        self._wake = wake
+        self._settings = settings or Settings()
+        self._clock = clock
+        self._writer = Writer(kube)
+        self.landscapes = Landscapes()
+        self.figures: dict[Key, BaselineFigures] = {}
+        self.calls: dict[str, Mapping[Any, int]] = {}
+
+    def reconcile(self, key: Key) -> Outcome:
+        """Never raises for what fails outside: that is a Retry with its reason."""
+        handler = {LANDSCAPES: self._landscape, BASELINES: self._baseline, PROPOSALS: self._child}[key.resource]
+        try:
+            return handler(key)
+        except NotFound as error:  # the namespace is being deleted, or the object went meanwhile
+            return Retry(str(error))
+        except (Refused, Denied) as error:
+            _log.error("refused by the API server", key=str(key), error=str(error))
+            return Retry(str(error))
+        except KubeError as error:
+            return Retry(str(error), error.retry_after or 0.0)
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            return Retry(f"store: {str(error).splitlines()[0]}")
+
+    # Landscapes
+
+    def _landscape(self, key: Key) -> Outcome:
+        body = self._kube.get(LANDSCAPES, None, key.name)
+        if body is None or body["metadata"].get("deletionTimestamp"):
+            self.landscapes.forget(key.name)
+            self._wake_baselines(key.name, spread=0.0)
+            return Gone()
+        landscape = self._valid(LANDSCAPES, IAMLandscape, body, LandscapeStatus)
+        if not isinstance(landscape, IAMLandscape):
+            self.landscapes.forget(key.name)
+            return Stalled(str(landscape))
+        if landscape.spec.suspend:
+            return Done()
+        baselines = self._baselines_of(key.name)
+        sessions = self._sessions(landscape)
+        now = self._clock()
+        done = reconcile_landscape(
+            landscape,
+            baselines,
+            self._service_accounts(baselines),
+            self._engine,
+            sessions,
+            as_of=day_of(now),
+            now=now,
+            progress=lambda text: _log.debug("progress", landscape=key.name, text=text),
+        )
+        self.calls[key.name] = sessions.calls.counts()
+        self.landscapes.put(key.name, done, baselines)
+        self._write_landscape(body, landscape, done, now)
+        self._wake_baselines(key.name, spread=self._settings.spread, baselines=baselines)
+        # A job of policy generation ends within minutes.
+        pause = timedelta(minutes=2) if done.evidence.generation_open else parse_duration(landscape.spec.interval)
+        return Done(_jittered(min(pause, parse_duration(landscape.spec.interval)), key))
+
+    def _write_landscape(self, body: Json, landscape: IAMLandscape, done: LandscapePass, now: datetime) -> None:
+        old, status = landscape.status, done.status
+        if old is not None and old.collected_at is not None:
+            same = old.model_copy(update={"collected_at": status.collected_at}) == status
+            if same and now - old.collected_at < parse_duration(landscape.spec.interval):
+                return
+        self._writer.status(LANDSCAPES, landscape.metadata, status, body.get("status"))
+        self._writer.transitions(body, old.conditions if old else [], status.conditions, now)
+
+    def _wake_baselines(
+        self, landscape: str, *, spread: float, baselines: Iterable[LeastPrivilegeBaseline] | None = None
+    ) -> None:
+        found = self._baselines_of(landscape) if baselines is None else baselines
+        for baseline in found:
+            key = Key(BASELINES, baseline.metadata.namespace or "", baseline.metadata.name)
+            self._wake(key, key.fraction * spread)
+
+    def _baselines_of(self, landscape: str) -> list[LeastPrivilegeBaseline]:
+        """The readable ones; one that is not has no say in what others govern, and its status says why."""
+        bodies = self._kube.list(BASELINES, fields=f"spec.landscapeRef.name={landscape}")
+        living = {
+            f"{b['metadata']['namespace']}/{b['metadata']['name']}": b
+            for b in bodies
+            if not b["metadata"].get("deletionTimestamp")
+        }
+        return list(parsed(LeastPrivilegeBaseline, living).values())
+
+    def _service_accounts(self, baselines: Iterable[LeastPrivilegeBaseline]) -> dict[str, str | None]:
+        """namespace/name -> role ARN of the IRSA annotation, of the service accounts that baselines name."""
+        found: dict[str, str | None] = {}
+        for baseline in baselines:
+            namespace = baseline.metadata.namespace or ""
+            for target in baseline.spec.targets.service_accounts:
+                body = self._kube.get(SERVICE_ACCOUNTS, namespace, target.name)
+                if body is not None:
+                    annotations = body["metadata"].get("annotations") or {}
+                    found[f"{namespace}/{target.name}"] = annotations.get(IRSA_ANNOTATION)
+        return found
+
+    # Baselines
+
+    def _baseline(self, key: Key) -> Outcome:
+        body = self._kube.get(BASELINES, key.namespace, key.name)
+        if body is None or body["metadata"].get("deletionTimestamp"):
+            self._forget_baseline(key)
+            return Gone()
+        baseline = self._valid(BASELINES, LeastPrivilegeBaseline, body, BaselineStatus)
+        if not isinstance(baseline, LeastPrivilegeBaseline):
+            self._forget_baseline(key)
+            return Stalled(str(baseline))
+        now = self._clock()
+        name = baseline.spec.landscape_ref.name
+        self._reselect(key, baseline, name)
+        if baseline.spec.suspend:
+            return Done()
+        known = self.landscapes.get(name)
+        if known is None:
+            return self._without_landscape(baseline, body, name, now)
+        why = nothing_to_see(known.done.view.snapshot)
+        if why:
+            reason = f"the landscape {name} shows no account: {why}"
+            return self._not_assessed(baseline, body, "LandscapeNotReady", reason, now)
+        return self._assessed(key, baseline, body, known.done, now)
+
+    def _reselect(self, key: Key, baseline: LeastPrivilegeBaseline, name: str) -> None:
+        """A baseline that the landscape's pass does not know: roles are selected and governed anew, without AWS; the
+        landscape is only asked where evidence was never collected."""
+        known = self.landscapes.get(name)
+        if known is None or known.baselines.get(baseline.metadata.key) == version_of(baseline):
+            return
+        self._reselect_all(name, but=key)
+
+    def _reselect_all(self, name: str, but: Key | None) -> None:
+        baselines = self._baselines_of(name)
+        changed, unasked = self.landscapes.reselect(name, baselines, self._service_accounts(baselines))
+        for other in changed:
+            namespace, _, called = other.partition("/")
+            wanted = Key(BASELINES, namespace, called)
+            if wanted != but:
+                self._wake(wanted, 0.0)
+        if unasked:
+            self._wake(Key(LANDSCAPES, "", name), 0.0)
+
+    def _forget_baseline(self, key: Key) -> None:
+        """Roles that it governed may be another's now."""
+        self.figures.pop(key, None)
+        for name in self.landscapes.names():
+            known = self.landscapes.get(name)
+            if known is not None and f"{key.namespace}/{key.name}" in known.baselines:
+                self._reselect_all(name, but=key)
+
+    def _without_landscape(self, baseline: LeastPrivilegeBaseline, body: Json, name: str, now: datetime) -> Outcome:
+        landscape = self._kube.get(LANDSCAPES, None, name)
+        if landscape is None:
+            message = f"the landscape {name} does not exist; create it, or correct spec.landscapeRef.name"
+            return self._not_assessed(baseline, body, "LandscapeNotFound", message, now)
+        if baseline.status is None or not baseline.status.conditions:
+            message = f"waiting for the first pass of the landscape {name}"
+            names = ("Ready", "Compliant", "EvidenceComplete")
+            facts = [Fact(n, "Unknown", "Progressing", message) for n in names]
+            facts.append(Fact("Reconciling", "True", "Progressing", message))
+            self._write_facts(baseline, body, facts, now)
+        return Done()  # the landscape wakes it
+
+    def _not_assessed(
+        self, baseline: LeastPrivilegeBaseline, body: Json, reason: str, message: str, now: datetime
+    ) -> Outcome:
+        """Figures of the last pass stay, dated by assessedAt; nothing is superseded."""
+        self._write_facts(baseline, body, stalled(reason, message, "Compliant", "EvidenceComplete"), now)
+        return Stalled(message)
+
+    def _write_facts(self, baseline: LeastPrivilegeBaseline, body: Json, facts: Sequence[Fact], now: datetime) -> None:
+        old = baseline.status or BaselineStatus()
+        generation = baseline.metadata.generation
+        found = conditions(old.conditions, facts, generation, now)
+        status = old.model_copy(update={"conditions": found, "observed_generation": generation})
+        if self._writer.status(BASELINES, baseline.metadata, status, body.get("status")):
+            self._writer.transitions(body, old.conditions, found, now)
+        key = Key(BASELINES, baseline.metadata.namespace or "", baseline.metadata.name)
+        self.figures[key] = baseline_figures(baseline, status)
+
+    def _assessed(
+        self, key: Key, baseline: LeastPrivilegeBaseline, body: Json, done: LandscapePass, now: datetime
+    ) -> Outcome:
+        if baseline.metadata.key not in done.selections:
+            return Retry("the landscape's pass does not know the baseline yet")
+        as_of = day_of(now)
+        result = assess_one(self._engine, done, baseline, as_of, now).result
+        if result is None:
+            return Retry("nothing was assessed")
+        window = Window.of(as_of, baseline.spec.lookback_days, done.view.memory)
+        labels = f"{BASELINE_LABEL}={label_of(baseline.metadata.name)}"
+        bodies = children(self._kube, PROPOSALS, key.namespace, labels)
+        existing = {
+            name: found
+            for name, found in parsed(RemediationProposal, bodies).items()
+            if found.spec.baseline_ref.name == key.name
+        }
+        wanted = proposals(result, existing, window, now)
+        for proposed in wanted:
+            save_documents(self._engine, proposed.documents)
+            name = proposed.proposal.metadata.name
+            old = bodies.get(name) or self._kube.get(PROPOSALS, key.namespace, name)
+            self._writer.child(PROPOSALS, proposed.proposal, old)
+        names = {p.proposal.spec.role_arn: p.proposal.metadata.name for p in wanted if p.open}
+        status = status_of(result, names, len(names), now, as_of)
+        self._write_reports(key, result, status, window, labels)
+        old_status = baseline.status
+        if not _unchanged(old_status, status, parse_duration(baseline.spec.interval)):
+            self._writer.status(BASELINES, baseline.metadata, status, body.get("status"))
+            self._writer.transitions(body, old_status.conditions if old_status else [], status.conditions, now)
+        self.figures[key] = baseline_figures(baseline, status)
+        return Done(_jittered(parse_duration(baseline.spec.interval), key))
+
+    def _write_reports(self, key: Key, result: Any, status: BaselineStatus, window: Window, labels: str) -> None:
+        bodies = children(self._kube, REPORTS, key.namespace, labels)
+        own = {n: b for n, b in bodies.items() if b["spec"]["baselineRef"]["name"] == key.name}
+        wanted = reports(result, status, parsed(RoleAccessReport, own), window)
+        for report in wanted:
+            self._writer.child(REPORTS, report, bodies.get(report.metadata.name))
+        for name in sorted(set(own) - {report.metadata.name for report in wanted}):
+            self._writer.remove(REPORTS, own[name])
+
+    # Proposals
+
+    def _child(self, key: Key) -> Outcome:
+        """A person has decided, or a proposal was changed or deleted: its baseline says what it should be."""
+        body = self._kube.get(PROPOSALS, key.namespace, key.name)
+        if body is None:
+            return Gone()
+        self._wake(Key(BASELINES, key.namespace, body["spec"]["baselineRef"]["name"]), 0.0)
+        return Done()
+
+    # Shared
+
+    def _valid(
+        self, resource: Resource, model: type[BaseModel], body: Json, status_model: type[BaseModel]
+    ) -> BaseModel | str:
+        """The resource, or what is wrong with it, which then stands in its status."""
+        try:
+            return model.model_validate(body)
+        except ValidationError as error:
+            message = "; ".join(explain_errors(error, model))
+        now, metadata = self._clock(), body["metadata"]
+        raw = body.get("status") or {}
+        try:
+            before = [Condition.model_validate(c) for c in raw.get("conditions", ())]
+        except ValidationError:
+            before = []
+        generation = int(metadata.get("generation", 1))
+        found = conditions(before, stalled("InvalidSpec", message), generation, now)
+        status = status_model.model_validate({"conditions": found, "observedGeneration": generation})
+        meta = model.model_fields["metadata"].annotation.model_validate(metadata)  # type: ignore[union-attr]
+        if self._writer.status(resource, meta, status, raw):
+            self._writer.transitions(body, before, found, now)
+        return message
+
+
+def _unchanged(old: BaselineStatus | None, status: BaselineStatus, interval: timedelta) -> bool:
+    """Nothing but times differs, and the time of the last assessment is not older than an interval."""
+    if not same_but_time(old, status) or old is None or old.assessed_at is None or status.assessed_at is None:
+        return False
+    return status.assessed_at - old.assessed_at < interval
+
+
+def _jittered(interval: timedelta, key: Key) -> float:
+    """The interval, up to a tenth later, by object: what begins together does not stay together."""
+    return interval.total_seconds() * (1 + _JITTER * key.fraction)
