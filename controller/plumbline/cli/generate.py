@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EXIT_UNDECIDED = 2
 SCHEMA_VERSION = "1"
+_TIMEOUT = "30m"
 
 _PRINCIPAL = re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/[\w+=,.@/-]+$")
 _ROLE = re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$")
@@ -60,7 +61,9 @@ def generate(
     access_role: Annotated[
         str | None, typer.Option(help="ARN of the role with which it reads the trail.", show_default=False)
     ] = None,
-    timeout: Annotated[str, typer.Option(help="How long to wait for Access Analyzer.")] = "30m",
+    timeout: Annotated[
+        str | None, typer.Option(help="How long to wait for Access Analyzer. Default: 30m.", show_default=False)
+    ] = None,
     output: Annotated[
         Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
     ] = None,
@@ -72,15 +75,21 @@ def generate(
     file cannot be read, or when the logs show nothing of the principal.
     """
     if not _PRINCIPAL.match(principal_arn):
-        raise typer.BadParameter(f"{principal_arn!r} is no ARN of a role or user", param_hint="PRINCIPAL_ARN")
+        raise typer.BadParameter(
+            f"{principal_arn!r} is no ARN of a role or user, such as arn:aws:iam::123456789012:role/app",
+            param_hint="PRINCIPAL_ARN",
+        )
     if bool(logs) == (source is not None):
         raise typer.BadParameter("give either --logs or --source, to say where the evidence is", param_hint="--logs")
     window = _duration(lookback, "--lookback")
     if logs:
+        for option, given in (("--trail-arn", trail_arn), ("--access-role", access_role), ("--timeout", timeout)):
+            if given is not None:
+                raise typer.BadParameter("it goes with --source access-analyzer; leave it out", param_hint=option)
         result = _from_logs(principal_arn, logs, window)
     else:
         job_source = _source(trail_arn, access_role)
-        result = _from_access_analyzer(principal_arn, job_source, window, _duration(timeout, "--timeout"))
+        result = _from_access_analyzer(principal_arn, job_source, window, _duration(timeout or _TIMEOUT, "--timeout"))
     if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
         sys.stdout.write(json.dumps(result, indent=2, sort_keys=True) + "\n")
     elif logs:
@@ -175,10 +184,19 @@ def _source(trail_arn: str | None, access_role: str | None) -> Source:
 
     trail = _TRAIL.match(trail_arn or "")
     if trail is None or trail_arn is None:
-        raise typer.BadParameter("access-analyzer needs the ARN of a trail", param_hint="--trail-arn")
+        raise typer.BadParameter(
+            _needs("a trail", "cloudtrail:us-east-1:123456789012:trail/all"), param_hint="--trail-arn"
+        )
     if access_role is None or not _ROLE.match(access_role):
-        raise typer.BadParameter("access-analyzer needs the ARN of a role that may read it", param_hint="--access-role")
+        raise typer.BadParameter(
+            _needs("the access role that may read the trail", "iam::123456789012:role/access"),
+            param_hint="--access-role",
+        )
     return Source(trail_arn=trail_arn, access_role_arn=access_role, region=trail.group(1))
+
+
+def _needs(what: str, example: str) -> str:
+    return f"access-analyzer needs the ARN of {what}, such as arn:aws:{example}"
 
 
 def _from_access_analyzer(arn: str, source: Source, lookback: timedelta, timeout: timedelta) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import traceback
 from typing import Annotated
 
 import structlog
@@ -11,10 +13,14 @@ import typer
 from typer import Exit
 
 from plumbline import __version__
-from plumbline.cli import generate, run, usage
+from plumbline.cli import generate, operator, run, usage
 
-# Wrong usage is 64 everywhere, so that 2 always means: could not be decided or checked.
+# Wrong usage is 64 everywhere, so that 2 always means: could not be decided or checked; and a mistake of ours is 70, so
+# that 1 always means what the command says of it. Both as in sysexits.h.
 EXIT_USAGE = 64
+EXIT_SOFTWARE = 70
+EXIT_ABORTED = 130
+EXIT_BROKEN_PIPE = 141
 
 app = typer.Typer(
     name="plumbline",
@@ -23,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, usage, generate):
+for command in (run, operator, usage, generate):
     command.register(app)
 
 
@@ -65,6 +71,11 @@ def main() -> None:
     """Entry point. click exits with 2 for wrong usage; here it is 64."""
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # typer ends by itself only where nobody reads the output any more
+        # What is still buffered has no reader either; the interpreter would complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = EXIT_BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - click's errors have no public base that typer keeps
         status = _failure(error)
     sys.exit(status if isinstance(status, int) else 0)
@@ -77,5 +88,7 @@ def _failure(error: Exception) -> int:
         return EXIT_USAGE
     if type(error).__name__ == "Abort":
         sys.stderr.write("aborted\n")
-        return 130
-    raise error
+        return EXIT_ABORTED
+    traceback.print_exception(error)
+    sys.stderr.write("this is a mistake in plumbline; please report it with the lines above\n")
+    return EXIT_SOFTWARE

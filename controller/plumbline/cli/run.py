@@ -1,23 +1,29 @@
-"""`plumbline run`: the operator's job without a cluster, once, over a folder of YAML. Prints; decides nothing."""
+"""`plumbline run`: the operator's job without a cluster, once, over a folder of YAML. Decides nothing."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
+import structlog
 import typer
 
 if TYPE_CHECKING:
-    from plumbline.reconcile.folder import FolderStore
-    from plumbline.reconcile.run import BaselinePass, PassReport
+    import sqlalchemy as sa
 
-SCHEMA_VERSION = "1"
+    from plumbline.reconcile.folder import FolderStore
+    from plumbline.reconcile.run import PassReport
+
 EXIT_OUT_OF_LINE = 1
 EXIT_NOT_ALL_ASSESSED = 2
+
+_log = structlog.get_logger()
 
 
 class Format(StrEnum):
@@ -54,40 +60,77 @@ def run(
 ) -> None:
     """Compare live IAM with its usage for every baseline of a folder, and write what changed.
 
-    Uses the AWS credentials of the environment, only to read. Ends with 2 when a resource, an account or a baseline
-    could not be assessed; everything else is assessed all the same.
+    Uses the AWS credentials of the environment, only to read. Ends with 2 when a resource, an account, a required
+    source, a target or a baseline could not be assessed; everything else is assessed all the same.
     """
-    import sqlalchemy.exc
-
+    from plumbline.cli.run_report import problems, warnings
     from plumbline.export.metrics import render
     from plumbline.reconcile.figures import figures_of
     from plumbline.reconcile.folder import FolderStore
     from plumbline.reconcile.run import reconcile_all
-    from plumbline.store.database import open_store
 
     if not baselines.is_dir():
         raise typer.BadParameter(f"there is no folder {str(baselines)!r}", param_hint="--baselines")
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        folder = FolderStore(baselines, state)
-        engine = open_store(store or f"sqlite:///{(state / 'plumbline.db').resolve()}")
-        report = reconcile_all(folder, engine, datetime.now(UTC), progress=_say)
+    engine = _opened(state, store)
+    folder = FolderStore(baselines, state)
+    with _failures(state, store):
+        report = reconcile_all(folder, engine, datetime.now(UTC), progress=_progress)
         folder.write_metrics(render(figures_of(report)))
         if verdicts:
             _write_verdicts(folder, report)
+    found = problems(report, baselines)
+    _print(report, baselines, state, output or (Format.TABLE if sys.stdout.isatty() else Format.JSON))
+    for text in (*warnings(report), *found):
+        _say(text)
+    raise typer.Exit(_status(report, found, fail_on_drift))
+
+
+def _opened(state: Path, store: str | None) -> sa.Engine:
+    """The database, with its schema up to date. Ends the command when it cannot be opened."""
+    import sqlalchemy.exc
+
+    from plumbline.store.database import open_store
+
+    try:
+        with _failures(state, store):
+            state.mkdir(parents=True, exist_ok=True)
+            return open_store(f"sqlite:///{(state / 'plumbline.db').resolve()}" if store is None else store)
+    except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError) as error:
+        raise typer.BadParameter(
+            f"this is no URL of a database: {_first_line(error)}; write it as sqlite:////folder/plumbline.db or "
+            "postgresql+psycopg://user@host/name",
+            param_hint="--store",
+        ) from error
+    except ModuleNotFoundError as error:
+        _say(
+            f"the database of --store needs the Python package {error.name}, which is not installed; install it beside "
+            "plumbline, or use SQLite"
+        )
+        raise typer.Exit(EXIT_NOT_ALL_ASSESSED) from error
+
+
+@contextmanager
+def _failures(state: Path, store: str | None) -> Iterator[None]:
+    """Ends the command with a line that names what cannot be used and what to do, where folder or database fail."""
+    import sqlalchemy.exc
+
+    try:
+        yield
+    except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError):
+        raise
     except sqlalchemy.exc.SQLAlchemyError as error:
-        _say(f"the database cannot be used: {_first_line(error)}; check --store and that its folder is writable")
+        if store is None:
+            what, remedy = (
+                str(state / "plumbline.db"),
+                "that --state can be written, has space left and no other such file",
+            )
+        else:
+            what, remedy = "of --store", "the URL, and that it can be reached and written"
+        _say(f"the database {what} cannot be used: {_first_line(error)}; check {remedy}")
         raise typer.Exit(EXIT_NOT_ALL_ASSESSED) from error
     except OSError as error:
         _say(f"the state folder cannot be used: {error}; check --state and its permissions")
         raise typer.Exit(EXIT_NOT_ALL_ASSESSED) from error
-    if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
-        sys.stdout.write(json.dumps(as_json(report, state), indent=2, sort_keys=True) + "\n")
-    else:
-        _print(report, state)
-    for problem in problems(report):
-        _say(problem)
-    raise typer.Exit(_status(report, fail_on_drift))
 
 
 def _write_verdicts(folder: FolderStore, report: PassReport) -> None:
@@ -99,111 +142,36 @@ def _write_verdicts(folder: FolderStore, report: PassReport) -> None:
             folder.write_verdicts(metadata.namespace or "", metadata.name, verdicts_json(one.result.assessments))
 
 
-def _status(report: PassReport, fail_on_drift: bool) -> int:
-    if problems(report):
+def _status(report: PassReport, problems: list[str], fail_on_drift: bool) -> int:
+    if problems:
         return EXIT_NOT_ALL_ASSESSED
     drift = any(one.status is not None and one.status.roles_out_of_line for one in report.baselines.values())
     return EXIT_OUT_OF_LINE if fail_on_drift and drift else 0
 
 
-def problems(report: PassReport) -> list[str]:
-    """What was not assessed, one line each: resources, accounts, baselines."""
-    found = [f"{i.where}: {message}" for i in report.invalid for message in i.messages]
-    for name, done in report.landscapes.items():
-        snapshot = done.view.snapshot
-        if snapshot.organization_error:
-            found.append(f"landscape {name}: organization: {snapshot.organization_error}")
-        found += [f"landscape {name}: account {a.id}: {a.error}" for a in snapshot.accounts.values() if a.error]
-    found += [
-        f"baseline {key}: {one.reason}"
-        for key, one in sorted(report.baselines.items())
-        if one.status is None and not one.baseline.spec.suspend
-    ]
-    return found
+def _print(report: PassReport, baselines: Path, state: Path, output: Format) -> None:
+    from plumbline.cli.run_report import as_json, tables
 
-
-def as_json(report: PassReport, state: Path) -> dict[str, Any]:
-    """The JSON form, as docs/schemas/run.schema.json describes it. No time of day but `asOf`."""
-    return {
-        "schemaVersion": SCHEMA_VERSION,
-        "asOf": report.as_of.isoformat(),
-        "state": str(state),
-        "written": report.written,
-        "landscapes": {name: _landscape(done.status) for name, done in sorted(report.landscapes.items())},
-        "baselines": {key: _baseline(one) for key, one in sorted(report.baselines.items())},
-        "problems": problems(report),
-    }
-
-
-def _landscape(status: Any) -> dict[str, Any]:
-    return {
-        "accounts": status.accounts,
-        "accountsReachable": status.accounts_reachable,
-        "principals": status.principals,
-        "events": status.events,
-        "sources": [s.model_dump(mode="json", by_alias=True) for s in status.sources],
-    }
-
-
-def _baseline(one: BaselinePass) -> dict[str, Any]:
-    status = one.status
-    if status is None:
-        return {"assessed": False, "reason": one.reason}
-    return {
-        "assessed": True,
-        "roles": status.roles,
-        "rolesOutOfLine": status.roles_out_of_line,
-        "counts": status.counts.model_dump(mode="json", by_alias=True),
-        "reductionPercentage": status.reduction_percentage,
-        "conditions": {c.type: c.status for c in status.conditions},
-        "outOfLine": [
-            {
-                "roleArn": role.role_arn,
-                "over": role.over,
-                "unused": role.unused,
-                "reductionPercentage": role.reduction_percentage,
-                "proposal": role.proposal,
-            }
-            for role in status.roles_reported
-            if role.over
-        ],
-        "openProposals": status.open_proposals,
-    }
-
-
-def _print(report: PassReport, state: Path) -> None:
+    if output is Format.JSON:
+        sys.stdout.write(json.dumps(as_json(report, baselines, state), indent=2, sort_keys=True) + "\n")
+        return
     from rich.console import Console
-    from rich.table import Table
 
     console = Console()
-    table = Table(
-        "Baseline", "Roles", "Out of line", "Used", "Unused", "Undetermined", "Reduction", "Proposals", "Compliant"
-    )
-    for column in table.columns[1:8]:
-        column.justify = "right"
-    for key, one in sorted(report.baselines.items()):
-        status = one.status
-        if status is None:
-            table.add_row(key, *[""] * 7, one.reason)
-            continue
-        compliant = next((c.status for c in status.conditions if c.type == "Compliant"), "Unknown")
-        table.add_row(
-            key,
-            str(status.roles),
-            str(status.roles_out_of_line),
-            f"{status.counts.used:,}",
-            f"{status.counts.unused:,}",
-            f"{status.counts.undetermined:,}",
-            f"{status.reduction_percentage} %",
-            str(status.open_proposals),
-            compliant,
-        )
-    console.print(table)
-    console.print(f"{report.written} resources written below {state}", highlight=False)
+    for part in tables(report, state):
+        console.print(part, highlight=False, markup=False)
+
+
+def _progress(text: str) -> None:
+    """A line for a person at a terminal; a log line, for who asks for it, elsewhere."""
+    if sys.stderr.isatty():
+        _say(text)
+    else:
+        _log.info("progress", text=text)
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0]
+    return str(error).split("\n", 1)[0].rstrip(".")
 
 
 def _say(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from plumbline.model.evidence import Evidence
     from plumbline.usage.summary import UsageSummary
 
 EXIT_NOT_ALL_READ = 2
@@ -63,16 +67,28 @@ def _progress(path: Path) -> None:
 
 def _print(summary: UsageSummary) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     console, found = Console(), summary.usage
     bins = ", ".join(f"{name} {count:,}" for name, count in found.bins.items() if count)
     console.print(f"{found.records:,} events in {summary.files:,} files: {bins or 'none'}", highlight=False)
+    if found.evidence:
+        console.print(_table(found.evidence))
+    for event in found.unmapped:
+        console.print(
+            f"no known action: {event.event_source} {event.event_name} by {event.principal}, {event.count:,} times",
+            highlight=False,
+            markup=False,
+        )
+
+
+def _table(evidence: Iterable[Evidence]) -> Table:
+    from rich.table import Table
+
     table = Table("Principal", "Action", "Outcome", "Count", "Last", "Resources")
     table.columns[0].overflow = table.columns[1].overflow = "fold"
     table.columns[3].justify = "right"
     previous = ""
-    for item in found.evidence:
+    for item in evidence:
         more = "..." if item.resources_truncated else ""
         table.add_row(
             "" if item.principal == previous else item.principal,
@@ -83,10 +99,4 @@ def _print(summary: UsageSummary) -> None:
             f"{len(item.resources)}{more}" if item.resources else "",
         )
         previous = item.principal
-    console.print(table)
-    for event in found.unmapped:
-        console.print(
-            f"no known action: {event.event_source} {event.event_name} by {event.principal}, {event.count:,} times",
-            highlight=False,
-            markup=False,
-        )
+    return table

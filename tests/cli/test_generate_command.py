@@ -1,0 +1,167 @@
+"""`plumbline generate`: its JSON and schema, and what it says to wrong arguments and failures."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+import jsonschema
+import pytest
+
+from plumbline.aws import generation
+from plumbline.aws.generation import window
+from sandbox import organization as org
+from tests.usage.records_for_tests import ROLE, envelope, identity, record
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/generate.schema.json").read_text())
+TRAIL = "arn:aws:cloudtrail:us-east-1:123456789012:trail/all"
+ACCESS_ROLE = "arn:aws:iam::123456789012:role/access"
+ANALYZER = ("--source", "access-analyzer")
+
+
+def result(ended):
+    found = json.loads(ended.out)
+    jsonschema.validate(found, SCHEMA)
+    return found
+
+
+@pytest.fixture
+def logs(tmp_path):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "a.json").write_bytes(
+        envelope(
+            record("s3:GetObject", requestParameters={"bucketName": "b", "key": "k"}),
+            record("autoscaling:PutScalingPolicy"),
+            record("iam:CreateUser", errorCode="AccessDenied", errorMessage="no"),
+            record("glue:NoSuchOperation"),
+            record("ec2:DescribeInstances", errorCode="ThrottlingException"),
+            record("s3:PutObject", userIdentity=identity(arn="arn:aws:iam::123456789012:role/other")),
+        )
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "Missing argument 'PRINCIPAL_ARN'"),
+        (("app",), "'app' is no ARN of a role or user, such as arn:aws:iam::123456789012:role/app"),
+        ((ROLE,), "give either --logs or --source"),
+        ((ROLE, "--logs", "missing"), "there is no file or folder 'missing'"),
+        ((ROLE, "--logs", ".", *ANALYZER), "give either --logs or --source"),
+        ((ROLE, "--logs", ".", "--lookback", "90"), "'90' is not a duration"),
+        ((ROLE, "--logs", ".", "--lookback", "0d"), "longer than zero"),
+        ((ROLE, "--logs", ".", "--timeout", "5m"), "it goes with --source access-analyzer"),
+        ((ROLE, "--logs", ".", "--trail-arn", TRAIL), "it goes with --source access-analyzer"),
+        ((ROLE, "--source", "guesses"), "'guesses' is not one of 'access-analyzer'"),
+        ((ROLE, *ANALYZER), "access-analyzer needs the ARN of a trail, such as arn:aws:cloudtrail:"),
+        ((ROLE, *ANALYZER, "--trail-arn", "all"), "access-analyzer needs the ARN of a trail"),
+        ((ROLE, *ANALYZER, "--trail-arn", TRAIL), "access-analyzer needs the ARN of the access role"),
+        (
+            (ROLE, *ANALYZER, "--trail-arn", TRAIL, "--access-role", ACCESS_ROLE, "--timeout", "5x"),
+            "'5x' is not a duration",
+        ),
+    ],
+)
+def test_wrong_usage_is_64_and_says_what_is_right(plumbline, no_aws, arguments, message):
+    ended = plumbline("generate", *arguments)
+    assert (ended.status, ended.out) == (64, "")
+    assert message in ended.err
+
+
+def test_from_logs(plumbline, no_aws, logs):
+    ended = plumbline("generate", ROLE, "--logs", logs)
+    assert ended.status == 0
+    found = result(ended)
+    allowed = {action for statement in found["policy"]["Statement"] for action in statement["Action"]}
+    assert "s3:GetObject" in allowed
+    assert "s3:PutObject" not in allowed
+    assert "iam:CreateUser" in found["denied"]
+    assert [event["eventName"] for event in found["unmapped"]] == ["NoSuchOperation"]
+    assert {kept["reason"] for kept in found["kept"]} == {"ambiguousEvent", "attempted"}
+
+
+def test_from_logs_as_text(plumbline, logs):
+    ended = plumbline("generate", ROLE, "--logs", logs, "--format", "table")
+    assert json.loads(ended.out)["Statement"]
+    assert "not covered, it was denied: iam:CreateUser" in ended.err
+    assert "not covered, no known action: glue.amazonaws.com NoSuchOperation" in ended.err
+
+
+def test_logs_without_the_principal_prove_nothing(plumbline, logs):
+    ended = plumbline("generate", "arn:aws:iam::123456789012:role/stranger", "--logs", logs)
+    assert ended.status == 2
+    assert "the logs show nothing of arn:aws:iam::123456789012:role/stranger" in ended.err
+    assert result(ended)["policy"]["Statement"] == []
+
+
+def test_an_empty_folder(plumbline, tmp_path):
+    ended = plumbline("generate", ROLE, "--logs", tmp_path)
+    assert ended.status == 2
+    assert "the folder holds no .json" in ended.err
+    assert result(ended)["window"] is None
+
+
+def test_a_damaged_file_is_named(plumbline, logs):
+    (logs / "b.json").write_text('{"Records": [')
+    ended = plumbline("generate", ROLE, "--logs", logs)
+    assert ended.status == 2
+    assert "b.json: " in ended.err
+    assert result(ended)["errors"]
+
+
+def test_without_credentials_it_names_the_remedy(plumbline, no_aws):
+    ended = plumbline("generate", ROLE, *ANALYZER, "--trail-arn", TRAIL, "--access-role", ACCESS_ROLE)
+    assert (ended.status, ended.out) == (2, "")
+    assert "Give AWS credentials by environment, profile or service account" in ended.err
+    assert "Traceback" not in ended.err
+
+
+ACCESS = f"arn:aws:iam::{org.PRODUCTION}:role/AccessAnalyzerCloudTrailRole"
+SANDBOX = (*ANALYZER, "--trail-arn", org.TRAIL_ARN, "--access-role", ACCESS, "--lookback", "60d")
+
+
+@pytest.fixture
+def in_production(sandbox, monkeypatch):
+    """The credentials of somebody in the production account."""
+    session = boto3.client("sts").assume_role(
+        RoleArn=f"arn:aws:iam::{org.PRODUCTION}:role{org.MEMBER_ROLE_PATH}{org.MEMBER_ROLE_NAME}",
+        RoleSessionName="somebody",
+        ExternalId=org.EXTERNAL_ID,
+    )["Credentials"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", session["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", session["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", session["SessionToken"])
+
+
+@pytest.mark.slow
+def test_from_access_analyzer(plumbline, in_production, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    # The sandbox's events end on its own day.
+    monkeypatch.setattr(
+        generation, "window", lambda _, lookback: window(datetime(2026, 6, 30, 6, tzinfo=UTC), lookback)
+    )
+    principal = f"arn:aws:iam::{org.PRODUCTION}:role/mail-sender"
+    ended = plumbline("generate", principal, *SANDBOX)
+    assert ended.status == 0, ended.err
+    found = result(ended)
+    assert found["currentPermissionCount"] >= len(found["unusedPermissions"]) > 0
+    assert found["usedPermissionCount"] == len(found["generatedActions"]) > 0
+    shown = plumbline("generate", principal, *SANDBOX, "--format", "table")
+    assert "Reduction" in shown.out
+    assert "A figure, no verdict" in shown.err
+
+
+@pytest.mark.slow
+def test_a_principal_of_another_account_names_the_remedy(plumbline, sandbox):
+    ended = plumbline("generate", f"arn:aws:iam::{org.PRODUCTION}:role/mail-sender", *SANDBOX)
+    assert (ended.status, ended.out) == (2, "")
+    assert f"Use credentials of account {org.PRODUCTION}" in ended.err
+
+
+@pytest.mark.slow
+def test_a_principal_that_does_not_exist(plumbline, sandbox):
+    ended = plumbline("generate", f"arn:aws:iam::{org.SECURITY}:role/nobody", *SANDBOX)
+    assert (ended.status, ended.out) == (2, "")
+    assert "Check the ARN with its path" in ended.err
