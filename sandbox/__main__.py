@@ -37,14 +37,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from sandbox.demo import demo
+    from sandbox.demo import demo, picture
 
     console = Console(record=bool(options.picture))
     if options.picture or not console.is_terminal:
-        console.width = 120  # a log has no width of its own
+        console.width = 100  # a log has no width of its own
     status = demo(options.folder, console)
     if options.picture:
-        console.save_svg(str(options.picture), title="make demo")
+        options.picture.write_text(picture(console))
     return status
 
 

@@ -6,12 +6,14 @@ folder. Compares the verdicts with the truth file, and fails when one of them is
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,8 @@ from typing import Any
 
 import boto3
 import yaml
+from rich import box
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
@@ -29,6 +33,16 @@ from sandbox.launch import Sandbox, running
 SAMPLES = Path(__file__).parent / "samples"
 DRIFTING = "mail-sender"
 ADDED = "secretsmanager:*"
+# What the reasons that come first mean, in a few words; all of them stand in docs/verdicts.md.
+MEANINGS = {
+    "dataEventsNotSelected": "the trail does not select data events of its type",
+    "grantYoungerThanLookback": "granted for less time than the lookback",
+    "lastAccessedUnavailable": "AWS throttled the last-accessed data of the account",
+    "logGap": "log files are missing for part of the lookback",
+    "notObservable": "CloudTrail has no event for it",
+    "roleYoungerThanLookback": "the role was created within the lookback",
+    "usedBeforeLookback": "used once, before the lookback: perhaps a yearly job",
+}
 
 
 @dataclass(frozen=True)
@@ -58,41 +72,62 @@ def demo(folder: Path, console: Console, *, samples: Path = SAMPLES) -> int:
     state = folder / "state"
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir(parents=True)
-    console.rule("1  An AWS organization on this machine")
-    console.print("generating accounts, roles, policies and 90 days of CloudTrail logs ...")
-    with running(datetime.now(UTC).date()) as sandbox:
-        _introduce(console)
-        console.rule("2  plumbline run: live IAM against what was used")
+    recorded, console.record = console.record, False  # the picture shows what plumbline finds
+    _step(console, "1  An AWS organization on this machine")
+    accounts = [account.name for account in org.ACCOUNTS.values()]
+    console.print(
+        f"{len(accounts)} accounts ({', '.join(accounts)}) with their roles, policies and 90 days of CloudTrail logs, "
+        "served by the sandbox. Nothing leaves this machine.",
+        highlight=False,
+    )
+    console.record = recorded
+    with ExitStack() as stack:
+        with console.status("making the accounts and their logs"):
+            sandbox = stack.enter_context(running(datetime.now(UTC).date()))
+        _step(console, "2  plumbline run: what roles are granted, and what they used")
         first = _run(sandbox, state, console, samples)
         score = compare(sandbox.truth, state)
+        for problem in first["problems"]:
+            text = problem.split(": User: ")[0].removeprefix("landscape default: ")
+            console.print(f"[yellow]not assessed:[/] {text}", highlight=False)
         _show_baselines(console, first)
+        _show_roles(console, first, state)
         _show_unknown(console, state)
+        _step(console, "3  A proposal")
         _show_proposal(console, state)
-        console.rule("3  Somebody adds a permission by hand")
+        _step(console, "4  Somebody adds a permission by hand, and plumbline runs again")
         drift(sandbox)
-        console.print(
-            f"put inline policy [bold]hotfix[/] with Allow {ADDED} on role {DRIFTING}; then plumbline run again"
-        )
+        console.print(f"inline policy [bold]hotfix[/] with Allow {ADDED} on role {DRIFTING} in production")
         second = _run(sandbox, state, console, samples)
         _show_drift(console, state, second)
-    console.rule("4  Is it true?")
+    console.record = False
+    _step(console, "5  Is it true?")
     _show_score(console, score)
+    _step(console, "Look around")
     _show_where(console, state, samples)
-    console.print(f"\ndone in {time.monotonic() - began:.0f} seconds")
+    console.print(f"\ndone in {time.monotonic() - began:.0f} seconds", highlight=False)
+    console.record = recorded
     return 0 if not score.wrong and all(score.traps.values()) else 1
 
 
-def _introduce(console: Console) -> None:
-    accounts = ", ".join(account.name for account in org.ACCOUNTS.values())
-    console.print(
-        f"{len(org.ACCOUNTS)} accounts: {accounts}. It is served by the sandbox, not by AWS; nothing leaves here."
-    )
+def picture(console: Console) -> str:
+    """What was shown, as SVG that loads nothing: rich's own would fetch a font."""
+    form = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    form = form.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace")
+    return console.export_svg(title="make demo", code_format=form, unique_id="demo")
+
+
+def _step(console: Console, title: str) -> None:
+    console.print()
+    console.rule(f"[bold]{title}", align="left")
 
 
 def _run(sandbox: Sandbox, state: Path, console: Console, samples: Path) -> dict[str, Any]:
     """One `plumbline run`, its progress shown; what it printed."""
     command = [
         str(Path(sys.executable).with_name("plumbline")),
+        "--log-level",
+        "info",
         "run",
         "--baselines",
         str(samples),
@@ -108,25 +143,42 @@ def _run(sandbox: Sandbox, state: Path, console: Console, samples: Path) -> dict
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    with console.status("plumbline run") as status:
-        for line in process.stderr:  # one JSON line comes at the end on stdout; it fits into the pipe's buffer or waits
-            text = line.strip()
-            status.update(text[:110])
-            if not console.is_terminal:
-                console.print(f"  {text[:116]}", highlight=False)
-        output = process.stdout.read()
+    said = _follow(process.stderr, console)
+    output = process.stdout.read()
     # 2: one account of the sandbox cannot be reached, on purpose.
     if process.wait() not in (0, 2):
-        raise SystemExit(f"plumbline run ended with status {process.returncode}")
+        raise SystemExit(f"plumbline run ended with status {process.returncode}\n" + "\n".join(said))
     report: dict[str, Any] = json.loads(output)
-    console.print(f"{time.monotonic() - began:.0f} s, {report['written']} resources written")
-    for problem in report["problems"]:
-        console.print(f"[yellow]not assessed:[/] {problem.split('. ')[0]}", highlight=False)
+    records = sum(landscape["events"]["records"] for landscape in report["landscapes"].values())
+    principals = sum(landscape["principals"] for landscape in report["landscapes"].values())
+    console.print(
+        f"{principals} users and roles, {records:,} CloudTrail records; {report['written']} resources written; "
+        f"{time.monotonic() - began:.0f} s",
+        highlight=False,
+    )
     return report
 
 
-def drift(sandbox: Sandbox, *, take_back: bool = False) -> None:
-    """What a hurried person does: a wide inline policy on a role in production; or the same taken back."""
+def _follow(lines: Iterable[str], console: Console) -> list[str]:
+    """Shows the progress that a run logs, and gives what it said besides: in a terminal the last line of it, elsewhere
+    all, and never in the picture."""
+    besides, aside = [], Console(stderr=True)
+    # One JSON document comes at the end on stdout; it fits into the pipe's buffer or waits.
+    with console.status("plumbline run") as status:
+        for line in lines:
+            try:
+                text = json.loads(line)["text"]
+            except (ValueError, TypeError, KeyError):
+                besides.append(line.rstrip())
+                continue
+            status.update(text[:100])
+            if not console.is_terminal:
+                aside.print(f"  {text}", highlight=False, markup=False)
+    return besides
+
+
+def drift(sandbox: Sandbox, *, account: str = org.PRODUCTION, role: str = DRIFTING, take_back: bool = False) -> None:
+    """What a hurried person does: a wide inline policy on a role; or the same taken back."""
     own = {
         "endpoint_url": sandbox.url,
         "region_name": org.HOME_REGION,
@@ -134,7 +186,7 @@ def drift(sandbox: Sandbox, *, take_back: bool = False) -> None:
         "aws_secret_access_key": org.OPERATOR_SECRET_KEY,
     }
     session = boto3.client("sts", **own).assume_role(
-        RoleArn=f"arn:aws:iam::{org.PRODUCTION}:role{org.MEMBER_ROLE_PATH}{org.MEMBER_ROLE_NAME}",
+        RoleArn=f"arn:aws:iam::{account}:role{org.MEMBER_ROLE_PATH}{org.MEMBER_ROLE_NAME}",
         RoleSessionName="hurried-person",
         ExternalId=org.EXTERNAL_ID,
     )["Credentials"]
@@ -147,38 +199,54 @@ def drift(sandbox: Sandbox, *, take_back: bool = False) -> None:
         aws_session_token=session["SessionToken"],
     )
     if take_back:
-        iam.delete_role_policy(RoleName=DRIFTING, PolicyName="hotfix")
+        iam.delete_role_policy(RoleName=role, PolicyName="hotfix")
         return
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ADDED, "Resource": "*"}]}
-    iam.put_role_policy(RoleName=DRIFTING, PolicyName="hotfix", PolicyDocument=json.dumps(document))
+    iam.put_role_policy(RoleName=role, PolicyName="hotfix", PolicyDocument=json.dumps(document))
 
 
 # What is shown
 
 
-def _show_baselines(console: Console, report: dict[str, Any]) -> None:
-    columns = ("Baseline", "Roles", "Out of line", "Used", "Unused", "Undetermined", "Reduction", "Proposals")
-    table = Table(*columns, title="Baselines")
+def _table(*columns: str) -> Table:
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
+    return table
+
+
+def _show_baselines(console: Console, report: dict[str, Any]) -> None:
+    console.print("\nEvery action that a role is granted is [bold]used, unused or undetermined[/]:", highlight=False)
+    table = _table("Baseline", "Roles", "Out of line", "Used", "Unused", "Undetermined", "Compliant")
     for key, one in report["baselines"].items():
-        counts = one["counts"]
+        counts = [f"{one['counts'][name]:,}" for name in ("used", "unused", "undetermined")]
+        figures = [str(one["roles"]), str(one["rolesOutOfLine"]), *counts] if one["roles"] else ["-"] * 5
+        table.add_row(key, *figures, one["conditions"]["Compliant"])
+    console.print(table)
+
+
+def _show_roles(console: Console, report: dict[str, Any], state: Path) -> None:
+    rows = [row for one in report["baselines"].values() for row in one["outOfLine"]]
+    found = {
+        role["roleArn"]: role
+        for path in state.glob("status/leastprivilegebaselines/*/*.yaml")
+        for role in yaml.safe_load(path.read_text())["status"]["rolesReported"]
+    }
+    console.print(f"{len(rows)} roles are out of line. Those of which most could go:", highlight=False)
+    table = _table("Account", "Role", "Granted", "Used", "Unused", "Undetermined", "Reduction")
+    table.columns[1].justify = "left"
+    for row in sorted(rows, key=lambda row: (-row["unused"], row["roleArn"]))[:7]:
+        role = found[row["roleArn"]]
+        _, _, _, _, account, name = row["roleArn"].split(":", 5)
+        counts = [role[verdict] for verdict in ("used", "unused", "undetermined")]
         table.add_row(
-            key,
-            str(one["roles"]),
-            str(one["rolesOutOfLine"]),
-            *(f"{counts[name]:,}" for name in ("used", "unused", "undetermined")),
-            f"{one['reductionPercentage']} %",
-            str(one["openProposals"]),
+            org.ACCOUNTS[account].name,
+            name.removeprefix("role/"),
+            f"{sum(counts):,}",
+            *(f"{count:,}" for count in counts),
+            f"{row['reductionPercentage']} %",
         )
     console.print(table)
-    worst = Table("Role", "Unused", "Of granted", "Beyond", "Proposal", title="Roles furthest out of line")
-    rows = [row for one in report["baselines"].values() for row in one["outOfLine"] if row["proposal"]]
-    for row in sorted(rows, key=lambda row: (-row["reductionPercentage"], row["roleArn"]))[:8]:
-        name = row["roleArn"].split(":", 4)[4]
-        share = f"{row['reductionPercentage']} %"
-        worst.add_row(name, f"{row['unused']:,}", share, ", ".join(row["over"]), row["proposal"])
-    console.print(worst)
 
 
 def _show_unknown(console: Console, state: Path) -> None:
@@ -187,40 +255,70 @@ def _show_unknown(console: Console, state: Path) -> None:
         for finding in role["findings"]:
             if finding["verdict"] == "undetermined":
                 reasons[finding["reason"]] += len(finding["actions"])
-    listed = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common(7))
-    console.print(f"[bold]No data never means unused.[/] Undetermined, and why: {listed}", highlight=False)
+    console.print("[bold]No data never means unused.[/] Why actions are undetermined:", highlight=False)
+    table = _table("Reason", "Actions", "Meaning")
+    table.columns[2].justify = "left"
+    for reason, count in reasons.most_common():
+        if reason in MEANINGS:
+            table.add_row(reason, f"{count:,}", MEANINGS[reason])
+    console.print(table)
 
 
 def _show_proposal(console: Console, state: Path) -> None:
     """A small proposal, whole: its difference and its proof."""
-    found = [yaml.safe_load(path.read_text()) for path in sorted(state.glob("proposals/*/*.yaml"))]
-    shown = min(
-        (p for p in found if p["status"].get("changes") and p["status"]["proof"]["replayedUses"]),
-        key=lambda p: sum(len(change.get("diff", "")) for change in p["status"]["changes"]) or sys.maxsize,
+    found = {path: yaml.safe_load(path.read_text()) for path in sorted(state.glob("proposals/*/*.yaml"))}
+    path, shown = min(
+        ((path, p) for path, p in found.items() if p["status"].get("changes")),
+        key=lambda item: _to_read(item[1]["status"]),
     )
     status = shown["status"]
-    console.print(f"One of {len(found)} proposals: [bold]{shown['metadata']['name']}[/], owner {status.get('owner')}")
+    role = shown["spec"]["roleArn"].rpartition("/")[2]
+    console.print(
+        f"One of {len(found)}, for a person to decide: role [bold]{role}[/], owner {status.get('owner')}",
+        highlight=False,
+    )
+    console.print(_relative(path), highlight=False, markup=False)
     for change in status["changes"]:
-        console.print(f"{change['kind']} {change['policy']}", highlight=False)
-        console.print(Syntax(change["diff"].rstrip(), "diff", background_color="default"))
+        console.print(f"\n{change['kind']} {change['policy']}", highlight=False)
+        console.print(Syntax(_body(change["diff"]), "diff", background_color="default"))
+    for row in status["unused"]:
+        console.print(
+            f"{row['service']}: {row['reason']}, since {str(row['since'])[:10]}, by {' and '.join(row['sources'])}",
+            highlight=False,
+        )
     proof = status["proof"]
     console.print(
         f"Proof: the new access is contained in the old, statement by statement; {proof['replayedUses']} recorded uses "
-        "replayed, none lost."
+        "replayed, and each is still allowed.",
+        highlight=False,
     )
 
 
+def _to_read(status: dict[str, Any]) -> tuple[bool, int]:
+    """How much there is to read before one sees what goes and why."""
+    diffs = [change.get("diff", "") for change in status["changes"]]
+    added = sum(line.startswith("+") for diff in diffs for line in diff.splitlines())
+    unclear = status["proof"]["replayedUses"] < 2 or len(diffs) > 1 or not all(diffs) or added > 2
+    return unclear, sum(map(len, diffs))
+
+
+def _body(diff: str) -> str:
+    """Without the head of file names, which are those of one policy."""
+    return "\n".join(line for line in diff.splitlines() if not line.startswith(("--- ", "+++ ", "@@")))
+
+
 def _show_drift(console: Console, state: Path, report: dict[str, Any]) -> None:
-    console.print(f"metric: {_metric(state, 'plumbline_baseline_grant_drift', 'production')}", highlight=False)
     status = yaml.safe_load((state / "status/leastprivilegebaselines/platform/production.yaml").read_text())["status"]
     for role in status["rolesReported"]:
         for addition in role.get("grantDrift", ()):
-            console.print(
-                f"[bold red]grant drift[/] on {role['roleArn'].split(':', 4)[4]}: {addition}", highlight=False
-            )
+            name = role["roleArn"].split(":role/")[1]
+            console.print(f"[bold red]grant drift[/] on {name}: {addition}", highlight=False)
+    console.print(_metric(state, "plumbline_baseline_grant_drift", "production"), highlight=False)
     beyond = report["baselines"]["platform/production"]["counts"]["grantDrift"]
     console.print(
-        f"{beyond} addition beyond the accepted access. Seeing it does not accept it: it stays until reverted."
+        f"{beyond} addition beyond the accepted access. Seeing it does not accept it: it stays until it is reverted, or "
+        "accepted in the baseline.",
+        highlight=False,
     )
 
 
@@ -231,20 +329,23 @@ def _metric(state: Path, name: str, baseline: str) -> str:
 
 def _show_score(console: Console, score: Score) -> None:
     console.print(
-        f"{score.compared:,} verdicts compared with the truth file, {score.right:,} as the truth says. "
-        f"Called unused: {score.said_unused:,}; of these ever used: [bold]{len(score.wrong)}[/]. "
-        f"Precision {score.precision:.4f}, recall {score.recall:.4f}.",
+        "The sandbox decides first what each role does, and makes the logs from that. So the truth is known:",
+        highlight=False,
+    )
+    console.print(
+        f"{score.compared:,} verdicts compared, {score.right:,} as the truth says. Called unused: {score.said_unused:,}; "
+        f"of these ever used: [bold]{len(score.wrong)}[/]. Precision {score.precision:.4f}, recall {score.recall:.4f}.",
         highlight=False,
     )
     wrong = [name for name, right in score.traps.items() if not right]
     answered = f"{len(score.traps) - len(wrong)} of {len(score.traps)} planted traps answered as the truth says"
-    console.print(f"{answered}{': wrong are ' + ', '.join(wrong) if wrong else ''}", highlight=False)
+    console.print(f"{answered}{': wrong are ' + ', '.join(wrong) if wrong else '.'}", highlight=False)
     for line in score.wrong[:5]:
         console.print(f"[red]{line}[/]", highlight=False)
 
 
 def _show_where(console: Console, state: Path, samples: Path) -> None:
-    table = Table("What", "Where", show_header=False, box=None)
+    table = Table(show_header=False, box=None, pad_edge=False)
     for what, where in (
         ("what was asked for", samples),
         ("status of each baseline", state / "status"),
@@ -258,7 +359,9 @@ def _show_where(console: Console, state: Path, samples: Path) -> None:
 
 
 def _relative(path: Path) -> str:
-    return os.path.relpath(path)
+    """As one would type it from here."""
+    whole = path.resolve()
+    return str(whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole)
 
 
 # The truth
