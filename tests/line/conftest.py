@@ -3,18 +3,14 @@ is read in seconds and so can be damaged, killed and read anew."""
 
 import os
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
-import boto3
 import pytest
 import yaml
 
-from sandbox import organization as org
 from sandbox.demo import SAMPLES
+from tests.line.inputs import development_baseline, download, write_landscape
 from tests.line.passes import NOW, PassReport, run_pass
-
-LOGS = f"AWSLogs/{org.ORGANIZATION_ID}/{org.DEVELOPMENT}/"
 
 
 @pytest.fixture(scope="session")
@@ -57,20 +53,7 @@ class Account:
 
 @pytest.fixture(scope="session")
 def downloaded(environment, tmp_path_factory):
-    """The development account's logs of the last 33 days, as `aws s3 sync` would leave them."""
-    folder = tmp_path_factory.mktemp("logs")
-    client = boto3.client("s3")
-    days = [NOW - timedelta(days=n) for n in range(34)]
-    for kind in ("CloudTrail", "CloudTrail-Digest"):
-        for day in days:
-            prefix = f"{LOGS}{kind}/{org.HOME_REGION}/{day:%Y/%m/%d}/"
-            for page in client.get_paginator("list_objects_v2").paginate(Bucket=org.TRAIL_BUCKET, Prefix=prefix):
-                for item in page.get("Contents", ()):
-                    path = folder / item["Key"]
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    body = client.get_object(Bucket=org.TRAIL_BUCKET, Key=item["Key"])["Body"].read()
-                    path.write_bytes(body)
-    return folder
+    return download(tmp_path_factory.mktemp("logs"), NOW)
 
 
 @pytest.fixture
@@ -84,16 +67,5 @@ def account(downloaded, tmp_path):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.hardlink_to(path)
     write_landscape(inputs, logs, {})
-    baselines = yaml.safe_load_all((SAMPLES / "baselines.yaml").read_text())
-    chosen = next(b for b in baselines if b["metadata"]["name"] == "development")
-    (inputs / "baseline.yaml").write_text(yaml.safe_dump(chosen))
+    (inputs / "baseline.yaml").write_text(yaml.safe_dump(development_baseline()))
     return Account(inputs, logs)
-
-
-def write_landscape(inputs: Path, logs: Path, source: dict) -> None:
-    whole = yaml.safe_load((SAMPLES / "landscape.yaml").read_text())
-    whole["spec"]["accounts"] = {"ids": [org.DEVELOPMENT]}
-    whole["spec"]["evidence"]["cloudTrailLogs"] = [
-        {"name": "folder", "trailArn": org.TRAIL_ARN, "folder": str(logs)} | source
-    ]
-    (inputs / "landscape.yaml").write_text(yaml.safe_dump(whole))

@@ -84,6 +84,18 @@ class KubeClient:
         self._api = kubernetes.ApiClient(configuration)
         self._on_write = on_write
 
+    def connection(self) -> dict[str, str | None]:
+        """Where the API server is and how it is authenticated, for other clients; tokens are read anew each time."""
+        configuration = self._api.configuration
+        token = configuration.get_api_key_with_prefix("authorization") or ""
+        return {
+            "server": configuration.host,
+            "ca_path": configuration.ssl_ca_cert,
+            "certificate_path": configuration.cert_file,
+            "private_key_path": configuration.key_file,
+            "token": token.removeprefix("Bearer ") or None,
+        }
+
     def get(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
         """The object, None when it does not exist."""
         try:

@@ -11,6 +11,7 @@ from plumbline.assess.window import Window
 from plumbline.reconcile.baseline import BaselineResult
 from plumbline.reconcile.children import child_metadata, role_key
 from plumbline.reconcile.proposal_status import unused_rows
+from plumbline.reconcile.resources import STATUS_BYTES, size_of
 
 _UNUSED = 100
 
@@ -29,12 +30,16 @@ def reports(
         rows = list(unused_rows(by_arn[summary.role_arn], window))
         old = existing.get(name)
         generation = old.metadata.generation if old else 1
+        listed = rows[:_UNUSED]
+        over = sum(size_of(row) for row in listed) + size_of(summary) - STATUS_BYTES
+        while over > 0 and listed:
+            over -= size_of(listed.pop())
         said = ReportStatus(
             observed_generation=generation,
             as_of=window.as_of.isoformat(),
             summary=summary,
-            unused=rows[:_UNUSED],
-            unused_truncated=max(0, len(rows) - _UNUSED),
+            unused=listed,
+            unused_truncated=len(rows) - len(listed),
         )
         wanted.append(
             RoleAccessReport(

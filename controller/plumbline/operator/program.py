@@ -1,0 +1,117 @@
+"""The operator as a process: checks its rights, starts everything, and ends within the grace period."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import kopf
+import sqlalchemy as sa
+import structlog
+
+from plumbline.kube.client import (
+    BASELINES,
+    EVENTS,
+    LANDSCAPES,
+    PROPOSALS,
+    REPORTS,
+    SERVICE_ACCOUNTS,
+    KubeClient,
+    Resource,
+)
+from plumbline.operator.figures import metrics
+from plumbline.operator.handlers import Watcher, quiet_logging, registry_of, settings_of
+from plumbline.operator.health import Health
+from plumbline.operator.keys import Key
+from plumbline.operator.loop import Loop
+from plumbline.operator.reconcile import Reconciler, Settings
+from plumbline.reconcile.landscape import OpenSessions, open_sessions
+
+# What deploy/kubernetes/operator/rbac.yaml grants; a test reads the audit log and compares both ways.
+RIGHTS: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
+    (LANDSCAPES, "", ("get", "list", "watch")),
+    (LANDSCAPES, "status", ("patch",)),
+    (BASELINES, "", ("get", "list", "watch")),
+    (BASELINES, "status", ("patch",)),
+    (PROPOSALS, "", ("get", "list", "watch", "create", "patch", "delete")),
+    (PROPOSALS, "status", ("patch",)),
+    (REPORTS, "", ("list", "create", "patch", "delete")),
+    (REPORTS, "status", ("patch",)),
+    (SERVICE_ACCOUNTS, "", ("get",)),
+    (EVENTS, "", ("create",)),
+)
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    port: int = 8080
+    workers: int = 4
+    sweep_every: float = 600.0
+    spread: float = 30.0
+    grace: float = 20.0
+
+
+def missing_rights(kube: KubeClient) -> list[str]:
+    """The rights that the service account lacks. kopf would retry a refusal for most of a minute without a word."""
+    return [
+        f"{verb} {resource.plural}{'/' + sub if sub else ''}.{resource.group or 'core'}"
+        for resource, sub, verbs in RIGHTS
+        for verb in verbs
+        if not kube.may(verb, resource, sub)
+    ]
+
+
+async def operate(
+    kube: KubeClient, engine: sa.Engine, options: Options, sessions: OpenSessions = open_sessions
+) -> None:
+    """Runs until SIGTERM or SIGINT. Raises KubeError when the API server cannot be asked, OSError when the port is
+    taken."""
+    quiet_logging()
+    stop = asyncio.Event()
+    running = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        running.add_signal_handler(number, stop.set)
+    reconciler: Reconciler
+    loop = Loop(
+        lambda key: reconciler.reconcile(key),  # noqa: PLW0108 - it is made below, and needs the loop's queue
+        lambda: _all(kube),
+        workers=options.workers,
+        sweep_every=options.sweep_every,
+    )
+    reconciler = Reconciler(kube, engine, sessions, loop.add, settings=Settings(options.spread))
+    watcher = Watcher(loop.queue.add)
+    health = Health(options.port, live=loop.live, ready=loop.ready, metrics=lambda: metrics(reconciler, loop, watcher))
+    _log.info("operator started", port=health.port, workers=options.workers)
+    # kopf cancels tasks at its end that it does not know, unless they began before it.
+    loop.start()
+    informer = asyncio.create_task(
+        kopf.operator(
+            registry=registry_of(watcher, lambda: kopf.ConnectionInfo(**kube.connection())),  # type: ignore[arg-type]
+            settings=settings_of(),
+            clusterwide=True,
+            standalone=True,
+            stop_flag=stop,
+        )
+    )
+    try:
+        await asyncio.wait([informer, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+        if informer.done() and not stop.is_set():
+            informer.result()  # an informer that ends by itself is an error
+            raise RuntimeError("the watches ended by themselves")
+    finally:
+        _log.info("operator stops", grace=options.grace)
+        await loop.stop(options.grace)
+        stop.set()
+        with suppress(asyncio.CancelledError, TimeoutError):
+            await asyncio.wait_for(informer, 5)
+        health.close()
+
+
+def _all(kube: KubeClient) -> Iterable[Key]:
+    for resource in (LANDSCAPES, BASELINES):
+        for item in kube.list(resource):
+            yield Key(resource, item["metadata"].get("namespace") or "", item["metadata"]["name"])

@@ -1,0 +1,48 @@
+"""One account of the sandbox as input for the line: its logs in a folder, and a landscape that reads them."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import boto3
+import yaml
+
+from sandbox import organization as org
+from sandbox.demo import SAMPLES
+
+LOGS = f"AWSLogs/{org.ORGANIZATION_ID}/{org.DEVELOPMENT}/"
+
+
+def download(folder: Path, now: datetime) -> Path:
+    """The development account's logs of the last 33 days, as `aws s3 sync` would leave them. Credentials of the
+    environment."""
+    client = boto3.client("s3")
+    for kind in ("CloudTrail", "CloudTrail-Digest"):
+        for day in (now - timedelta(days=n) for n in range(34)):
+            prefix = f"{LOGS}{kind}/{org.HOME_REGION}/{day:%Y/%m/%d}/"
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=org.TRAIL_BUCKET, Prefix=prefix):
+                for item in page.get("Contents", ()):
+                    path = folder / item["Key"]
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    body = client.get_object(Bucket=org.TRAIL_BUCKET, Key=item["Key"])["Body"].read()
+                    path.write_bytes(body)
+    return folder
+
+
+def landscape_of(logs: Path, source: dict) -> dict:
+    """The sample landscape, cut to the development account and the folder."""
+    whole = yaml.safe_load((SAMPLES / "landscape.yaml").read_text())
+    whole["spec"]["accounts"] = {"ids": [org.DEVELOPMENT]}
+    whole["spec"]["evidence"]["cloudTrailLogs"] = [
+        {"name": "folder", "trailArn": org.TRAIL_ARN, "folder": str(logs)} | source
+    ]
+    return whole
+
+
+def write_landscape(inputs: Path, logs: Path, source: dict) -> None:
+    (inputs / "landscape.yaml").write_text(yaml.safe_dump(landscape_of(logs, source)))
+
+
+def development_baseline() -> dict:
+    """The sample baseline of the development account."""
+    baselines = yaml.safe_load_all((SAMPLES / "baselines.yaml").read_text())
+    return next(b for b in baselines if b["metadata"]["name"] == "development")
