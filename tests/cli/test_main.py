@@ -5,7 +5,7 @@ import pytest
 from plumbline import __version__
 from plumbline.cli.main import app
 
-COMMANDS = ["generate", "run", "usage"]
+COMMANDS = sorted(info.name or info.callback.__name__ for info in app.registered_commands)
 
 
 def test_version(plumbline):
@@ -16,7 +16,7 @@ def test_version(plumbline):
 def test_the_commands(plumbline):
     ended = plumbline("--help")
     assert ended.status == 0
-    assert sorted(info.callback.__name__ for info in app.registered_commands) == COMMANDS
+    assert {"generate", "run", "usage"} <= set(COMMANDS)
     assert all(f" {name} " in ended.out for name in COMMANDS)
 
 
