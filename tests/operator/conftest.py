@@ -57,11 +57,14 @@ class Operator:
         wait_for(self._ready)
 
     def _read(self, process):
-        for line in process.stderr:
-            try:
-                self.lines.append(json.loads(line))
-            except ValueError:
-                self.lines.append({"event": line.strip()})
+        with process.stderr as stream, (self.folder / "operator.log").open("a") as log:
+            for line in stream:
+                log.write(line)
+                log.flush()
+                try:
+                    self.lines.append(json.loads(line))
+                except ValueError:
+                    self.lines.append({"event": line.strip()})
 
     def _ready(self):
         try:

@@ -32,7 +32,8 @@ class Cluster:
     def get(self, kind, name=None):
         arguments = ["get", kind, *([name] if name else []), "-n", self.namespace, "-o", "json", "--ignore-not-found"]
         text = self.control_plane.kubectl(*arguments)
-        return json.loads(text) if text.strip() else None
+        # Of nothing kubectl prints nothing.
+        return json.loads(text) if text.strip() else (None if name else {"items": []})
 
     def conditions(self, kind, name):
         found = self.get(kind, name) or {}

@@ -87,7 +87,7 @@ class KubeClient:
     def connection(self) -> dict[str, str | None]:
         """Where the API server is and how it is authenticated, for other clients; tokens are read anew each time."""
         configuration = self._api.configuration
-        token = configuration.get_api_key_with_prefix("authorization") or ""
+        token = str(configuration.auth_settings().get("BearerToken", {}).get("value") or "")
         return {
             "server": configuration.host,
             "ca_path": configuration.ssl_ca_cert,

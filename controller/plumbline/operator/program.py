@@ -22,6 +22,7 @@ from plumbline.kube.client import (
     KubeClient,
     Resource,
 )
+from plumbline.kube.errors import Unavailable
 from plumbline.operator.figures import metrics
 from plumbline.operator.handlers import Watcher, quiet_logging, registry_of, settings_of
 from plumbline.operator.health import Health
@@ -99,9 +100,10 @@ async def operate(
     )
     try:
         await asyncio.wait([informer, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-        if informer.done() and not stop.is_set():
-            informer.result()  # an informer that ends by itself is an error
-            raise RuntimeError("the watches ended by themselves")
+        # kopf takes the signals over and then ends without an error; with one, a new process has to watch anew: to go on
+        # without watches would be to see only what the sweep sees.
+        if informer.done() and (error := informer.exception()) is not None:
+            raise Unavailable(f"the watches have ended: {error}") from error
     finally:
         _log.info("operator stops", grace=options.grace)
         await loop.stop(options.grace)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import uuid4
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -83,7 +84,8 @@ class Writer:
         namespace = metadata.get("namespace") or "default"
         at = now.astimezone(UTC)
         body = {
-            "metadata": {"generateName": f"{metadata['name'][:200]}.", "namespace": namespace},
+            # As client-go names them; generateName would have to end in a letter or digit.
+            "metadata": {"name": f"{metadata['name'][:200]}.{uuid4().hex[:16]}", "namespace": namespace},
             "eventTime": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": f"{_COMPONENT}.dev/operator",
             "reportingInstance": _COMPONENT,
