@@ -8,7 +8,7 @@ STAGE := $(BIN)/python tools/stage.py
 # Warnings of pip about itself help nobody here.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-fast test-slow lint type contracts generated crds lock bench clean
+.PHONY: help demo demo-cluster test test-fast test-slow test-cluster lint type contracts generated crds lock bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -16,7 +16,7 @@ help: ## list the targets
 demo: $(BIN)/.installed ## an AWS organization on this machine, from nothing to drift, proposals and metrics
 	@$(BIN)/python -m sandbox demo
 
-test: lint type contracts generated test-fast test-slow ## every check and every test
+test: lint type contracts generated test-fast test-cluster test-slow ## every check and every test
 	@echo "everything passed"
 
 test-fast: $(BIN)/.installed ## the tests that need only Python, in under a minute
@@ -24,6 +24,10 @@ test-fast: $(BIN)/.installed ## the tests that need only Python, in under a minu
 
 test-slow: $(BIN)/.installed ## the tests that need the sandbox server or other processes
 	@$(STAGE) "slow tests" $(BIN)/pytest -q -m "slow and not cluster"
+
+test-cluster: $(BIN)/.installed ## the tests in a real Kubernetes control plane, which the first run builds
+	@$(STAGE) "control plane" $(BIN)/python tests/servers/controlplane/build.py
+	@$(STAGE) "cluster tests" $(BIN)/pytest -q -m cluster -p no:randomly
 
 lint: $(BIN)/.installed ## ruff: rules and format
 	@$(STAGE) "lint" $(BIN)/ruff check .

@@ -4,8 +4,10 @@ import json
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 import yaml
 
+from plumbline.store.schema import generation_job
 from sandbox import organization as org
 from sandbox.demo import SAMPLES, agrees, compare, drift
 from tests.line.passes import NOW, copied, run_pass, texts, verdicts
@@ -107,6 +109,9 @@ def test_a_second_pass_writes_nothing_and_reads_no_log_again(first, sandbox, tmp
 
 def test_policy_generation_gives_a_figure_and_never_a_verdict(first, sandbox, tmp_path):
     state = copied(first.state, tmp_path / "state")
+    # The sandbox forgets its jobs between two tests.
+    with sa.create_engine(f"sqlite:///{state / 'plumbline.db'}").begin() as connection:
+        connection.execute(generation_job.delete())
     role = f"arn:aws:iam::{org.PRODUCTION}:role/deploy-orders"
     for minute in range(1, 8):
         report = run_pass(SAMPLES, state, NOW + timedelta(minutes=minute))

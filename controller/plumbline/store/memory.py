@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from plumbline.model.snapshot import Snapshot
+from plumbline.assess.ages import BOUNDARY
+from plumbline.model.snapshot import Principal, Snapshot, digest_of
 from plumbline.store.schema import accepted_access, grant
 
 
@@ -23,16 +24,14 @@ def remember_grants(engine: sa.Engine, snapshot: Snapshot, now: datetime) -> dic
     collected = {account.id for account in snapshot.accounts.values() if not account.error}
     seen: set[tuple[str, str, str]] = set()
     for principal in snapshot.principals.values():
-        for policy in principal.policies:
-            if policy.document is None:
-                continue
-            key = (principal.arn, principal.unique_id, policy.key)
+        for name, content in _grants_of(principal):
+            key = (principal.arn, principal.unique_id, name)
             seen.add(key)
             digest, since = known.get(key, ("", now))
-            if digest != policy.digest:
+            if digest != content:
                 since = now
-                fresh.append(_grant_row(snapshot.landscape, key, policy.digest, now))
-            result.setdefault(principal.arn, {})[policy.key] = since
+                fresh.append(_grant_row(snapshot.landscape, key, content, now))
+            result.setdefault(principal.arn, {})[name] = since
     gone = [key for key in known if key not in seen and key[0].split(":")[4] in collected]
     if fresh or gone:
         with engine.begin() as connection:
@@ -41,6 +40,18 @@ def remember_grants(engine: sa.Engine, snapshot: Snapshot, now: datetime) -> dic
             if fresh:
                 connection.execute(grant.insert(), fresh)
     return result
+
+
+def _grants_of(principal: Principal) -> Iterator[tuple[str, str]]:
+    """What decides what a principal is granted, and its digest: each policy, and the boundary or that there is none.
+    What could not be read is not among them, and starts anew when it can."""
+    for policy in principal.policies:
+        if policy.document is not None:
+            yield policy.key, policy.digest
+    if principal.boundary is None:
+        yield BOUNDARY, digest_of(["none"])
+    elif principal.boundary.document is not None:
+        yield BOUNDARY, principal.boundary.digest
 
 
 def _grants(engine: sa.Engine, landscape: str) -> dict[tuple[str, str, str], tuple[str, datetime]]:

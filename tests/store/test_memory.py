@@ -1,0 +1,56 @@
+"""Since when our own snapshots have seen a grant as it is."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from plumbline.assess.ages import BOUNDARY
+from plumbline.model.snapshot import Account, Policy, Principal, Snapshot
+from plumbline.store.database import open_store
+from plumbline.store.memory import remember_grants
+
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = FIRST + timedelta(days=1)
+ARN = "arn:aws:iam::123456789012:role/app"
+READ = '{"Statement":[{"Action":"s3:GetObject","Effect":"Allow","Resource":"*"}],"Version":"2012-10-17"}'
+WIDE = READ.replace("s3:GetObject", "s3:*")
+
+
+def _policy(document, name="access"):
+    return Policy(name, "inline", document)
+
+
+ROLE = Principal(ARN, "AROA1", "role", "123456789012", "app", "/", FIRST, policies=(_policy(READ),))
+
+
+def _snapshot(*principals, error=None):
+    account = Account("123456789012", error=error)
+    return Snapshot("default", {account.id: account}, {p.arn: p for p in principals})
+
+
+@pytest.mark.parametrize(
+    ("second", "policy_since", "boundary_since"),
+    [
+        (ROLE, FIRST, FIRST),
+        (replace(ROLE, policies=(_policy(WIDE),)), LATER, FIRST),
+        (replace(ROLE, boundary=_policy(READ, "limit")), FIRST, LATER),
+        (replace(ROLE, unique_id="AROA2"), LATER, LATER),
+        (replace(ROLE, policies=(_policy(None),)), None, FIRST),
+    ],
+    ids=["unchanged", "policy changed", "boundary changed", "recreated", "not readable"],
+)
+def test_what_changes_starts_anew_and_the_rest_stays(tmp_path, second, policy_since, boundary_since):
+    engine = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    remember_grants(engine, _snapshot(ROLE), FIRST)
+    found = remember_grants(engine, _snapshot(second), LATER)[ARN]
+    assert (found.get("inline/access"), found[BOUNDARY]) == (policy_since, boundary_since)
+
+
+def test_an_account_that_fails_keeps_what_was_known_and_one_that_is_read_forgets_what_is_gone(tmp_path):
+    engine = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    remember_grants(engine, _snapshot(ROLE), FIRST)
+    assert remember_grants(engine, _snapshot(error="denied"), LATER) == {}
+    assert remember_grants(engine, _snapshot(ROLE), LATER)[ARN]["inline/access"] == FIRST
+    remember_grants(engine, _snapshot(), LATER)
+    assert remember_grants(engine, _snapshot(ROLE), LATER)[ARN]["inline/access"] == LATER
