@@ -16,6 +16,9 @@ help: ## list the targets
 demo: $(BIN)/.installed ## an AWS organization on this machine, from nothing to drift, proposals and metrics
 	@$(BIN)/python -m sandbox demo
 
+demo-cluster: $(BIN)/.installed ## the same in a real Kubernetes control plane; KEEP=1 keeps it running
+	@$(BIN)/python -m tests.servers.demo_cluster $(if $(KEEP),--keep)
+
 test: lint type contracts generated test-fast test-cluster test-slow ## every check and every test
 	@echo "everything passed"
 
