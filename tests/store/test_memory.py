@@ -1,5 +1,6 @@
 """Since when our own snapshots have seen a grant as it is."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,7 @@ import pytest
 from plumbline.assess.ages import BOUNDARY
 from plumbline.model.snapshot import Account, Policy, Principal, Snapshot
 from plumbline.store.database import open_store
+from plumbline.store.documents import load_document, save_documents
 from plumbline.store.memory import remember_grants
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,3 +56,13 @@ def test_an_account_that_fails_keeps_what_was_known_and_one_that_is_read_forgets
     assert remember_grants(engine, _snapshot(ROLE), LATER)[ARN]["inline/access"] == FIRST
     remember_grants(engine, _snapshot(), LATER)
     assert remember_grants(engine, _snapshot(ROLE), LATER)[ARN]["inline/access"] == LATER
+
+
+def test_documents_are_kept_once_by_however_many_workers(tmp_path):
+    engine = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    texts = {f"{n:064x}": f'{{"n":{n}}}' for n in range(50)}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: save_documents(engine, texts), range(16)))
+    assert {digest: load_document(engine, digest) for digest in texts} == texts
+    assert save_documents(engine, texts) == 0
+    assert load_document(engine, "f" * 64) is None

@@ -91,7 +91,7 @@ class Writer:
             "reportingInstance": _COMPONENT,
             "action": "Reconcile",
             "reason": reason[:128],
-            "note": note[:_NOTE],
+            "note": (note or reason)[:_NOTE],
             "type": kind,
             "regarding": {
                 "apiVersion": regarding.get("apiVersion"),

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from plumbline.store.schema import document
 
 
 def save_documents(engine: sa.Engine, texts: Mapping[str, str]) -> int:
-    """Keeps the texts that are not there yet; how many were new."""
+    """Keeps the texts that are not there yet; how many were new. Two workers may bring the same one at once."""
     if not texts:
         return 0
-    with engine.connect() as connection:
+    rows = [{"digest": digest, "text": text} for digest, text in sorted(texts.items())]
+    insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+    with engine.begin() as connection:
         known = set(
             connection.execute(sa.select(document.c.digest).where(document.c.digest.in_(list(texts)))).scalars()
         )
-    fresh = [{"digest": digest, "text": text} for digest, text in sorted(texts.items()) if digest not in known]
-    if fresh:
-        with engine.begin() as connection:
-            connection.execute(document.insert(), fresh)
+        fresh = [row for row in rows if row["digest"] not in known]
+        for row in fresh:
+            connection.execute(insert(document).values(row).on_conflict_do_nothing())
     return len(fresh)
 
 
