@@ -14,15 +14,16 @@ def save_documents(engine: sa.Engine, texts: Mapping[str, str]) -> int:
     """Keeps the texts that are not there yet; how many were new. Two workers may bring the same one at once."""
     if not texts:
         return 0
-    rows = [{"digest": digest, "text": text} for digest, text in sorted(texts.items())]
-    insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         known = set(
             connection.execute(sa.select(document.c.digest).where(document.c.digest.in_(list(texts)))).scalars()
         )
-        fresh = [row for row in rows if row["digest"] not in known]
-        for row in fresh:
-            connection.execute(insert(document).values(row).on_conflict_do_nothing())
+    fresh = [{"digest": digest, "text": text} for digest, text in sorted(texts.items()) if digest not in known]
+    insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+    if fresh:
+        # Apart from the reading: on SQLite a transaction that has read may not write once another has written.
+        with engine.begin() as connection:
+            connection.execute(insert(document).values(fresh).on_conflict_do_nothing())
     return len(fresh)
 
 

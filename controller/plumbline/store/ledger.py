@@ -191,8 +191,9 @@ def forget_other_sources(engine: sa.Engine, landscape: str, sources: Collection[
 
 
 def _forget(engine: sa.Engine, landscape: str, condition: sa.ColumnElement[bool]) -> int:
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         rows = connection.execute(partition.select().where(condition)).all()
+    with engine.begin() as connection:
         for row in rows:
             where = {"landscape": landscape, **PartitionKey(row.source, row.account, row.region, row.day)._asdict()}
             for table in (*_CHILDREN, partition):

@@ -85,8 +85,9 @@ def remember_selection(engine: sa.Engine, landscape: str, trail: Trail, now: dat
     """
     table = trail_selection
     here = (table.c.landscape == landscape) & (table.c.trail == trail.arn)
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         known = connection.execute(table.select().where(here)).one_or_none()
+    with engine.begin() as connection:
         if known is None:
             row = {"landscape": landscape, "trail": trail.arn, "digest": trail.digest, "since": now, "changed": False}
             connection.execute(table.insert().values(row))
