@@ -244,6 +244,12 @@ def test_an_api_server_that_was_gone_is_found_again(cluster, control_plane, oper
         control_plane.start_api()
     cluster.request("lpb", "development")
     assert operator.process.poll() is None
+    # kopf complains of the lost watches as we would: one JSON line each, without its settings.
+    lines = (operator.folder / "operator.log").read_text().splitlines()
+    records = [json.loads(line) for line in lines if line]
+    assert all({"event", "level", "timestamp"} <= set(record) for record in records)
+    assert any("watch=true" in record["event"] for record in records)
+    assert max(len(line) for line in lines) < 4000
 
 
 def test_a_deleted_landscape_stalls_its_baselines_and_supersedes_nothing(cluster, control_plane):

@@ -7,10 +7,12 @@ Why: a kopf timer dies with one failed patch, its index is quadratic, and finali
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import kopf
+import structlog
 
 from plumbline.api.common import GROUP, REQUESTED_AT
 from plumbline.kube.client import BASELINES, LANDSCAPES, PROPOSALS, Resource
@@ -86,7 +88,20 @@ def settings_of() -> kopf.OperatorSettings:
     return settings
 
 
-def quiet_logging() -> None:
-    """Its records carry its whole settings; of kopf's own loggers only warnings are for people."""
-    for name in ("kopf", "aiohttp"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+def log_like_ourselves() -> None:
+    """Its records carry its whole settings, and are text: only warnings are for people, as JSON lines with our keys."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(sort_keys=True),
+            ],
+        )
+    )
+    for name in ("kopf", "aiohttp", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.handlers, logger.propagate = [handler], False

@@ -24,7 +24,7 @@ from plumbline.kube.client import (
 )
 from plumbline.kube.errors import Unavailable
 from plumbline.operator.figures import metrics
-from plumbline.operator.handlers import Watcher, quiet_logging, registry_of, settings_of
+from plumbline.operator.handlers import Watcher, log_like_ourselves, registry_of, settings_of
 from plumbline.operator.health import Health
 from plumbline.operator.keys import Key
 from plumbline.operator.loop import Loop
@@ -71,7 +71,7 @@ async def operate(
 ) -> None:
     """Runs until SIGTERM or SIGINT. Raises KubeError when the API server cannot be asked, OSError when the port is
     taken."""
-    quiet_logging()
+    log_like_ourselves()
     stop = asyncio.Event()
     running = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -70,13 +70,22 @@ def editable(statement: Statement) -> bool:
 
 
 def _narrowed(actions: Sequence[str], removable: int, kept_names: Sequence[str]) -> list[str]:
-    """Patterns without a removable action as they are; each other one as the names that it keeps."""
+    """Patterns without a removable action as they are; in place of each other one the names that it keeps. In the old
+    order, so that the difference shows only what goes."""
     known = catalogue()
     verbatim = [a for a in actions if not known.expand(a) & removable]
-    replaced = [a for a in actions if known.expand(a) & removable]
-    bits = known.expand_all(replaced) & ~removable & ~known.expand_all(verbatim)
-    names = [n for n in kept_names if _any(replaced, n) and not _any(verbatim, n)]
-    return sorted({*verbatim, *known.names_of(bits), *names}, key=lambda a: (a.lower(), a))
+    left = known.all & ~removable & ~known.expand_all(verbatim)
+    names = [n for n in kept_names if not _any(verbatim, n)]
+    result: dict[str, None] = {}
+    for action in actions:
+        bits = known.expand(action)
+        if not bits & removable:
+            result[action] = None
+            continue
+        kept = [*known.names_of(bits & left), *(n for n in names if matches(action, n))]
+        result.update(dict.fromkeys(sorted(kept, key=lambda a: (a.lower(), a))))
+        left &= ~bits
+    return list(result)
 
 
 def _any(patterns: Iterable[str], name: str) -> bool:
