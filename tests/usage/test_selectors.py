@@ -140,7 +140,7 @@ CASES = [
 @pytest.mark.parametrize(
     ("rule", "answer", "read", "write", "excluded", "types"), CASES, ids=[case[0] for case in CASES]
 )
-def test_selection(rule, answer, read, write, excluded, types):  # noqa: PLR0917 - a table's columns
+def test_selection(rule, answer, read, write, excluded, types):
     selection = selection_of(answer)
     management = selection.management
     assert (management.read, management.write) == (read, write)
