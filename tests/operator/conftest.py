@@ -122,15 +122,19 @@ def logs(aws, tmp_path_factory):
         os.environ.update(before)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installed(control_plane):
-    """What deploy/ installs, the workload aside: there is no kubelet here."""
-    for name in ("namespace", "rbac", "people", "admission"):
+    """What deploy/ installs, the workload aside: there is no kubelet here. It goes again, because others share the control
+    plane, and the admission policy would bind them too."""
+    parts = ("namespace", "rbac", "people", "admission")
+    for name in parts:
         control_plane.kubectl("apply", "--server-side", "-f", str(DEPLOY / f"{name}.yaml"))
-    return control_plane
+    yield control_plane
+    for name in reversed(parts):
+        control_plane.kubectl("delete", "--wait=false", "-f", str(DEPLOY / f"{name}.yaml"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def operator(installed, aws, tmp_path_factory):
     made = Operator(installed, aws, tmp_path_factory.mktemp("operator"))
     made.start()
