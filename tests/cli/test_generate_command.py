@@ -92,7 +92,7 @@ def test_from_logs_as_text(plumbline, logs):
 def test_logs_without_the_principal_prove_nothing(plumbline, logs):
     ended = plumbline("generate", "arn:aws:iam::123456789012:role/stranger", "--logs", logs)
     assert ended.status == 2
-    assert "the logs show nothing of arn:aws:iam::123456789012:role/stranger" in ended.err
+    assert "the logs show nothing of arn:aws:iam::123456789012:role/stranger from 2025-10-12 to 2026-01-10" in ended.err
     assert result(ended)["policy"]["Statement"] == []
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from plumbline import __version__
 from plumbline.cli.main import app
+from tests.usage.records_for_tests import ROLE, envelope, record
 
 COMMANDS = sorted(info.name or info.callback.__name__ for info in app.registered_commands)
 
@@ -40,6 +41,20 @@ def test_usage_of_an_empty_folder_is_no_success(plumbline, tmp_path):
     assert ended.status == 2
     assert ended.out == "0 events in 0 files: none\n"
     assert "the folder holds no .json" in ended.err
+
+
+def test_usage_as_text_names_each_principal_once_and_whole(plumbline, tmp_path):
+    records = [record("s3:GetObject", requestParameters={"bucketName": "b", "key": "k"}), record("iam:CreateUser")]
+    (tmp_path / "a.json").write_bytes(envelope(*records))
+    ended = plumbline("usage", tmp_path, "--format", "table")
+    assert ended.status == 0
+    assert ended.out.splitlines() == [
+        "2 events in 1 files: action 2",
+        "",
+        ROLE,
+        "  iam:CreateUser  used              1  2026-01-10",
+        "  s3:GetObject    used              1  2026-01-10  1 resource",
+    ]
 
 
 def test_an_interrupt_is_130(plumbline, tmp_path, monkeypatch):

@@ -138,7 +138,12 @@ def _from_logs(arn: str, paths: list[Path], lookback: timedelta) -> dict[str, An
     events += sum(item["count"] for item in found.unmapped)
     warnings = list(found.warnings)
     if not events:
-        warnings.append(f"the logs show nothing of {arn} in this window")
+        span = (
+            f" from {end - lookback:%Y-%m-%d} to {end:%Y-%m-%d}; give a longer --lookback for what came before"
+            if usage.last
+            else ""
+        )
+        warnings.append(f"the logs show nothing of {arn}{span}")
         _say(warnings[-1])
     return {
         "schemaVersion": SCHEMA_VERSION,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from plumbline.model.evidence import Evidence
     from plumbline.usage.summary import UsageSummary
 
@@ -71,8 +69,8 @@ def _print(summary: UsageSummary) -> None:
     console, found = Console(), summary.usage
     bins = ", ".join(f"{name} {count:,}" for name, count in found.bins.items() if count)
     console.print(f"{found.records:,} events in {summary.files:,} files: {bins or 'none'}", highlight=False)
-    if found.evidence:
-        console.print(_table(found.evidence))
+    for line in _lines(found.evidence):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for event in found.unmapped:
         console.print(
             f"no known action: {event.event_source} {event.event_name} by {event.principal}, {event.count:,} times",
@@ -81,22 +79,20 @@ def _print(summary: UsageSummary) -> None:
         )
 
 
-def _table(evidence: Iterable[Evidence]) -> Table:
-    from rich.table import Table
-
-    table = Table("Principal", "Action", "Outcome", "Count", "Last", "Resources")
-    table.columns[0].overflow = table.columns[1].overflow = "fold"
-    table.columns[3].justify = "right"
+def _lines(evidence: Sequence[Evidence]) -> Iterator[str]:
+    """Each principal on a line of its own, and below it what it did."""
+    names = [item.action + (" (perhaps)" if item.ambiguous else "") for item in evidence]
+    width = max(map(len, names), default=0)
     previous = ""
-    for item in evidence:
-        more = "..." if item.resources_truncated else ""
-        table.add_row(
-            "" if item.principal == previous else item.principal,
-            item.action + (" (perhaps)" if item.ambiguous else ""),
-            item.outcome,
-            f"{item.count:,}",
-            f"{item.last:%Y-%m-%d}",
-            f"{len(item.resources)}{more}" if item.resources else "",
-        )
-        previous = item.principal
-    return table
+    for name, item in zip(names, evidence, strict=True):
+        if item.principal != previous:
+            yield f"\n{item.principal}"
+            previous = item.principal
+        line = f"  {name:<{width}}  {item.outcome:<9} {item.count:>9,}  {item.last:%Y-%m-%d}"
+        yield f"{line}  {_number_of(item)}" if item.resources else line
+
+
+def _number_of(item: Evidence) -> str:
+    if item.resources_truncated:
+        return f"{len(item.resources)} or more resources"
+    return "1 resource" if len(item.resources) == 1 else f"{len(item.resources)} resources"
