@@ -297,12 +297,12 @@ def test_a_lost_store_accepts_nothing_until_somebody_says_so(account, sandbox, t
     run_pass(account.inputs, state)
     for path in state.glob("plumbline.db*"):
         path.unlink()
-    report = run_pass(account.inputs, state)
+    report = run_pass(account.inputs, state, NOW + timedelta(minutes=1))
     found = _conditions(report.baselines["platform/development"].status)
     assert found["AcceptedAccessUnknown"][:2] == ("True", "StoreLost")
     assert "spec.grantDrift.acceptedAt" in found["AcceptedAccessUnknown"][2]
     baseline = yaml.safe_load((account.inputs / "baseline.yaml").read_text())
-    baseline["spec"]["grantDrift"] = {"acceptedAt": "2026-06-30T05:00:00Z"}
+    baseline["spec"]["grantDrift"] = {"acceptedAt": "2026-06-30T06:02:00Z"}
     (account.inputs / "baseline.yaml").write_text(yaml.safe_dump(baseline))
-    report = run_pass(account.inputs, state)
+    report = run_pass(account.inputs, state, NOW + timedelta(minutes=3))
     assert "AcceptedAccessUnknown" not in _conditions(report.baselines["platform/development"].status)
