@@ -303,8 +303,12 @@ def _to_read(status: dict[str, Any]) -> tuple[bool, int]:
 
 
 def _body(diff: str) -> str:
-    """Without the head of file names, which are those of one policy."""
-    return "\n".join(line for line in diff.splitlines() if not line.startswith(("--- ", "+++ ", "@@")))
+    """Without the head of file names, which are those of one policy, and without lines of which only the comma changes."""
+    lines = [line for line in diff.splitlines() if not line.startswith(("--- ", "+++ ", "@@"))]
+    gone = {line[1:].rstrip(",") for line in lines if line.startswith("-")}
+    same = {line[1:].rstrip(",") for line in lines if line.startswith("+")} & gone
+    kept = [line for line in lines if not (line.startswith("-") and line[1:].rstrip(",") in same)]
+    return "\n".join(f" {line[1:]}" if line.startswith("+") and line[1:] in same else line for line in kept)
 
 
 def _show_drift(console: Console, state: Path, report: dict[str, Any]) -> None:
