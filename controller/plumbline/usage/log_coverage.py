@@ -206,7 +206,7 @@ def _state(
 
 def _regions_unknown(source: str) -> SourceState:
     message = "the account's enabled Regions could not be listed"
-    remedy = "allow the member role ec2:DescribeRegions or account:ListRegions"
+    remedy = "allow the member role account:ListRegions, and try again if AWS throttled it"
     return SourceState(source, State.PARTIAL, "RegionsUnknown", message, remedy)
 
 
