@@ -111,6 +111,7 @@ class Reconciler:
         landscape = self._valid(LANDSCAPES, IAMLandscape, body, LandscapeStatus)
         if not isinstance(landscape, IAMLandscape):
             self.landscapes.forget(key.name)
+            self._wake_baselines(key.name, spread=0.0)  # what they say of it is no longer true
             return Stalled(str(landscape))
         if landscape.spec.suspend:
             return Done()
@@ -231,6 +232,10 @@ class Reconciler:
         if landscape is None:
             message = f"the landscape {name} does not exist; create it, or correct spec.landscapeRef.name"
             return self._not_assessed(baseline, body, "LandscapeNotFound", message, now)
+        for condition in (landscape.get("status") or {}).get("conditions", ()):
+            if condition["type"] == "Stalled" and condition["status"] == "True":
+                message = f"the landscape {name} cannot be read: {condition.get('message', '')}"
+                return self._not_assessed(baseline, body, "LandscapeNotReady", message, now)
         if baseline.status is None or not baseline.status.conditions:
             message = f"waiting for the first pass of the landscape {name}"
             names = ("Ready", "Compliant", "EvidenceComplete")
