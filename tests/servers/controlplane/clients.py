@@ -9,6 +9,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 _REQUEST_SECONDS = 10.0
 
@@ -44,6 +45,16 @@ def kubeconfig(url: str, ca_file: Path, name: str, user: Mapping[str, str], name
         "current-context": "tests",
     }
     return json.dumps(content, indent=2)
+
+
+def answer(
+    connection: http.client.HTTPConnection, method: str, path: str, body: object = None
+) -> tuple[int, dict[str, Any]]:
+    """Status and JSON body of the answer to one request. The connection stays open, for the next one."""
+    connection.timeout = _REQUEST_SECONDS
+    connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    return response.status, json.loads(response.read())
 
 
 def status(connection: http.client.HTTPConnection, method: str, path: str, body: object = None) -> int | None:

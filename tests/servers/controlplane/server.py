@@ -107,6 +107,12 @@ class ControlPlane:
         environment = self._environment() | {"KUBECONFIG": str(kubeconfig or self.kubeconfig)}
         return clients.kubectl(self._programs / "kubectl", args, environment, stdin)
 
+    def connection(self) -> http.client.HTTPSConnection:
+        """A connection as the administrator, for requests that kubectl cannot make or makes too slowly."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        context.load_cert_chain(self.folder / "admin.crt", self.folder / "admin.key")
+        return http.client.HTTPSConnection(HOST, self._port, context=context)
+
     def audit_events(self) -> list[dict[str, Any]]:
         """The audit events so far, in the order in which they were written.
 
@@ -247,10 +253,7 @@ class ControlPlane:
 
     def _request(self, method: str, path: str, body: object = None) -> int | None:
         """The status of the API server's answer to the administrator; None when there is none."""
-        context = ssl.create_default_context(cafile=self.ca_file)
-        context.load_cert_chain(self.folder / "admin.crt", self.folder / "admin.key")
-        connection = http.client.HTTPSConnection(HOST, self._port, context=context)
-        return clients.status(connection, method, path, body)
+        return clients.status(self.connection(), method, path, body)
 
     def _kubeconfig(self, name: str, user: dict[str, str], namespace: str = "default") -> Path:
         content = clients.kubeconfig(self.url, self.ca_file, name, user, namespace)
