@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Any, Literal, NoReturn
 from urllib.parse import unquote
 
+from plumbline.iam.operators import operator
+
 VERSIONS = ("2012-10-17", "2008-10-17")
 _DOCUMENT_ELEMENTS = frozenset({"Version", "Id", "Statement"})
 _PAIRS = (("Action", "NotAction"), ("Resource", "NotResource"), ("Principal", "NotPrincipal"))
@@ -108,6 +110,17 @@ def parse(document: str) -> Document:
     paths = [f"$.Statement[{i}]" for i in range(len(items))] if isinstance(given, list) else ["$.Statement"]
     statements = tuple(_statement(i, item, path) for i, (item, path) in enumerate(zip(items, paths, strict=True)))
     return Document(version, policy_id, statements)
+
+
+@lru_cache(maxsize=16384)
+def parse_resource(document: str) -> Document:
+    """A resource-based policy: every statement names principals. Raises PolicyError."""
+    parsed = parse(document)
+    for statement in parsed.statements:
+        path = f"$.Statement[{statement.index}]"
+        if statement.principals is None and statement.not_principals is None:
+            raise PolicyError(path, "needs Principal or NotPrincipal")
+    return parsed
 
 
 @lru_cache(maxsize=16384)
@@ -241,13 +254,15 @@ def _conditions(data: Any, path: str) -> tuple[Condition, ...]:
     if not isinstance(data, dict):
         raise PolicyError(path, "must be an object")
     result = []
-    for operator, keys in sorted(data.items()):
+    for name, keys in sorted(data.items()):
+        if operator(name) is None:
+            raise PolicyError(f"{path}.{name}", "is no condition operator")
         if not isinstance(keys, dict):
-            raise PolicyError(f"{path}.{operator}", "must be an object of condition keys")
+            raise PolicyError(f"{path}.{name}", "must be an object of condition keys")
         for key, value in sorted(keys.items()):
             values = value if isinstance(value, list) else [value]
-            texts = tuple(_condition_value(v, f"{path}.{operator}.{key}") for v in values)
-            result.append(Condition(operator, key, texts))
+            texts = tuple(_condition_value(v, f"{path}.{name}.{key}") for v in values)
+            result.append(Condition(name, key, texts))
     return tuple(result)
 
 

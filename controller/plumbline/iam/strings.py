@@ -1,0 +1,206 @@
+"""Sets of strings that patterns describe: a string in some and outside of others, and one string for every combination.
+
+Knows tokens and strings; what they name is the caller's. All answers are over all strings, never over known names.
+Containment of two patterns alone is in `patterns`, which is faster.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+_FRESH_FIRST = "x0aqzj1_-kwvbcdefghilmnoprstuy23456789"
+_FRESH_AFTER = 0xE000  # private use: no name in AWS has such a character
+MAX_STATES = 20000
+
+
+class TooComplexError(Exception):
+    """More combinations than are looked at; nothing is known then."""
+
+
+class Wild(Enum):
+    """What is no literal character. The segment ones match no colon, as in ARN operators."""
+
+    ANY = "*"
+    ONE = "?"
+    SEGMENT = "segment*"
+    SEGMENT_ONE = "segment?"
+
+
+Token = str | Wild  # a literal character, or a wildcard
+Tokens = tuple[Token, ...]
+_WILD = {"*": Wild.ANY, "?": Wild.ONE}
+_REGEX = {Wild.ANY: ".*", Wild.ONE: ".", Wild.SEGMENT: "[^:]*", Wild.SEGMENT_ONE: "[^:]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern as tokens. `fold`: letters match in either case."""
+
+    tokens: Tokens
+    fold: bool = False
+
+    @property
+    def literal(self) -> str | None:
+        """The only string it matches, when there is only one."""
+        if self.fold or any(isinstance(t, Wild) for t in self.tokens):
+            return None
+        return "".join(t for t in self.tokens if isinstance(t, str))
+
+
+@lru_cache(maxsize=65536)
+def glob(text: str, fold: bool = False) -> Pattern:
+    """`*` and `?` are wildcards, everything else is literal."""
+    return Pattern(tuple(_WILD.get(c, c) for c in text), fold)
+
+
+@lru_cache(maxsize=65536)
+def literal(text: str, fold: bool = False) -> Pattern:
+    return Pattern(tuple(text), fold)
+
+
+def matcher(patterns: Iterable[Pattern]) -> Callable[[str], bool]:
+    """Does any of the patterns match the whole text?"""
+    given = tuple(patterns)
+    if any(p.tokens == (Wild.ANY,) for p in given):
+        return lambda _: True
+    plain = frozenset(p.literal for p in given if p.literal is not None)
+    rest = [p for p in given if p.literal is None]
+    if not rest:
+        return plain.__contains__
+    match = re.compile("|".join(_source(p) for p in rest), re.DOTALL).fullmatch
+    return lambda text: text in plain or match(text) is not None
+
+
+def _source(pattern: Pattern) -> str:
+    # Split at the stars: the leftmost match of each part between two of them is always the best one, so that atomic
+    # groups keep matching linear. Segment wildcards may need to go back.
+    parts: list[list[str]] = [[]]
+    for token in pattern.tokens:
+        if token is Wild.ANY:
+            parts.append([])
+        else:
+            parts[-1].append(_REGEX[token] if isinstance(token, Wild) else re.escape(token))
+    texts = ["".join(part) for part in parts]
+    atomic = not any(t in (Wild.SEGMENT, Wild.SEGMENT_ONE) for t in pattern.tokens)
+    body = texts[0]
+    if len(texts) > 1:
+        middle = [f"(?>.*?{text})" if atomic else f".*?{text}" for text in texts[1:-1] if text]
+        body += "".join(middle) + f".*{texts[-1]}"
+    return f"(?i:{body})" if pattern.fold else f"(?:{body})"
+
+
+class _Automaton:
+    """A pattern whose set of positions is one integer."""
+
+    __slots__ = ("accept", "fold", "named", "one", "segment", "segment_one", "star")
+
+    def __init__(self, pattern: Pattern) -> None:
+        self.fold = pattern.fold
+        self.star = self.segment = self.one = self.segment_one = 0
+        self.named: dict[str, int] = {}
+        at = 0
+        for token in pattern.tokens:
+            bit = 1 << at
+            if token is Wild.ANY:
+                self.star |= bit
+                continue
+            if token is Wild.SEGMENT:
+                self.segment |= bit
+                continue
+            if token is Wild.ONE:
+                self.one |= bit
+            elif token is Wild.SEGMENT_ONE:
+                self.segment_one |= bit
+            elif isinstance(token, str):
+                for char in _cases(token) if self.fold else (token,):
+                    self.named[char] = self.named.get(char, 0) | bit
+            at += 1
+        self.accept = 1 << at
+
+    def step(self, positions: int, char: str) -> int:
+        stay, go = self.star, self.one | self.named.get(char, 0)
+        if char != ":":
+            stay |= self.segment
+            go |= self.segment_one
+        return positions & stay | (positions & go) << 1
+
+
+@lru_cache(maxsize=65536)
+def _automaton(pattern: Pattern) -> _Automaton:
+    return _Automaton(pattern)
+
+
+def _cases(char: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((char.lower(), char.upper())))
+
+
+def _alphabet(automata: Sequence[_Automaton]) -> tuple[str, ...]:
+    """Every character that some pattern names, the colon where it matters, and one that none names."""
+    named = {char for a in automata for char in a.named}
+    fresh = next((c for c in _FRESH_FIRST if c not in named), None) or chr(
+        next(n for n in range(_FRESH_AFTER, _FRESH_AFTER + 6400) if chr(n) not in named)
+    )
+    colon = {":"} if any(a.segment or a.segment_one for a in automata) else set()
+    return (fresh, *sorted(named | colon))
+
+
+def _explore(
+    automata: Sequence[_Automaton], alive: Callable[[tuple[int, ...]], bool], limit: int
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Shortest text and positions of every joint state that is alive, nearest first."""
+    alphabet = _alphabet(automata)
+    start = (1,) * len(automata)
+    seen = {start}
+    queue: deque[tuple[str, tuple[int, ...]]] = deque([("", start)])
+    while queue:
+        text, state = queue.popleft()
+        yield text, state
+        for char in alphabet:
+            following = tuple(a.step(s, char) for a, s in zip(automata, state, strict=True))
+            if following not in seen and alive(following):
+                if len(seen) >= limit:
+                    raise TooComplexError
+                seen.add(following)
+                queue.append((text + char, following))
+
+
+@lru_cache(maxsize=65536)
+def witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: int = MAX_STATES) -> str | None:
+    """The shortest string that every pattern of `inside` matches and none of `outside`; None when there is none.
+
+    Raises TooComplexError.
+    """
+    automata = [_automaton(p) for p in (*inside, *outside)]
+    count = len(inside)
+    accepts = [a.accept for a in automata]
+
+    def alive(state: tuple[int, ...]) -> bool:
+        return all(state[:count])
+
+    for text, state in _explore(automata, alive, limit):
+        hits = [s & a for s, a in zip(state, accepts, strict=True)]
+        if all(hits[:count]) and not any(hits[count:]):
+            return text
+    return None
+
+
+@lru_cache(maxsize=4096)
+def representatives(patterns: tuple[Pattern, ...], limit: int = MAX_STATES) -> tuple[str, ...]:
+    """For each combination of patterns that some string matches together, and no other, one such string.
+
+    Whatever only asks which of the patterns match cannot tell a string from its representative. The empty string is
+    left out where another one stands for it. Raises TooComplexError.
+    """
+    automata = [_automaton(p) for p in patterns]
+    accepts = [a.accept for a in automata]
+    found: dict[tuple[bool, ...], str] = {}
+    for text, state in _explore(automata, lambda _: True, limit):
+        vector = tuple(bool(s & a) for s, a in zip(state, accepts, strict=True))
+        if not found.get(vector):
+            found[vector] = text
+    return tuple(found.values())
