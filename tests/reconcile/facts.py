@@ -11,7 +11,7 @@ from plumbline.assess.window import Window
 from plumbline.model.coverage import Coverage, SourceState, State
 from plumbline.model.evidence import PrincipalUsage
 from plumbline.model.snapshot import Account, Snapshot
-from plumbline.reconcile.baseline import assess_baseline, status_of
+from plumbline.reconcile.baseline import Waiting, assess_baseline, status_of
 from plumbline.reconcile.proposals import proposals
 from plumbline.reconcile.view import LandscapeView
 from tests.assess.world import ACCOUNT, AS_OF, BEFORE, IN, LOGS, MEMORY, REGIONS, SILENT_ACCESS, WINDOW, logs, used
@@ -63,6 +63,7 @@ class Line:
     others: tuple = ()
     allowed: tuple = (EVERYTHING,)
     organization_error: str | None = None
+    rejections: dict = field(default_factory=dict)
 
     def but(self, **changes):
         return replace(self, **changes)
@@ -111,13 +112,16 @@ class Line:
             self.view, self.baseline, self.selection, governing(claims), self.accepted, self.as_of, self.now
         )
 
-    def proposed(self):
+    def proposals(self):
         window = Window.of(self.as_of, self.baseline.spec.lookback_days, MEMORY)
-        return proposals(self.result(), self.existing, window, self.now)
+        return proposals(self.result(), self.existing, window, self.now, self.rejections)
+
+    def proposed(self):
+        return list(self.proposals().wanted)
 
     def new_status(self):
-        proposed = {p.proposal.spec.role_arn: p.proposal.metadata.name for p in self.proposed() if p.open}
-        return status_of(self.result(), proposed, len(proposed), self.now, self.as_of)
+        found = self.proposals()
+        return status_of(self.result(), found.names, Waiting(found.waiting), self.now, self.as_of)
 
     def after(self, **changes):
         """The line as the next pass finds it: status, accepted access and proposals of this one written."""

@@ -283,6 +283,9 @@ class BaselineStatus(StatusModel):
     ] = 0
     governed_elsewhere: int = 0
     open_proposals: int = 0
+    waiting_proposals: Annotated[
+        int, Field(description="Roles out of line that have no open proposal because of a limit.")
+    ] = 0
     counts: RoleCounts = RoleCounts()
     reduction_percentage: float = 0.0
     accepted_roles: Annotated[

@@ -183,6 +183,17 @@ class AllowedTargets(Model):
     role_paths: Annotated[list[RolePath], Field(max_length=100)] = ["/"]
 
 
+class LandscapeLimits(Model):
+    open_proposals: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10_000,
+            description="Most open proposals of all baselines together, the worst roles first. One that is open stays.",
+        ),
+    ] = 200
+
+
 class LandscapeSpec(Model):
     accounts: Accounts
     member_role: MemberRole
@@ -200,6 +211,7 @@ class LandscapeSpec(Model):
             gt=0, le=1000, description="Budget for each account and API; reading log files from S3 is not part of it."
         ),
     ] = 20.0
+    limits: LandscapeLimits = LandscapeLimits()
     role_metrics: Annotated[
         bool, Field(description="Also export series for each role. Off by default: their number grows with the roles.")
     ] = False

@@ -139,6 +139,7 @@ def _baseline(one: BaselinePass) -> dict[str, Any]:
             for role in _out_of_line(status)
         ],
         "openProposals": status.open_proposals,
+        "waitingProposals": status.waiting_proposals,
         "unassessed": [u.model_dump(mode="json", by_alias=True) for u in status.unassessed],
     }
 

@@ -34,6 +34,7 @@ class BaselineFigures:
     compliant: bool | None
     evidence_complete: bool
     accepted_unknown: bool = False
+    waiting_proposals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,11 @@ _PER_BASELINE: tuple[tuple[str, str, Callable[[BaselineFigures], float]], ...] =
     ),
     ("baseline_grant_drift", "Additions beyond the accepted access.", lambda r: r.grant_drift),
     ("baseline_open_proposals", "Remediation proposals that are open.", lambda r: r.open_proposals),
+    (
+        "baseline_waiting_proposals",
+        "Roles out of line that have no open proposal because of a limit.",
+        lambda r: r.waiting_proposals,
+    ),
     ("baseline_evidence_complete", "1 when every required source delivered.", lambda r: r.evidence_complete),
     (
         "baseline_accepted_access_unknown",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.reconcile.landscape import LandscapePass, govern, select_roles
+from plumbline.reconcile.places import Places, kept_places
 
 Version = tuple[str, int]  # uid and generation
 
@@ -31,11 +32,17 @@ class Known:
 class Landscapes:
     def __init__(self) -> None:
         self._known: dict[str, Known] = {}
+        self._places: dict[str, Places] = {}
         self._lock = threading.Lock()
 
     def get(self, name: str) -> Known | None:
         with self._lock:
             return self._known.get(name)
+
+    def places(self, name: str) -> Places:
+        """Of the landscape's open proposals. They outlive a pass, because what is open does."""
+        with self._lock:
+            return self._places.setdefault(name, Places())
 
     def names(self) -> list[str]:
         with self._lock:
@@ -45,6 +52,7 @@ class Landscapes:
         """A fresh pass, which has collected evidence for all roles that these baselines select."""
         asked = frozenset(arn for selection in done.selections.values() for arn in selection.selected)
         known = Known(done, asked, {b.metadata.key: version_of(b) for b in baselines})
+        self._expect(name, done, baselines)
         with self._lock:
             self._known[name] = known
 
@@ -63,6 +71,7 @@ class Landscapes:
             done = replace(old, selections=selections, governed=governed)
             versions = {b.metadata.key: version_of(b) for b in baselines}
             self._known[name] = Known(done, known.asked, versions)
+        self._expect(name, done, baselines)
         changed = {
             key
             for key in selections
@@ -74,6 +83,11 @@ class Landscapes:
     def forget(self, name: str) -> None:
         with self._lock:
             self._known.pop(name, None)
+            self._places.pop(name, None)
+
+    def _expect(self, name: str, done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline]) -> None:
+        limit = done.landscape.spec.limits.open_proposals
+        self.places(name).expect(limit, kept_places(baselines, done.governed))
 
 
 def _own(key: str, governed: Mapping[str, str]) -> set[str]:

@@ -20,34 +20,27 @@ from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
 from plumbline.api.common import Condition, parse_duration
 from plumbline.api.landscape import IAMLandscape, LandscapeStatus
 from plumbline.api.proposal import RemediationProposal
-from plumbline.api.report import RoleAccessReport
-from plumbline.assess.window import Window
 from plumbline.export.metrics import BaselineFigures
 from plumbline.kube.client import (
     BASELINES,
     LANDSCAPES,
     PROPOSALS,
-    REPORTS,
     SERVICE_ACCOUNTS,
     Json,
     KubeClient,
     Resource,
 )
 from plumbline.kube.errors import Denied, KubeError, NotFound, Refused
+from plumbline.operator.assessment import Assess, Assessments
 from plumbline.operator.keys import Done, Gone, Key, Outcome, Retry, Stalled
 from plumbline.operator.landscapes import Landscapes, version_of
-from plumbline.operator.writer import Writer, children, parsed
-from plumbline.reconcile.baseline import same_but_time, status_of
-from plumbline.reconcile.children import BASELINE_LABEL, label_of
+from plumbline.operator.writer import Writer, parsed
 from plumbline.reconcile.conditions import Fact, conditions, stalled
 from plumbline.reconcile.figures import baseline_figures
 from plumbline.reconcile.folder import IRSA_ANNOTATION
 from plumbline.reconcile.landscape import LandscapePass, OpenSessions, day_of, nothing_to_see, reconcile_landscape
-from plumbline.reconcile.proposals import proposals
-from plumbline.reconcile.reports import reports
 from plumbline.reconcile.resources import explain_errors
-from plumbline.reconcile.run import assess_one
-from plumbline.store.documents import save_documents
+from plumbline.reconcile.run import assess_one, remember_decisions
 
 Wake = Callable[[Key, float], None]
 _JITTER = 0.1  # of an interval, by object
@@ -72,6 +65,7 @@ class Reconciler:
         wake: Wake,
         *,
         settings: Settings | None = None,
+        assess: Assess = assess_one,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._kube = kube
@@ -81,6 +75,7 @@ class Reconciler:
         self._settings = settings or Settings()
         self._clock = clock
         self._writer = Writer(kube)
+        self._assessments = Assessments(kube, engine, self._writer, assess)
         self.landscapes = Landscapes()
         self.figures: dict[Key, BaselineFigures] = {}
         self.calls: dict[str, Mapping[Any, int]] = {}
@@ -114,8 +109,13 @@ class Reconciler:
             self._wake_baselines(key.name, spread=0.0)  # what they say of it is no longer true
             return Stalled(str(landscape))
         if landscape.spec.suspend:
+            # Its baselines are left as they are: what was collected before grows old, and is no news.
+            self.landscapes.forget(key.name)
+            self._wake_baselines(key.name, spread=0.0)
             return Done()
         baselines = self._baselines_of(key.name)
+        if self.landscapes.get(key.name) is None:
+            self._wake_baselines(key.name, spread=0.0, baselines=baselines)  # a first pass may take long: they say so
         sessions = self._sessions(landscape)
         now = self._clock()
         done = reconcile_landscape(
@@ -190,6 +190,7 @@ class Reconciler:
         name = baseline.spec.landscape_ref.name
         self._reselect(key, baseline, name)
         if baseline.spec.suspend:
+            self.landscapes.places(name).forget(baseline.metadata.key)
             return Done()
         known = self.landscapes.get(name)
         if known is None:
@@ -203,6 +204,10 @@ class Reconciler:
     def _reselect(self, key: Key, baseline: LeastPrivilegeBaseline, name: str) -> None:
         """A baseline that the landscape's pass does not know: roles are selected and governed anew, without AWS; the
         landscape is only asked where evidence was never collected."""
+        for other in self.landscapes.names():  # the one that it has left
+            left = self.landscapes.get(other)
+            if other != name and left is not None and baseline.metadata.key in left.baselines:
+                self._reselect_all(other, but=key)
         known = self.landscapes.get(name)
         if known is None or known.baselines.get(baseline.metadata.key) == version_of(baseline):
             return
@@ -218,6 +223,7 @@ class Reconciler:
                 self._wake(wanted, 0.0)
         if unasked:
             self._wake(Key(LANDSCAPES, "", name), 0.0)
+        self._wake_offered(name)
 
     def _forget_baseline(self, key: Key) -> None:
         """Roles that it governed may be another's now."""
@@ -236,7 +242,13 @@ class Reconciler:
             if condition["type"] == "Stalled" and condition["status"] == "True":
                 message = f"the landscape {name} cannot be read: {condition.get('message', '')}"
                 return self._not_assessed(baseline, body, "LandscapeNotReady", message, now)
-        if baseline.status is None or not baseline.status.conditions:
+        old = baseline.status or BaselineStatus()
+        if landscape.get("spec", {}).get("suspend"):
+            if old.assessed_at is not None:
+                return Done()  # left as it is
+            message = f"the landscape {name} is suspended; its administrators can set spec.suspend to false"
+            return self._not_assessed(baseline, body, "LandscapeNotReady", message, now)
+        if not old.conditions or any((c.type, c.status) == ("Stalled", "True") for c in old.conditions):
             message = f"waiting for the first pass of the landscape {name}"
             names = ("Ready", "Compliant", "EvidenceComplete")
             facts = [Fact(n, "Unknown", "Progressing", message) for n in names]
@@ -266,50 +278,28 @@ class Reconciler:
     ) -> Outcome:
         if baseline.metadata.key not in done.selections:
             return Retry("the landscape's pass does not know the baseline yet")
-        as_of = day_of(now)
-        result = assess_one(self._engine, done, baseline, as_of, now).result
-        if result is None:
-            return Retry("nothing was assessed")
-        window = Window.of(as_of, baseline.spec.lookback_days, done.view.memory)
-        labels = f"{BASELINE_LABEL}={label_of(baseline.metadata.name)}"
-        bodies = children(self._kube, PROPOSALS, key.namespace, labels)
-        existing = {
-            name: found
-            for name, found in parsed(RemediationProposal, bodies).items()
-            if found.spec.baseline_ref.name == key.name
-        }
-        wanted = proposals(result, existing, window, now)
-        for proposed in wanted:
-            save_documents(self._engine, proposed.documents)
-            name = proposed.proposal.metadata.name
-            old = bodies.get(name) or self._kube.get(PROPOSALS, key.namespace, name)
-            self._writer.child(PROPOSALS, proposed.proposal, old)
-        names = {p.proposal.spec.role_arn: p.proposal.metadata.name for p in wanted if p.open}
-        status = status_of(result, names, len(names), now, as_of)
-        self._write_reports(key, result, status, window, labels)
-        old_status = baseline.status
-        if not _unchanged(old_status, status, parse_duration(baseline.spec.interval)):
-            self._writer.status(BASELINES, baseline.metadata, status, body.get("status"))
-            self._writer.transitions(body, old_status.conditions if old_status else [], status.conditions, now)
+        name = baseline.spec.landscape_ref.name
+        status = self._assessments.run(key, baseline, body, done, self.landscapes.places(name), now)
         self.figures[key] = baseline_figures(baseline, status)
+        self._wake_offered(name)
         return Done(_jittered(parse_duration(baseline.spec.interval), key))
 
-    def _write_reports(self, key: Key, result: Any, status: BaselineStatus, window: Window, labels: str) -> None:
-        bodies = children(self._kube, REPORTS, key.namespace, labels)
-        own = {n: b for n, b in bodies.items() if b["spec"]["baselineRef"]["name"] == key.name}
-        wanted = reports(result, status, parsed(RoleAccessReport, own), window)
-        for report in wanted:
-            self._writer.child(REPORTS, report, bodies.get(report.metadata.name))
-        for name in sorted(set(own) - {report.metadata.name for report in wanted}):
-            self._writer.remove(REPORTS, own[name])
+    def _wake_offered(self, landscape: str) -> None:
+        """Those that wait for a place which is free now."""
+        for waiting in sorted(self.landscapes.places(landscape).offered()):
+            namespace, _, name = waiting.partition("/")
+            self._wake(Key(BASELINES, namespace, name), 0.0)
 
     # Proposals
 
     def _child(self, key: Key) -> Outcome:
-        """A person has decided, or a proposal was changed or deleted: its baseline says what it should be."""
+        """A person has decided, or a proposal was changed or deleted: its baseline says what it should be. A decision is
+        remembered at once, because the baseline may be suspended, or deleted next."""
         body = self._kube.get(PROPOSALS, key.namespace, key.name)
         if body is None:
             return Gone()
+        readable = parsed(RemediationProposal, {key.name: body})
+        remember_decisions(self._engine, key.namespace, readable.values(), self._clock())
         self._wake(Key(BASELINES, key.namespace, body["spec"]["baselineRef"]["name"]), 0.0)
         return Done()
 
@@ -336,13 +326,6 @@ class Reconciler:
         if self._writer.status(resource, meta, status, raw):
             self._writer.transitions(body, before, found, now)
         return message
-
-
-def _unchanged(old: BaselineStatus | None, status: BaselineStatus, interval: timedelta) -> bool:
-    """Nothing but times differs, and the time of the last assessment is not older than an interval."""
-    if not same_but_time(old, status) or old is None or old.assessed_at is None or status.assessed_at is None:
-        return False
-    return status.assessed_at - old.assessed_at < interval
 
 
 def _jittered(interval: timedelta, key: Key) -> float:

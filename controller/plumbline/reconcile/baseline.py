@@ -5,7 +5,7 @@ Knows how facts become counts, conditions and entries of the status. Proposals a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -60,7 +60,7 @@ class BaselineResult:
     @property
     def out_of_line(self) -> tuple[RoleAssessment, ...]:
         """Roles beyond a threshold, worst first."""
-        return tuple(sorted((a for a in self.assessments if a.out_of_line), key=_severity))
+        return tuple(sorted((a for a in self.assessments if a.out_of_line), key=severity))
 
     @property
     def incomplete(self) -> tuple[RoleAssessment, ...]:
@@ -68,7 +68,20 @@ class BaselineResult:
         return tuple(a for a in self.assessments if evidence_incomplete(a))
 
 
-def _severity(assessment: RoleAssessment) -> tuple[int, int, int, str]:
+Severity = tuple[int, int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Roles out of line without a place: by the baseline's own limit, and by the landscape's, which is `limit`."""
+
+    own: int = 0
+    shared: int = 0
+    limit: int = 0
+
+
+def severity(assessment: RoleAssessment) -> Severity:
+    """What puts the worst first when sorted."""
     unused = assessment.counts.unused - assessment.exempted
     drift = len(assessment.drift.additions)
     return (-assessment.unused_privileged, -drift, -unused, assessment.principal.arn)
@@ -141,9 +154,9 @@ def _assess(
 
 
 def status_of(
-    result: BaselineResult, proposals: Mapping[str, str], open_proposals: int, now: datetime, as_of: date
+    result: BaselineResult, proposals: Mapping[str, str], waiting: Waiting, now: datetime, as_of: date
 ) -> BaselineStatus:
-    """The status of a baseline. `proposals`: role ARN -> name of its proposal."""
+    """The status of a baseline. `proposals`: role ARN -> name of its open proposal."""
     baseline = result.baseline
     sums = RoleCounts(
         used=sum(a.counts.used for a in result.assessments),
@@ -163,7 +176,7 @@ def status_of(
         observed_generation=baseline.metadata.generation,
         conditions=conditions(
             baseline.status.conditions if baseline.status else [],
-            _facts(result, baseline.spec, as_of),
+            [*_facts(result, baseline.spec, as_of), *_limited(waiting, baseline.spec)],
             baseline.metadata.generation,
             now,
         ),
@@ -175,7 +188,8 @@ def status_of(
         roles_undetermined=len(result.incomplete)
         + sum(u.target.startswith(("arn:", "serviceAccount/")) for u in unassessed),
         governed_elsewhere=result.governed_elsewhere,
-        open_proposals=open_proposals,
+        open_proposals=len(proposals),
+        waiting_proposals=waiting.own + waiting.shared,
         counts=sums,
         reduction_percentage=round(100 * sums.unused / max(granted_total, 1), 1),
         accepted_roles=len(result.accepted_digests),
@@ -224,6 +238,19 @@ def _facts(result: BaselineResult, spec: BaselineSpec, as_of: date) -> list[Fact
         message = "; ".join(f"{', '.join(e.actions)} of {e.owner} expired on {e.expires}" for e in expired)
         facts.append(Fact("ExemptionsExpired", "True", "Expired", message))
     return facts
+
+
+def _limited(waiting: Waiting, spec: BaselineSpec) -> Iterable[Fact]:
+    """That roles wait for a proposal, and for which limit; nothing while none does."""
+    own = f"{waiting.own} roles wait, because limits.openProposals of this baseline is {spec.limits.open_proposals}"
+    name = spec.landscape_ref.name
+    shared = f"{waiting.shared} roles wait, because limits.openProposals of the landscape {name} is {waiting.limit}"
+    remedy = "decide on open proposals, or raise the limit"
+    if waiting.shared:
+        message = "; ".join([own, shared] if waiting.own else [shared])
+        yield Fact("ProposalsLimited", "True", "LandscapeLimit", f"{message}; {remedy}")
+    elif waiting.own:
+        yield Fact("ProposalsLimited", "True", "BaselineLimit", f"{own}; {remedy}")
 
 
 def _compliant(result: BaselineResult, spec: BaselineSpec, evidence: Fact) -> Fact:

@@ -62,6 +62,7 @@ def baseline_figures(baseline: LeastPrivilegeBaseline, status: BaselineStatus) -
         compliant={"True": True, "False": False}.get(truth.get("Compliant", "Unknown")),
         evidence_complete=truth.get("EvidenceComplete") == "True",
         accepted_unknown=truth.get("AcceptedAccessUnknown") == "True",
+        waiting_proposals=status.waiting_proposals,
     )
 
 

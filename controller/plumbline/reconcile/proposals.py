@@ -5,7 +5,7 @@ One long-lived proposal for each role. The same facts give the same bytes; nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,46 +16,98 @@ from plumbline.assess.window import Window
 from plumbline.model.assessment import RoleAssessment, Verdict
 from plumbline.model.plan import NotPlannable, Plan
 from plumbline.plan import ProofError, plan_role
-from plumbline.reconcile.baseline import BaselineResult, owner_of
+from plumbline.reconcile.baseline import BaselineResult, Severity, owner_of, severity
 from plumbline.reconcile.children import child_metadata, role_key
 from plumbline.reconcile.conditions import Fact, conditions
+from plumbline.reconcile.decisions import Rejections, approval, is_rejected
 from plumbline.reconcile.proposal_status import PROOF_FAILED, documents, proposal_status
+from plumbline.store.rejections import Role
 
 _OPEN = Fact("Superseded", "False", "CausePresent")
 
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """A proposal as it should be, with the complete documents by digest. `open`: somebody is to decide or to act."""
+    """A proposal as it should be, with the complete documents by digest. `open`: somebody is to decide or to act.
+    `rank`: of one that this pass opens, its place among those that ask to be opened, least first."""
 
     proposal: RemediationProposal
     documents: Mapping[str, str]
     open: bool
+    rank: Severity | None = None
+
+    @property
+    def name(self) -> str:
+        return self.proposal.metadata.name
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """Those of one baseline. `waiting`: roles out of line that get none yet because of its own limit."""
+
+    wanted: tuple[Proposed, ...] = ()
+    waiting: int = 0
+
+    @property
+    def opening(self) -> dict[str, Severity]:
+        """Name -> rank of those that this pass opens."""
+        return {p.name: p.rank for p in self.wanted if p.rank is not None}
+
+    @property
+    def open_before(self) -> frozenset[str]:
+        return frozenset(p.name for p in self.wanted if p.open and p.rank is None)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Role ARN -> name of its open proposal."""
+        return {p.proposal.spec.role_arn: p.name for p in self.wanted if p.open}
+
+    def opened(self, granted: Collection[str], existing: Mapping[str, RemediationProposal]) -> Proposals:
+        """Only `granted` ones are opened; the others stay as they are."""
+        kept = []
+        for proposed in self.wanted:
+            if proposed.rank is None or proposed.name in granted:
+                kept.append(proposed)
+            elif proposed.name in existing:
+                kept.append(Proposed(existing[proposed.name], {}, open=False))
+        return Proposals(tuple(kept), self.waiting)
 
 
 def proposals(
-    result: BaselineResult, existing: Mapping[str, RemediationProposal], window: Window, now: datetime
-) -> list[Proposed]:
-    """All proposals of one baseline as they should be. `existing`: name -> those that it has in its namespace."""
-    spec = result.baseline.spec
+    result: BaselineResult,
+    existing: Mapping[str, RemediationProposal],
+    window: Window,
+    now: datetime,
+    rejections: Rejections | None = None,
+) -> Proposals:
+    """All proposals of one baseline as they should be, within its own limit. `existing`: name -> those that it has in
+    its namespace. `rejections`: what people of the namespace have rejected before."""
+    spec, said = result.baseline.spec, rejections or {}
     candidates = {_name(a): a for a in result.out_of_line if spec.mode == "Propose" and a.not_editable is None}
-    wanted = {n: _without_cause(result, old, now) for n, old in sorted(existing.items()) if n not in candidates}
+    wanted = {n: _without_cause(result, old, said, now) for n, old in sorted(existing.items()) if n not in candidates}
+    waiting = 0
     # Open ones keep their place, so that the cap does not make proposals come and go.
-    for name in sorted(candidates, key=lambda n: not _is_open(existing.get(n))):
+    for name in sorted(candidates, key=lambda n: not _is_open(existing.get(n), said)):
         assessment, old = candidates[name], existing.get(name)
         full = sum(p.open for p in wanted.values()) >= spec.limits.open_proposals
+        rejected = is_rejected(old, said) if old is not None else _role(assessment) in said
         # What a person has rejected is not brought up again because a source failed.
-        stays_closed = old is not None and _is_rejected(old) and bool(evidence_incomplete(assessment))
-        if stays_closed or (full and not _is_open(old)):
+        stays_closed = rejected and bool(evidence_incomplete(assessment))
+        if stays_closed or (full and not _is_open(old, said)):
+            waiting += not rejected
             if old is not None:
                 wanted[name] = Proposed(old, {}, open=False)
             continue
         plan = _plan(assessment)
         if plan.changes or plan.not_plannable:
-            wanted[name] = _proposed(result, assessment, plan, old, window, now)
+            wanted[name] = _proposed(result, assessment, plan, old, window, said, now)
         elif old is not None:
-            wanted[name] = _without_cause(result, old, now)
-    return list(wanted.values())
+            wanted[name] = _without_cause(result, old, said, now)
+    return Proposals(tuple(wanted.values()), waiting)
+
+
+def _role(assessment: RoleAssessment) -> Role:
+    return assessment.principal.arn, assessment.principal.unique_id
 
 
 def _name(assessment: RoleAssessment) -> str:
@@ -74,25 +126,14 @@ def _plan(assessment: RoleAssessment) -> Plan:
         return Plan(principal.arn, principal.unique_id, (), (failed,), (), 0, 0)
 
 
-def _is_open(proposal: RemediationProposal | None) -> bool:
+def _is_open(proposal: RemediationProposal | None, rejections: Rejections) -> bool:
     if proposal is None or proposal.status is None:
         return False
-    return not (_is_superseded(proposal.status) or _is_rejected(proposal))
+    return not (_is_superseded(proposal.status) or is_rejected(proposal, rejections))
 
 
 def _is_superseded(status: ProposalStatus) -> bool:
     return any(c.type == "Superseded" and c.status == "True" for c in status.conditions)
-
-
-def _is_rejected(proposal: RemediationProposal) -> bool:
-    """Whether a person has closed the plan that the proposal shows."""
-    decision, status = proposal.spec.decision, proposal.status
-    return (
-        decision is not None
-        and decision.state == "Rejected"
-        and status is not None
-        and decision.plan_digest == status.plan_digest
-    )
 
 
 def _proposed(
@@ -101,6 +142,7 @@ def _proposed(
     plan: Plan,
     old: RemediationProposal | None,
     window: Window,
+    rejections: Rejections,
     now: datetime,
 ) -> Proposed:
     baseline = result.baseline
@@ -117,9 +159,11 @@ def _proposed(
         ),
         status=said,
     )
-    facts = [Fact("Ready", "True", "Assessed"), _validated(plan), _approved(proposal), _OPEN]
+    facts = [Fact("Ready", "True", "Assessed"), _validated(plan), approval(proposal, rejections), _OPEN]
     proposal = _with_conditions(proposal, old, facts, now)
-    return Proposed(proposal, documents(plan), open=not _is_rejected(proposal))
+    is_open = not is_rejected(proposal, rejections)
+    opens = is_open and not _is_open(old, rejections)
+    return Proposed(proposal, documents(plan), open=is_open, rank=severity(assessment) if opens else None)
 
 
 def _validated(plan: Plan) -> Fact:
@@ -132,16 +176,6 @@ def _validated(plan: Plan) -> Fact:
     )
 
 
-def _approved(proposal: RemediationProposal) -> Fact:
-    decision = proposal.spec.decision
-    if decision is None:
-        return Fact("Approved", "Unknown", "NoDecision", "nobody has decided yet")
-    if proposal.status is None or decision.plan_digest != proposal.status.plan_digest:
-        return Fact("Approved", "Unknown", "DecisionForOtherPlan", "the decision is for another plan digest")
-    message = f"by {decision.by}: {decision.reason}".rstrip(": ")
-    return Fact("Approved", "True" if decision.state == "Approved" else "False", decision.state, message)
-
-
 def _with_conditions(
     proposal: RemediationProposal, old: RemediationProposal | None, facts: list[Fact], now: datetime
 ) -> RemediationProposal:
@@ -151,7 +185,7 @@ def _with_conditions(
     return proposal.model_copy(update={"status": (proposal.status or ProposalStatus()).model_copy(update=changed)})
 
 
-def _without_cause(result: BaselineResult, old: RemediationProposal, now: datetime) -> Proposed:
+def _without_cause(result: BaselineResult, old: RemediationProposal, rejections: Rejections, now: datetime) -> Proposed:
     """An existing proposal whose role is not (or no longer) proposed. It is superseded only where that is known."""
     found = next((a for a in result.assessments if a.principal.arn == old.spec.role_arn), None)
     status = old.status or ProposalStatus()
@@ -163,9 +197,9 @@ def _without_cause(result: BaselineResult, old: RemediationProposal, now: dateti
     else:
         message = "the evidence for this role is incomplete, so the plan was not computed again"
         facts = [Fact("Ready", "True", "Assessed"), Fact("Validated", "Unknown", "EvidenceIncomplete", message), _OPEN]
-    facts = [*kept.values(), _approved(old), *facts]
+    facts = [*kept.values(), approval(old, rejections), *facts]
     proposal = _with_conditions(old, old, facts, now)
-    return Proposed(proposal, {}, open=_is_open(proposal))
+    return Proposed(proposal, {}, open=_is_open(proposal, rejections))
 
 
 def _unknown(result: BaselineResult, arn: str, found: RoleAssessment | None) -> bool:

@@ -6,7 +6,7 @@ takes no other down.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -19,8 +19,9 @@ from plumbline.api.landscape import IAMLandscape, LandscapeStatus
 from plumbline.api.proposal import RemediationProposal
 from plumbline.assess.window import Window
 from plumbline.aws.calls import Call
-from plumbline.reconcile.baseline import BaselineResult, assess_baseline, same_but_time, status_of
+from plumbline.reconcile.baseline import BaselineResult, Waiting, assess_baseline, same_but_time, status_of
 from plumbline.reconcile.conditions import Fact, conditions, stalled
+from plumbline.reconcile.decisions import Rejections, heard
 from plumbline.reconcile.evidence import Progress
 from plumbline.reconcile.landscape import (
     LandscapePass,
@@ -30,9 +31,11 @@ from plumbline.reconcile.landscape import (
     open_sessions,
     reconcile_landscape,
 )
-from plumbline.reconcile.proposals import Proposed, proposals
+from plumbline.reconcile.places import Places, kept_places
+from plumbline.reconcile.proposals import Proposals, Proposed, proposals
 from plumbline.reconcile.resources import Invalid, Resources, ResourceStore
 from plumbline.store.memory import accept, accepted_of
+from plumbline.store.rejections import Rejection, Role, rejections_of, remember_rejections
 
 _log = structlog.get_logger()
 
@@ -44,8 +47,12 @@ class BaselinePass:
     baseline: LeastPrivilegeBaseline
     result: BaselineResult | None = None
     status: BaselineStatus | None = None
-    proposed: Sequence[Proposed] = ()
+    proposals: Proposals = field(default_factory=Proposals)
     reason: str = ""
+
+    @property
+    def proposed(self) -> Sequence[Proposed]:
+        return self.proposals.wanted
 
 
 @dataclass(slots=True)
@@ -129,13 +136,34 @@ def _one_landscape(
             continue
         progress(f"baseline {baseline.metadata.key}: {len(done.selections[baseline.metadata.key].selected)} roles")
         assessed.append(assess_one(engine, done, baseline, report.as_of, report.now))
-    for one in assessed:
-        existing = existing_of(one.baseline, resources.proposals, done.governed)
-        propose_one(one, existing, done, report.as_of, report.now)
-        report.baselines[one.baseline.metadata.key] = one
+    _propose(engine, report, done, assessed, resources.proposals, baselines)
     _write_proposals(store, report, assessed)
     for one in assessed:
         report.written += _write_baseline(store, one)
+
+
+def _propose(
+    engine: sa.Engine,
+    report: PassReport,
+    done: LandscapePass,
+    assessed: Sequence[BaselinePass],
+    known: Mapping[str, RemediationProposal],
+    baselines: Sequence[LeastPrivilegeBaseline],
+) -> None:
+    """All baselines say first what they would open; then the places of the landscape are given."""
+    existing = {one.baseline.metadata.key: existing_of(one.baseline, known, done.governed) for one in assessed}
+    places = Places()
+    places.expect(done.landscape.spec.limits.open_proposals, kept_places(baselines, done.governed))
+    for one in assessed:
+        key = one.baseline.metadata.key
+        namespace = one.baseline.metadata.namespace or ""
+        rejections = remember_decisions(engine, namespace, existing[key].values(), report.now)
+        propose_one(one, existing[key], done, report.as_of, report.now, rejections)
+        places.hear(key, one.proposals.open_before, one.proposals.opening)
+    for one in assessed:
+        key = one.baseline.metadata.key
+        open_granted(one, places.grant(key), existing[key], done, report.as_of, report.now)
+        report.baselines[key] = one
 
 
 def assess_one(
@@ -175,20 +203,47 @@ def existing_of(
     return result
 
 
+def remember_decisions(
+    engine: sa.Engine, namespace: str, proposals: Collection[RemediationProposal], now: datetime
+) -> dict[Role, Rejection]:
+    """What people of the namespace have rejected, with what these proposals say now remembered."""
+    known = rejections_of(engine, namespace)
+    rejected, withdrawn = heard(proposals, known, now)
+    remember_rejections(engine, namespace, rejected, withdrawn)
+    return {role: one for role, one in known.items() if role not in withdrawn} | {one.role: one for one in rejected}
+
+
 def propose_one(
     one: BaselinePass,
     existing: Mapping[str, RemediationProposal],
     landscape: LandscapePass,
     as_of: date,
     now: datetime,
+    rejections: Rejections | None = None,
 ) -> None:
-    """Fills in what the baseline proposes and its status."""
+    """Fills in what the baseline would propose within its own limit."""
     if one.result is None:
         return
     window = Window.of(as_of, one.baseline.spec.lookback_days, landscape.view.memory)
-    one.proposed = proposals(one.result, existing, window, now)
-    names = {p.proposal.spec.role_arn: p.proposal.metadata.name for p in one.proposed if p.open}
-    one.status = status_of(one.result, names, len(names), now, as_of)
+    one.proposals = proposals(one.result, existing, window, now, rejections)
+
+
+def open_granted(
+    one: BaselinePass,
+    granted: Collection[str],
+    existing: Mapping[str, RemediationProposal],
+    landscape: LandscapePass,
+    as_of: date,
+    now: datetime,
+) -> None:
+    """Leaves of the new proposals those for which there is a place, and fills in the status."""
+    if one.result is None:
+        return
+    asked = len(one.proposals.opening)
+    limit = landscape.landscape.spec.limits.open_proposals
+    one.proposals = one.proposals.opened(granted, existing)
+    waiting = Waiting(one.proposals.waiting, asked - len(granted), limit)
+    one.status = status_of(one.result, one.proposals.names, waiting, now, as_of)
 
 
 def write_landscape(store: ResourceStore, landscape: IAMLandscape, status: LandscapeStatus) -> bool:

@@ -192,3 +192,16 @@ document = sa.Table(
     sa.Column("digest", sa.String, primary_key=True),
     sa.Column("text", sa.Text, nullable=False),
 )
+
+# What people have said no to; an object that says so can go with its baseline.
+rejection = sa.Table(
+    "rejection",
+    metadata,
+    sa.Column("namespace", sa.String, primary_key=True),
+    sa.Column("principal", sa.String, primary_key=True),
+    sa.Column("unique_id", sa.String, primary_key=True),
+    sa.Column("plan_digest", sa.String, nullable=False),
+    sa.Column("by", sa.String, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("at", Utc, nullable=False),
+)

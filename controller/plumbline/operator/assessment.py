@@ -1,0 +1,117 @@
+"""One pass of one baseline whose landscape has been collected: assess, propose, write. Calls no AWS.
+
+Writes only what differs. Knows no queue and no landscape's life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import sqlalchemy as sa
+
+from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
+from plumbline.api.common import parse_duration
+from plumbline.api.proposal import RemediationProposal
+from plumbline.api.report import RoleAccessReport
+from plumbline.assess.window import Window
+from plumbline.kube.client import BASELINES, PROPOSALS, REPORTS, Json, KubeClient
+from plumbline.operator.keys import Key
+from plumbline.operator.writer import Writer, children, parsed
+from plumbline.reconcile.baseline import same_but_time
+from plumbline.reconcile.children import BASELINE_LABEL, label_of
+from plumbline.reconcile.landscape import LandscapePass, day_of
+from plumbline.reconcile.places import Places
+from plumbline.reconcile.reports import reports
+from plumbline.reconcile.run import BaselinePass, assess_one, open_granted, propose_one, remember_decisions
+from plumbline.store.documents import save_documents
+
+Assess = Callable[[sa.Engine, LandscapePass, LeastPrivilegeBaseline, date, datetime], BaselinePass]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the API server has of a baseline: its children as they came, and the readable ones of its own."""
+
+    proposal_bodies: Mapping[str, Json]
+    report_bodies: Mapping[str, Json]
+    proposals: Mapping[str, RemediationProposal]
+    reports: Mapping[str, RoleAccessReport]
+
+
+class Assessments:
+    """`assess` may be replaced by tests. Raises KubeError and SQLAlchemyError."""
+
+    def __init__(self, kube: KubeClient, engine: sa.Engine, writer: Writer, assess: Assess = assess_one) -> None:
+        self._kube = kube
+        self._engine = engine
+        self._writer = writer
+        self._assess = assess
+
+    def run(
+        self,
+        key: Key,
+        baseline: LeastPrivilegeBaseline,
+        body: Json,
+        done: LandscapePass,
+        places: Places,
+        now: datetime,
+    ) -> BaselineStatus:
+        """The status as it is after the pass. `places`: those of the landscape."""
+        as_of = day_of(now)
+        window = Window.of(as_of, baseline.spec.lookback_days, done.view.memory)
+        found = self._children(key, baseline)
+        rejections = remember_decisions(self._engine, key.namespace, found.proposals.values(), now)
+        one = self._assess(self._engine, done, baseline, as_of, now)
+        propose_one(one, found.proposals, done, as_of, now, rejections)
+        places.hear(baseline.metadata.key, one.proposals.open_before, one.proposals.opening)
+        open_granted(one, places.grant(baseline.metadata.key), found.proposals, done, as_of, now)
+        status, result = one.status, one.result
+        if status is None or result is None:
+            raise TypeError("an assessed baseline has a status")
+        for proposed in one.proposed:
+            save_documents(self._engine, proposed.documents)
+            known = found.proposal_bodies.get(proposed.name) or self._kube.get(PROPOSALS, key.namespace, proposed.name)
+            self._writer.child(PROPOSALS, proposed.proposal, known)
+        written = reports(result, status, found.reports, window)
+        self._write_reports(written, found)
+        self._write_status(baseline, body, status, now)
+        return status
+
+    def _children(self, key: Key, baseline: LeastPrivilegeBaseline) -> _Found:
+        labels = f"{BASELINE_LABEL}={label_of(baseline.metadata.name)}"
+        proposal_bodies = children(self._kube, PROPOSALS, key.namespace, labels)
+        report_bodies = children(self._kube, REPORTS, key.namespace, labels)
+        # Names may be longer than labels, so others may have the same.
+        own = {name: body for name, body in report_bodies.items() if _of(body, key)}
+        proposals = parsed(RemediationProposal, {n: b for n, b in proposal_bodies.items() if _of(b, key)})
+        return _Found(proposal_bodies, own, proposals, parsed(RoleAccessReport, own))
+
+    def _write_status(
+        self, baseline: LeastPrivilegeBaseline, body: Json, status: BaselineStatus, now: datetime
+    ) -> None:
+        old = baseline.status
+        if same_but_time(old, status) and old and not _due(old, status, parse_duration(baseline.spec.interval)):
+            return
+        self._writer.status(BASELINES, baseline.metadata, status, body.get("status"))
+        self._writer.transitions(body, old.conditions if old else [], status.conditions, now)
+
+    def _write_reports(self, wanted: Iterable[RoleAccessReport], found: _Found) -> None:
+        names = set()
+        for report in wanted:
+            names.add(report.metadata.name)
+            self._writer.child(REPORTS, report, found.report_bodies.get(report.metadata.name))
+        for name in sorted(set(found.report_bodies) - names):
+            self._writer.remove(REPORTS, found.report_bodies[name])
+
+
+def _of(body: Json, key: Key) -> bool:
+    return bool((body["spec"].get("baselineRef") or {}).get("name") == key.name)
+
+
+def _due(old: BaselineStatus, status: BaselineStatus, interval: timedelta) -> bool:
+    """Whether the time of the last assessment is older than an interval."""
+    if old.assessed_at is None or status.assessed_at is None:
+        return True
+    return status.assessed_at - old.assessed_at >= interval
