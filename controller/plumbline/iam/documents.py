@@ -247,7 +247,11 @@ def _principals(data: Mapping[str, Any], element: str, path: str) -> Principals 
     if not isinstance(value, dict) or not value:
         raise PolicyError(path, 'must be "*" or an object of principal types')
     _only(value, _PRINCIPAL_TYPES, path)
-    return tuple((kind, _texts(value, kind, path) or ()) for kind in sorted(value))
+    found = tuple((kind, _texts(value, kind, path) or ()) for kind in sorted(value))
+    for text in dict(found).get("AWS", ()):
+        if text != "*" and ("*" in text or "?" in text):
+            raise PolicyError(f"{path}.AWS", f"{text!r}: a wildcard cannot stand for a part of a principal")
+    return found
 
 
 def _conditions(data: Any, path: str) -> tuple[Condition, ...]:

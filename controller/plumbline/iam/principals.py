@@ -15,7 +15,9 @@ from typing import Literal
 
 from plumbline.iam.documents import Principals
 
-CallerKind = Literal["user", "role", "session", "federatedUser", "root", "service", "provider", "anonymous"]
+CallerKind = Literal[
+    "user", "role", "session", "federatedUser", "root", "service", "provider", "anonymous", "canonicalUser", "gone"
+]
 _ACCOUNT = re.compile(r"\d{12}")
 _ARN = re.compile(r"arn:([\w-]+):(iam|sts)::(\d{12}):(.+)", re.DOTALL)
 _SERVICE = re.compile(r"[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+")
@@ -37,7 +39,8 @@ class Naming(IntEnum):
 class Caller:
     """`arn`: None for services, providers that are no ARN, and anonymous callers. `account`: None where there is none.
 
-    `name`: of the user or role, without its path; of the service or provider.
+    `name`: of the user or role, without its path; of the service or provider; the id of a canonical user, or of a
+    principal that is gone.
     """
 
     kind: CallerKind
@@ -49,7 +52,7 @@ class Caller:
     @property
     def has_identity(self) -> bool:
         """Has identity-based policies, and is under the SCPs of its account."""
-        return self.kind not in ("service", "provider", "anonymous")
+        return self.account is not None and self.kind != "provider"
 
     @property
     def service_linked(self) -> bool:
@@ -140,7 +143,8 @@ class PrincipalSet:
     roles: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (account, name) -> ARN
     services: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()
-    canonical: bool = False
+    canonical: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
 
     def naming(self, who: Caller) -> Naming | None:
         """How these principals name the caller; None when a canonical user id may or may not be its account."""
@@ -150,6 +154,8 @@ class PrincipalSet:
             return Naming.CALLER if who.name in self.services else Naming.NONE
         if who.kind == "provider":
             return Naming.CALLER if who.name in self.providers else Naming.NONE
+        if who.kind in ("canonicalUser", "gone"):
+            return Naming.CALLER if who.name in self.canonical | self.gone else Naming.NONE
         if who.kind == "anonymous":
             return Naming.NONE
         if who.arn in self.arns:
@@ -164,8 +170,9 @@ class PrincipalSet:
 @lru_cache(maxsize=16384)
 def principal_set(principals: Principals) -> PrincipalSet:
     """A parsed Principal element, ready to be asked. Unique ids stand for principals that are gone, and name nobody."""
-    everybody, canonical = False, False
+    everybody = False
     accounts, arns, services, providers = set[str](), set[str](), set[str](), set[str]()
+    canonical, gone = set[str](), set[str]()
     roles: dict[tuple[str, str], str] = {}
     for kind, values in principals:
         for value in values:
@@ -176,12 +183,14 @@ def principal_set(principals: Principals) -> PrincipalSet:
             elif kind == "Federated":
                 providers.add(value)
             elif kind == "CanonicalUser":
-                canonical = True
-            elif not _UNIQUE_ID.fullmatch(value) or _ACCOUNT.fullmatch(value):
+                canonical.add(value)
+            elif _ACCOUNT.fullmatch(value):
+                accounts.add(value)
+            elif _UNIQUE_ID.fullmatch(value):
+                gone.add(value)
+            else:
                 found = _ARN.fullmatch(value)
-                if _ACCOUNT.fullmatch(value):
-                    accounts.add(value)
-                elif found and found[2] == "iam" and found[4] == "root":
+                if found and found[2] == "iam" and found[4] == "root":
                     accounts.add(found[3])
                 else:
                     arns.add(value)
@@ -194,5 +203,6 @@ def principal_set(principals: Principals) -> PrincipalSet:
         roles,
         frozenset(services),
         frozenset(providers),
-        canonical,
+        frozenset(canonical),
+        frozenset(gone),
     )

@@ -45,6 +45,11 @@ class Pattern:
     fold: bool = False
 
     @property
+    def text(self) -> str:
+        """As it is written in a policy; literal wildcard characters look like wildcards."""
+        return "".join(t.value[-1] if isinstance(t, Wild) else t for t in self.tokens)
+
+    @property
     def literal(self) -> str | None:
         """The only string it matches, when there is only one."""
         if self.fold or any(isinstance(t, Wild) for t in self.tokens):
@@ -74,6 +79,16 @@ def matcher(patterns: Iterable[Pattern]) -> Callable[[str], bool]:
         return plain.__contains__
     match = re.compile("|".join(_source(p) for p in rest), re.DOTALL).fullmatch
     return lambda text: text in plain or match(text) is not None
+
+
+@lru_cache(maxsize=65536)
+def _regex(pattern: Pattern) -> re.Pattern[str]:
+    return re.compile(_source(pattern), re.DOTALL)
+
+
+def matches(pattern: Pattern, text: str) -> bool:
+    """Does the pattern match the whole text?"""
+    return _regex(pattern).fullmatch(text) is not None
 
 
 def _source(pattern: Pattern) -> str:
@@ -122,6 +137,12 @@ class _Automaton:
             at += 1
         self.accept = 1 << at
 
+    def leads_on(self, positions: int) -> Iterable[str] | None:
+        """The characters with which the pattern goes on from here; None when there are others than it names."""
+        if positions & (self.star | self.one | self.segment | self.segment_one):
+            return None
+        return [char for char, at in self.named.items() if at & positions]
+
     def step(self, positions: int, char: str) -> int:
         stay, go = self.star, self.one | self.named.get(char, 0)
         if char != ":":
@@ -149,10 +170,9 @@ def _alphabet(automata: Sequence[_Automaton]) -> tuple[str, ...]:
     return (fresh, *sorted(named | colon))
 
 
-def _explore(
-    automata: Sequence[_Automaton], alive: Callable[[tuple[int, ...]], bool], limit: int
-) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Shortest text and positions of every joint state that is alive, nearest first."""
+def _explore(automata: Sequence[_Automaton], needed: int, limit: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Shortest text and positions of every joint state from which the first `needed` patterns may still match, nearest
+    first."""
     alphabet = _alphabet(automata)
     start = (1,) * len(automata)
     seen = {start}
@@ -160,9 +180,15 @@ def _explore(
     while queue:
         text, state = queue.popleft()
         yield text, state
-        for char in alphabet:
+        options: Iterable[str] = alphabet
+        for a, positions in zip(automata[:needed], state, strict=False):
+            only = a.leads_on(positions)
+            if only is not None:
+                options = only
+                break
+        for char in options:
             following = tuple(a.step(s, char) for a, s in zip(automata, state, strict=True))
-            if following not in seen and alive(following):
+            if following not in seen and all(following[:needed]):
                 if len(seen) >= limit:
                     raise TooComplexError
                 seen.add(following)
@@ -175,14 +201,14 @@ def witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: in
 
     Raises TooComplexError.
     """
+    fixed = next((p.literal for p in inside if p.literal is not None), None)
+    if fixed is not None:
+        right = all(matches(p, fixed) for p in inside) and not any(matches(p, fixed) for p in outside)
+        return fixed if right else None
     automata = [_automaton(p) for p in (*inside, *outside)]
     count = len(inside)
     accepts = [a.accept for a in automata]
-
-    def alive(state: tuple[int, ...]) -> bool:
-        return all(state[:count])
-
-    for text, state in _explore(automata, alive, limit):
+    for text, state in _explore(automata, count, limit):
         hits = [s & a for s, a in zip(state, accepts, strict=True)]
         if all(hits[:count]) and not any(hits[count:]):
             return text
@@ -190,8 +216,9 @@ def witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: in
 
 
 @lru_cache(maxsize=4096)
-def representatives(patterns: tuple[Pattern, ...], limit: int = MAX_STATES) -> tuple[str, ...]:
-    """For each combination of patterns that some string matches together, and no other, one such string.
+def representatives(patterns: tuple[Pattern, ...], limit: int = MAX_STATES, inside: int = 0) -> tuple[str, ...]:
+    """For each combination of patterns that some string matches together, and no other, one such string; only strings
+    that the first `inside` patterns match.
 
     Whatever only asks which of the patterns match cannot tell a string from its representative. The empty string is
     left out where another one stands for it. Raises TooComplexError.
@@ -199,8 +226,8 @@ def representatives(patterns: tuple[Pattern, ...], limit: int = MAX_STATES) -> t
     automata = [_automaton(p) for p in patterns]
     accepts = [a.accept for a in automata]
     found: dict[tuple[bool, ...], str] = {}
-    for text, state in _explore(automata, lambda _: True, limit):
+    for text, state in _explore(automata, inside, limit):
         vector = tuple(bool(s & a) for s, a in zip(state, accepts, strict=True))
-        if not found.get(vector):
+        if all(vector[:inside]) and not found.get(vector):
             found[vector] = text
     return tuple(found.values())

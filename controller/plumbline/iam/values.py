@@ -13,27 +13,27 @@ from itertools import combinations, pairwise, product
 from plumbline.iam import variables
 from plumbline.iam.conditions import Clause, Context, Values
 from plumbline.iam.operators import instant, network, number
-from plumbline.iam.strings import Pattern, TooComplexError, Wild, literal, representatives, witness
+from plumbline.iam.strings import Pattern, TooComplexError, Wild, literal, representatives
 from plumbline.iam.variables import Part, Parts
 
 _FRESH = "x"
-_MOST_STATES = 3000  # for the combinations of the patterns of one key
-_MOST_SETS = 512  # of values of one multivalued key
-_MOST_SUBSTITUTES = 8  # values of a variable that are put into the patterns of another key
+_MOST_STATES = 5000  # for the combinations of the patterns of one key
+_MOST_SETS = 2048  # of values of one multivalued key
+_MOST_SUBSTITUTES = 16  # values of a variable that are put into the patterns of another key
 
 
 def candidates(
     clauses: Iterable[Clause], keys: Sequence[str], known: Context, resources: Mapping[Parts, str] | None = None
 ) -> dict[str, tuple[Values, ...]]:
     """For each key the values to try, `()` (absent) first. `known`: what the other keys are. `resources`: patterns
-    with variables, and the text that each is compared with."""
+    with variables, and the text that each is compared with. Raises TooComplexError."""
     by_key: dict[str, list[Clause]] = {key: [] for key in keys}
     for clause in dict.fromkeys(clauses):
         if clause.key in by_key:
             by_key[clause.key].append(clause)
     extra: dict[str, list[Pattern]] = {key: [] for key in keys}
     for parts, text in (resources or {}).items():
-        for key, value in _fitting(parts, text):
+        for key, value in fitting(parts, text):
             if key in extra:
                 extra[key].append(literal(value))
     base = {key: _texts(found, extra[key], known, {}) for key, found in by_key.items()}
@@ -66,7 +66,8 @@ def _texts(
             patterns += _patterns(clause, known, others)
         else:
             found += _constants(clause)
-    return list(dict.fromkeys([*_representatives(tuple(dict.fromkeys(patterns))), *found]))
+    chosen = representatives(tuple(dict.fromkeys(patterns)), _MOST_STATES)
+    return list(dict.fromkeys([*(text or _FRESH for text in chosen), *found]))
 
 
 def _patterns(clause: Clause, known: Context, others: Mapping[str, Sequence[str]]) -> list[Pattern]:
@@ -78,18 +79,12 @@ def _patterns(clause: Clause, known: Context, others: Mapping[str, Sequence[str]
         if given is not None:
             options.append([given[0] if len(given) == 1 else None])
         else:
-            options.append([None, *others.get(name, ())[:_MOST_SUBSTITUTES]])
+            options.append([None, *others.get(name, ())])
+        if len(options[-1]) > _MOST_SUBSTITUTES + 1:
+            raise TooComplexError
     for choice in product(*options):
         result.update(dict.fromkeys(clause.patterns(dict(zip(names, choice, strict=True)))))
     return list(result)
-
-
-def _representatives(patterns: tuple[Pattern, ...]) -> tuple[str, ...]:
-    try:
-        found = representatives(patterns, _MOST_STATES)
-    except TooComplexError:  # each pattern by itself, and none of them
-        found = (*(text for p in patterns if (text := witness((p,), ())) is not None), _FRESH)
-    return tuple(text or _FRESH for text in found)
 
 
 def _constants(clause: Clause) -> list[str]:
@@ -134,12 +129,12 @@ def _sets(texts: Sequence[str], clauses: Sequence[Clause]) -> list[Values]:
     for size in range(1, min(most, len(texts)) + 1):
         for some in combinations(texts, size):
             if len(result) >= _MOST_SETS:
-                return result
+                raise TooComplexError
             result.append(some)
     return result
 
 
-def _fitting(parts: Parts, text: str) -> list[tuple[str, str]]:
+def fitting(parts: Parts, text: str) -> list[tuple[str, str]]:
     """(key, value) with which the pattern would match the text."""
     variable = sorted(variables.named(parts), key=lambda v: v.name)
     groups = {v: f"v{at}" for at, v in enumerate(variable)}

@@ -1,0 +1,467 @@
+"""Does a new policy allow anything that the existing one does not? Over all strings, not over known names.
+
+Knows documents; not accounts or usage. No new access is a proof; every new access has an example that was checked
+statement by statement; what is too complex is undecided. Modelled on CheckNoNewAccess:
+https://docs.aws.amazon.com/access-analyzer/latest/APIReference/API_CheckNoNewAccess.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from typing import Literal
+
+from plumbline.iam import values, variables
+from plumbline.iam.catalogue import catalogue
+from plumbline.iam.conditions import Clause, Context, Values
+from plumbline.iam.documents import Document, PolicyError, Statement, parse_identity, parse_resource
+from plumbline.iam.principals import Caller, Naming
+from plumbline.iam.regions import Block, Budget, Part, Region, Strings, outside
+from plumbline.iam.representatives import callers
+from plumbline.iam.spaces import Space
+from plumbline.iam.statements import CompiledStatement, Request
+from plumbline.iam.strings import Pattern, TooComplexError, Wild, glob, literal, matches, witness
+from plumbline.iam.variables import Parts
+
+PolicyType = Literal["identity", "resource", "trust", "scp", "rcp", "boundary"]
+Result = Literal["noNewAccess", "newAccess", "undecided"]
+TYPES: tuple[PolicyType, ...] = ("identity", "resource", "trust", "scp", "rcp", "boundary")
+
+_ANY_ACTION = glob("?*:?*")
+_ANYTHING = glob("*")
+_ARN_SHAPES = (glob("arn:?*:?*:*:*:?*"), glob("arn:*"), glob("?*"))  # what an example had best look like
+_ROLE = "arn:aws:iam::999999999999:role/x"  # the resource of a trust policy
+_MOST_REGIONS = 20000  # for one pair of policies
+_MOST_SCENES = 512
+# RCPFullAWSAccess is always attached:
+# https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
+_RCP_FULL_ACCESS = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}],
+    }
+)
+TOO_COMPLEX = "the statements overlap in more ways than are looked at"
+LINKED = "it depends on how the values of policy variables go together with other elements"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A request that only the new policy allows. `principal` None: any. `context`: key as written -> values."""
+
+    principal: str | None
+    action: str
+    resource: str
+    context: Mapping[str, Values]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """The statement of the new documents that allows it: `policy` is the position of its document."""
+
+    policy: int
+    statement: int
+    sid: str | None
+    example: Example
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """At most one reason for each statement."""
+
+    result: Result
+    reasons: tuple[Reason, ...] = ()
+    undecided_because: tuple[str, ...] = ()
+
+
+def compare(kind: PolicyType, existing: Sequence[str], new: Sequence[str]) -> Comparison:
+    """Documents of each side act together. Raises PolicyError for what is no legal policy of its kind."""
+    sides = _Sides(kind, tuple(parsed(kind, d) for d in existing), tuple(parsed(kind, d) for d in new))
+    reasons: list[Reason] = []
+    undecided: set[str] = set()
+    for policy, statement in sides.granting():
+        try:
+            example = _new_access(sides, statement, undecided)
+        except TooComplexError:
+            undecided.add(TOO_COMPLEX)
+            continue
+        if example is not None:
+            origin = statement.compiled.origin
+            reasons.append(Reason(policy, origin.index, origin.sid, example))
+    result: Result = "newAccess" if reasons else "undecided" if undecided else "noNewAccess"
+    return Comparison(result, tuple(reasons), tuple(sorted(undecided)))
+
+
+def equal(kind: PolicyType, left: Sequence[str], right: Sequence[str]) -> bool | None:
+    """Do both allow the same? None when that is undecided. Raises PolicyError."""
+    results = {compare(kind, left, right).result, compare(kind, right, left).result}
+    if "newAccess" in results:
+        return False
+    return None if "undecided" in results else True
+
+
+def parsed(kind: PolicyType, document: str) -> Document:
+    """Raises PolicyError when the document is no legal policy of this kind."""
+    if kind in ("identity", "boundary", "scp"):
+        return parse_identity(document)
+    found = parse_resource(document)
+    for statement in found.statements if kind == "trust" else ():
+        if statement.resources is not None or statement.not_resources is not None:
+            raise PolicyError(f"$.Statement[{statement.index}].Resource", "is no element of a trust policy")
+    return found
+
+
+class _Statement:
+    """A statement of one side. `spelled`: equal for statements that say the same but for their Sid."""
+
+    def __init__(self, document: Document, statement: Statement) -> None:
+        self.compiled = CompiledStatement(statement, document.variables)
+        self.allow = self.compiled.allow
+        self.actions = Strings(
+            tuple(dict.fromkeys(glob(a.lower()) for a in statement.actions or statement.not_actions or ())),
+            negated=statement.actions is None,
+        )
+        resources = statement.resources or statement.not_resources
+        self.resources: tuple[Parts, ...] | None = (
+            None
+            if resources is None
+            else tuple(dict.fromkeys(variables.parse(r, variables=document.variables) for r in resources))
+        )
+        self.resources_negated = statement.resources is None
+        self.spelled = (document.variables, json.dumps({**json.loads(statement.raw), "Sid": ""}, sort_keys=True))
+
+
+@dataclass(frozen=True)
+class _Sides:
+    kind: PolicyType
+    existing: tuple[Document, ...]
+    new: tuple[Document, ...]
+    budget: Budget = field(default_factory=lambda: Budget(_MOST_REGIONS))
+
+    @cached_property
+    def old(self) -> list[_Statement]:
+        return self._statements(self.existing)
+
+    @cached_property
+    def fresh(self) -> list[_Statement]:
+        return self._statements(self.new)
+
+    def _statements(self, documents: Sequence[Document]) -> list[_Statement]:
+        implied = (parse_resource(_RCP_FULL_ACCESS),) if self.kind == "rcp" else ()
+        return [_Statement(d, s) for d in (*documents, *implied) for s in d.statements]
+
+    @cached_property
+    def lost(self) -> list[_Statement]:
+        """Existing Deny statements that the new documents do not repeat."""
+        kept = {s.spelled for s in self.fresh if not s.allow}
+        return [s for s in self.old if not s.allow and s.spelled not in kept]
+
+    def granting(self) -> Iterator[tuple[int, _Statement]]:
+        """(position of the document, Allow statement) of the new side, but those that the existing side has alike."""
+        known = {s.spelled for s in self.old if s.allow} if not self.lost else set()
+        owners = [policy for policy, d in enumerate(self.new) for _ in d.statements]
+        owners += [len(self.new)] * (len(self.fresh) - len(owners))
+        for policy, statement in zip(owners, self.fresh, strict=True):
+            if statement.allow and statement.spelled not in known:
+                yield policy, statement
+
+    @cached_property
+    def everything(self) -> list[_Statement]:
+        return [*self.old, *self.fresh]
+
+    @cached_property
+    def clauses(self) -> tuple[Clause, ...]:
+        return tuple(dict.fromkeys(c for s in self.everything for c in s.compiled.clauses))
+
+    @cached_property
+    def callers(self) -> tuple[Caller | None, ...]:
+        if self.kind in ("identity", "boundary", "scp"):
+            return (None,)
+        return callers([s.compiled for s in self.everything])
+
+    @cached_property
+    def resource_keys(self) -> frozenset[str]:
+        """The keys that variables in Resource elements name."""
+        parts = (p for s in self.everything for p in s.resources or ())
+        return frozenset[str]().union(*(variables.keys(p) for p in parts))
+
+    @cached_property
+    def scenes(self) -> list[_Scene]:
+        """Every caller with every choice of values for the variables of Resource elements."""
+        found: list[_Scene] = []
+        spaces: dict[tuple[tuple[str, Values], ...], Space] = {}
+        for who in self.callers:
+            for chosen in self._choices(who):
+                fixed = {**({} if who is None else who.keys()), **chosen}
+                used = {c.key for c in self.clauses} | {k for c in self.clauses for k in c.variable_keys}
+                key = tuple(sorted((k, v) for k, v in fixed.items() if k in used))
+                if key not in spaces:
+                    spaces[key] = Space(self.clauses, dict(key))
+                found.append(_Scene(self, who, fixed, spaces[key]))
+                if len(found) > _MOST_SCENES:
+                    raise TooComplexError
+        return found
+
+    @cached_property
+    def loose_scenes(self) -> list[_Scene]:
+        """Every caller, with the variables of Resource elements standing for anything: what is not found there, is not
+        anywhere."""
+        found = []
+        for who in self.callers if self.resource_keys else ():
+            fixed = {} if who is None else who.keys()
+            found.append(_Scene(self, who, fixed, Space(self.clauses, fixed), loose=True))
+        return found
+
+    def _choices(self, who: Caller | None) -> Iterator[dict[str, Values]]:
+        given = {} if who is None else who.keys()
+        keys = sorted(self.resource_keys - given.keys())
+        tried = values.candidates(self.clauses, keys, Context(given, complete=False))
+        options = []
+        for key in keys:
+            texts = dict.fromkeys(v for v in tried[key] if len(v) < 2)
+            texts.update(dict.fromkeys((text,) for text in self._fitting(key)))
+            options.append(list(texts))
+        for choice in product(*options):
+            yield dict(zip(keys, choice, strict=True))
+
+    def _fitting(self, key: str) -> Iterator[str]:
+        """A fresh value, and values with which a pattern meets another one."""
+        parts = list(dict.fromkeys(p for s in self.everything for p in s.resources or ()))
+        used = {t for p in parts for t in p if isinstance(t, str)}
+        yield next(c * 3 for c in "uvwyz0123456789" if c not in used or c == "9")
+        for one in parts:
+            if key not in variables.keys(one):
+                continue
+            for other in parts:
+                if other != one:
+                    text = witness((_open(one), _open(other)), ())
+                    if text is not None:
+                        yield from (value for k, value in values.fitting(one, text) if k == key)
+
+
+def _open(parts: Parts) -> Pattern:
+    """The pattern with its variables standing for any text."""
+    return Pattern(tuple(Wild.ANY if isinstance(p, variables.Variable) else p for p in parts))
+
+
+class _Scene:
+    """One caller, and values of the keys that go with it. `loose`: see `_Sides.loose_scenes`."""
+
+    def __init__(
+        self, sides: _Sides, who: Caller | None, fixed: Mapping[str, Values], space: Space, *, loose: bool = False
+    ) -> None:
+        self.sides = sides
+        self.who = who
+        self.fixed = fixed
+        self.space = space
+        self.loose = loose
+        self._blocks: dict[tuple[int, bool, Parts | None], Block] = {}
+
+    def speaks(self, statement: _Statement) -> bool:
+        return self.who is None or statement.compiled.naming(self.who) is not Naming.NONE
+
+    def resources(self, statement: _Statement, *, widely: bool, near: Parts | None = None) -> Strings | None:
+        """The resources of a statement. In a loose scene: `widely`, at least them, otherwise at most; `near` is a
+        pattern that counts as covered when it is for every value of its variables."""
+        if statement.resources is None:
+            return None
+        wide = widely != statement.resources_negated
+        found: list[Pattern] = []
+        for parts in statement.resources:
+            if not variables.keys(parts):
+                pattern = variables.resolve(parts, {})
+            elif not self.loose:
+                known = Context(self.fixed).single(variables.keys(parts))
+                pattern = variables.resolve(parts, known or {})
+            elif wide or (near is not None and not statement.resources_negated and _covers(parts, near)):
+                pattern = _open(near if near is not None and not wide else parts)
+            else:
+                pattern = None
+            if pattern is not None:
+                found.append(pattern)
+        return Strings(tuple(dict.fromkeys(found)), statement.resources_negated)
+
+    def block(self, statement: _Statement, *, widely: bool, near: Parts | None) -> Block:
+        key = (id(statement), widely, near if self.loose else None)
+        found = self._blocks.get(key)
+        if found is None:
+            resources = self.resources(statement, widely=widely, near=near)
+            found = self._blocks[key] = Block(statement.actions, resources, statement.compiled.clauses)
+        return found
+
+    def regions(self, statement: _Statement) -> Iterator[tuple[Region, Parts | None]]:
+        """The requests of a statement, one region for each action and resource pattern; with the pattern."""
+        contexts = self.space.everything()
+        for clause in statement.compiled.clauses:
+            restricted = self.space.restrict(contexts, clause, wanted=True)
+            if restricted is None:
+                return
+            contexts = restricted
+        for actions in _parts(statement.actions, _ANY_ACTION):
+            for resources, near in self._resource_parts(statement):
+                yield Region(actions, resources, contexts), near
+
+    def _resource_parts(self, statement: _Statement) -> Iterator[tuple[Part, Parts | None]]:
+        strings = self.resources(statement, widely=True)
+        if strings is None:
+            yield Part((literal(_ROLE),)), None
+        elif self.loose and not statement.resources_negated:
+            for parts in statement.resources or ():
+                yield Part((_open(parts),)), parts
+        else:
+            yield from ((part, None) for part in _parts(strings, _ANYTHING))
+
+
+def _covers(outer: Parts, inner: Parts) -> bool:
+    """Does every string that `inner` matches also match `outer`, whatever the variables' values? A variable's value is
+    one unknown text: the same variable has the same."""
+    if not variables.keys(inner):
+        return False
+    marks = {v: chr(0xF000 + at) for at, v in enumerate(sorted(variables.named(inner), key=lambda v: v.name))}
+    if not variables.named(outer) <= marks.keys():
+        return False
+
+    def marked(parts: Parts) -> Pattern:
+        return Pattern(tuple(marks[p] if isinstance(p, variables.Variable) else p for p in parts))
+
+    # A mark is one character that no wildcard `?` may stand for, because a value has any length.
+    if any(p is Wild.ONE for p in outer):
+        return outer == inner
+    return witness((marked(inner),), (marked(outer),)) is None
+
+
+def _parts(strings: Strings, everything: Pattern) -> Iterator[Part]:
+    """A set of strings as parts."""
+    if strings.negated:
+        part = Part((everything,), strings.patterns)
+        if part.example() is not None:
+            yield part
+        return
+    for pattern in strings.patterns:
+        yield Part((pattern,)) if pattern.tokens != (Wild.ANY,) else Part((everything,))
+
+
+def _new_access(sides: _Sides, statement: _Statement, undecided: set[str]) -> Example | None:
+    """A request that this statement allows newly. Raises TooComplexError."""
+    for scene in sides.scenes:
+        for region in _candidates(scene, statement):
+            example = _example(scene, region)
+            if _is_new(sides, scene, example):
+                return example
+            undecided.add(LINKED)
+    for scene in sides.loose_scenes:
+        for region in _candidates(scene, statement):
+            example = _example(scene, region)
+            if _is_new(sides, scene, example):
+                return example
+            undecided.add(LINKED)
+    return None
+
+
+def _candidates(scene: _Scene, statement: _Statement) -> Iterator[Region]:
+    """Regions that the new side allows by this statement and the existing side does not: outside of what it allows, or
+    inside of what only it denies."""
+    if not scene.speaks(statement):
+        return
+    sides = scene.sides
+    allowed = [s for s in sides.old if s.allow and scene.speaks(s)]
+    denied = [s for s in sides.fresh if not s.allow and scene.speaks(s)]
+    lost = [s for s in sides.lost if scene.speaks(s)]
+    for region, near in scene.regions(statement):
+        kept = [scene.block(s, widely=False, near=near) for s in denied]
+        known = [scene.block(s, widely=False, near=near) for s in allowed]
+        found = outside(region, [*known, *kept], scene.space, sides.budget)
+        if found is not None:
+            yield found
+        for deny in lost:
+            for inner in _common(scene, region, deny):
+                found = outside(inner, kept, scene.space, sides.budget)
+                if found is not None:
+                    yield found
+
+
+def _common(scene: _Scene, region: Region, deny: _Statement) -> Iterator[Region]:
+    """The parts of the region that a Deny statement speaks about."""
+    contexts = region.contexts
+    for clause in deny.compiled.clauses:
+        restricted = scene.space.restrict(contexts, clause, wanted=True)
+        if restricted is None:
+            return
+        contexts = restricted
+    strings = scene.resources(deny, widely=True)
+    for actions in _within(region.actions, deny.actions):
+        for resources in [region.resources] if strings is None else _within(region.resources, strings):
+            yield Region(actions, resources, contexts)
+
+
+def _within(part: Part, strings: Strings) -> Iterator[Part]:
+    """The non-empty parts of a part that are among the strings."""
+    yield from part.beyond(Strings(strings.patterns, not strings.negated))
+
+
+# Examples
+
+
+def _example(scene: _Scene, region: Region) -> Example:
+    context = {k: v for k, v in scene.space.example(region.contexts).items() if v}
+    implied = {} if scene.who is None else scene.who.keys()
+    context.update({k: v for k, v in scene.fixed.items() if v and implied.get(k) != v})
+    names = dict(scene.space.names)
+    for parts in (p for s in scene.sides.everything for p in s.resources or ()):
+        names.update({v.key: v.name for v in variables.named(parts) if v.key not in names})
+    action = _action(region.actions)
+    return Example(
+        principal=None if scene.who is None else scene.who.arn or scene.who.name,
+        action=action,
+        resource=_resource(region.resources, action),
+        context={names.get(k, k): v for k, v in sorted(context.items())},
+    )
+
+
+def _action(part: Part) -> str:
+    """A known action where there is one."""
+    known = catalogue()
+    bits = known.all
+    for pattern in part.inside:
+        bits &= known.expand(pattern.text)
+    for pattern in part.outside:
+        bits &= ~known.expand(pattern.text)
+    if bits:
+        return known.names[(bits & -bits).bit_length() - 1]
+    return witness((*part.inside, _ANY_ACTION), part.outside) or part.example() or ""
+
+
+def _resource(part: Part, action: str) -> str:
+    service = action.partition(":")[0]
+    for shape in (glob(f"arn:aws:{service}:*:*:?*"), *_ARN_SHAPES):
+        try:
+            found = witness((*part.inside, shape), part.outside)
+        except TooComplexError:
+            continue
+        if found is not None:
+            return found
+    return part.example() or ""
+
+
+def _is_new(sides: _Sides, scene: _Scene, example: Example) -> bool:
+    """Checked by the statements themselves, as the authorizer asks them."""
+    who = scene.who or Caller("user", "x")
+    context = {**scene.fixed, **{k.lower(): v for k, v in example.context.items()}}
+    if scene.who is not None:
+        context.update(scene.who.keys())
+    request = Request(who, example.action.lower(), example.resource, None, Context(context))
+    return _allows(sides.fresh, request) and not _allows(sides.old, request)
+
+
+def _allows(statements: Sequence[_Statement], request: Request) -> bool:
+    applying = [s for s in statements if _applies(s, request)]
+    return any(s.allow for s in applying) and all(s.allow for s in applying)
+
+
+def _applies(statement: _Statement, request: Request) -> bool:
+    found = any(matches(p, request.action) for p in statement.actions.patterns) != statement.actions.negated
+    named = statement.compiled.naming(request.caller) is not Naming.NONE
+    return found and named and statement.compiled.applies(request) is True
