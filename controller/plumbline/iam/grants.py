@@ -7,11 +7,11 @@ widened: the documents allow and deny exactly what the grants do, over all strin
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plumbline.iam.catalogue import catalogue
+from plumbline.iam.catalogue import catalogue, positions
 from plumbline.iam.documents import VERSIONS, Effect, canonical
 from plumbline.iam.fitting import MANAGED_LIMIT, Piece, fit
 from plumbline.iam.patterns import covers
@@ -62,7 +62,7 @@ def _grouped(grants: Iterable[Grant]) -> Iterable[_Group]:
         of_action = resources.setdefault((grant.effect, _condition(grant.condition)), {})
         for action in grant.actions:
             of_action.setdefault(_spelling(action), set()).update(grant.resources)
-    for (effect, condition), of_action in sorted(resources.items()):
+    for (effect, condition), of_action in sorted(resources.items(), key=_first_without_condition):
         plain = {action: _outermost(found) for action, found in of_action.items()}
         groups: dict[tuple[str, ...], list[str]] = {}
         for action in sorted(plain, key=lambda a: (a.lower(), a)):
@@ -70,6 +70,11 @@ def _grouped(grants: Iterable[Grant]) -> Iterable[_Group]:
                 groups.setdefault(plain[action], []).append(action)
         for found in sorted(groups):
             yield effect, found, condition, tuple(groups[found])
+
+
+def _first_without_condition(one: tuple[tuple[Effect, str], object]) -> tuple[str, bool, str]:
+    (effect, condition), _ = one
+    return effect, condition != "{}", condition
 
 
 def _piece(
@@ -101,18 +106,30 @@ def _values(value: Any) -> list[str]:
 
 
 def _spelling(action: str) -> str:
-    """One for all spellings of an action: names and patterns match in any case."""
-    return catalogue().spelling(action) or action.lower()
+    """One for all spellings of an action, since they match in any case: the catalogue's, also for a prefix."""
+    known, low = catalogue(), action.lower()
+    prefix = low.rstrip("*")
+    if prefix != low and "*" not in prefix and "?" not in prefix:
+        first = next(iter(positions(known.expand(low))), None)
+        return f"{known.names[first][: len(prefix)]}*" if first is not None and prefix else f"{prefix}*"
+    return known.spelling(action) or low
 
 
 def _outermost(resources: Iterable[str]) -> tuple[str, ...]:
     """Without those that another one covers."""
     found = sorted(set(resources))
-    return tuple(r for r in found if not any(o != r and _resource_covers(o, r) for o in found))
+    return tuple(r for r in found if not any(_beats(o, r, _resource_covers) for o in found))
 
 
 def _within(action: str, resources: tuple[str, ...], other: str, others: tuple[str, ...]) -> bool:
-    return other != action and covers(other, action) and _all_within(resources, others)
+    if not _all_within(resources, others):
+        return False
+    return _beats(other, action, covers) if _all_within(others, resources) else covers(other, action)
+
+
+def _beats(one: str, other: str, wider: Callable[[str, str], bool]) -> bool:
+    """Of two that match the same, the first in order stays."""
+    return one != other and wider(one, other) and (one < other or not wider(other, one))
 
 
 def _all_within(resources: Iterable[str], outer: Iterable[str]) -> bool:
