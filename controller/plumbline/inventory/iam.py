@@ -1,36 +1,21 @@
-"""The roles and users of one account with their policies, as GetAccountAuthorizationDetails shows them.
+"""The roles and users of one account with their policies, read from AWS.
 
-Knows IAM's answers. Must not know organizations, landscapes, or what the policies mean.
+Knows IAM's operations. Must not know organizations, landscapes, or what the policies mean.
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from plumbline.aws.errors import AwsError
 from plumbline.aws.session import AwsSessions
+from plumbline.inventory.authorization_details import AuthorizationDetails, managed_policy, utc
 from plumbline.inventory.documents import canonical
-from plumbline.model.snapshot import Policy, PolicyKind, Principal
+from plumbline.model.snapshot import Policy, Principal
 
 _PAGE = 1000
-Json = Mapping[str, Any]
-Fetch = Callable[[str], Policy | None]
-
-
-@dataclass
-class _Details:
-    """All pages of one answer."""
-
-    roles: list[Json] = field(default_factory=list)
-    users: list[Json] = field(default_factory=list)
-    groups: dict[str, Json] = field(default_factory=dict)
-    managed: dict[str, Policy] = field(default_factory=dict)
-    fetched: set[str] = field(default_factory=set)
 
 
 def read_principals(sessions: AwsSessions, account: str | None) -> dict[str, Principal]:
@@ -39,23 +24,12 @@ def read_principals(sessions: AwsSessions, account: str | None) -> dict[str, Pri
     A policy whose document cannot be read stays, with document None. Raises AwsError when a page is missing: half an
     inventory is none.
     """
-    details = _Details()
+    details = AuthorizationDetails()
     for page in sessions.pages(
         "iam", "GetAccountAuthorizationDetails", account=account, PaginationConfig={"PageSize": _PAGE}
     ):
-        _merge(details, page)
-    templates = _role_templates(sessions, account)
-    fetch = partial(_fetch_policy, sessions, account)
-    found = [_role(raw, details, templates, fetch) for raw in details.roles]
-    found += [_user(raw, details, fetch) for raw in details.users]
-    return {principal.arn: principal for principal in sorted(found, key=lambda principal: principal.arn)}
-
-
-def _merge(details: _Details, page: Json) -> None:
-    details.roles += page.get("RoleDetailList", ())
-    details.users += page.get("UserDetailList", ())
-    details.groups.update({group["GroupName"]: group for group in page.get("GroupDetailList", ())})
-    details.managed.update({raw["Arn"]: _managed(raw) for raw in page.get("Policies", ())})
+        details.add(page)
+    return details.principals(_role_templates(sessions, account), partial(_fetch_policy, sessions, account))
 
 
 def _role_templates(sessions: AwsSessions, account: str | None) -> dict[str, str]:
@@ -68,140 +42,17 @@ def _role_templates(sessions: AwsSessions, account: str | None) -> dict[str, str
     }
 
 
-def _role(raw: Json, details: _Details, templates: Mapping[str, str], fetch: Fetch) -> Principal:
-    last_used = raw.get("RoleLastUsed") or {}
-    arn = raw["Arn"]
-    return Principal(
-        arn=arn,
-        unique_id=raw["RoleId"],
-        kind="role",
-        account=_account_of(arn),
-        name=raw["RoleName"],
-        path=raw.get("Path", "/"),
-        created_at=_utc(raw["CreateDate"]),
-        policies=_ordered(
-            [
-                *_inline(raw.get("RolePolicyList", ())),
-                *_attached(raw.get("AttachedManagedPolicies", ()), details, fetch),
-            ]
-        ),
-        boundary=_boundary(raw, details, fetch),
-        trust=canonical(raw.get("AssumeRolePolicyDocument")),
-        tags=_tags(raw),
-        last_used_at=_utc(last_used["LastUsedDate"]) if last_used.get("LastUsedDate") else None,
-        last_used_region=last_used.get("Region"),
-        role_template=templates.get(arn),
-    )
-
-
-def _user(raw: Json, details: _Details, fetch: Fetch) -> Principal:
-    """A user with its own policies and those of its groups; a group's inline policy is named GROUP/POLICY."""
-    arn = raw["Arn"]
-    policies = [
-        *_inline(raw.get("UserPolicyList", ())),
-        *_attached(raw.get("AttachedManagedPolicies", ()), details, fetch),
-    ]
-    for name in raw.get("GroupList", ()):
-        group = details.groups.get(name)
-        if group is None:  # it was created between two pages: what it grants is unknown, never nothing
-            policies.append(Policy(name=f"{name}/unknown", kind="inline", document=None))
-            continue
-        policies += _inline(group.get("GroupPolicyList", ()), prefix=f"{name}/")
-        policies += _attached(group.get("AttachedManagedPolicies", ()), details, fetch)
-    return Principal(
-        arn=arn,
-        unique_id=raw["UserId"],
-        kind="user",
-        account=_account_of(arn),
-        name=raw["UserName"],
-        path=raw.get("Path", "/"),
-        created_at=_utc(raw["CreateDate"]),
-        policies=_ordered(policies),
-        boundary=_boundary(raw, details, fetch),
-        tags=_tags(raw),
-    )
-
-
-def _inline(raw: Iterable[Json], prefix: str = "") -> list[Policy]:
-    return [
-        Policy(name=prefix + one["PolicyName"], kind="inline", document=canonical(one.get("PolicyDocument")))
-        for one in raw
-    ]
-
-
-def _attached(raw: Iterable[Json], details: _Details, fetch: Fetch) -> list[Policy]:
-    return [_known(one["PolicyArn"], details, fetch) for one in raw]
-
-
-def _boundary(raw: Json, details: _Details, fetch: Fetch) -> Policy | None:
-    arn = (raw.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
-    return _known(arn, details, fetch) if arn else None
-
-
-def _known(arn: str, details: _Details, fetch: Fetch) -> Policy:
-    """The managed policy, fetched by itself when the answer lacks it: of AWS managed policies it lists only attached
-    ones, and one that is only a boundary is not attached."""
-    known = details.managed.get(arn)
-    if (known is None or known.document is None) and arn not in details.fetched:
-        details.fetched.add(arn)  # once, also when it fails: thousands of roles may share it
-        known = fetch(arn) or known or Policy(name=_name_of(arn), kind=_kind_of(arn), document=None, arn=arn)
-        details.managed[arn] = known
-    return details.managed[arn]
-
-
-def _managed(raw: Json) -> Policy:
-    default = raw.get("DefaultVersionId")
-    version: Json = next((v for v in raw.get("PolicyVersionList", ()) if v.get("VersionId") == default), {})
-    created = version.get("CreateDate")
-    return Policy(
-        name=raw.get("PolicyName") or _name_of(raw["Arn"]),
-        kind=_kind_of(raw["Arn"]),
-        document=canonical(version.get("Document")),
-        arn=raw["Arn"],
-        version_id=default,
-        version_created_at=_utc(created) if created else None,
-        attachment_count=raw.get("AttachmentCount", 1),
-        boundary_usage_count=raw.get("PermissionsBoundaryUsageCount", 0),
-    )
-
-
 def _fetch_policy(sessions: AwsSessions, account: str | None, arn: str) -> Policy | None:
     """One managed policy with its default version. None, or without its document, when it cannot be read."""
     try:
         raw = sessions.call("iam", "GetPolicy", account=account, PolicyArn=arn)["Policy"]
     except AwsError:
         return None
-    policy = _managed(raw)
+    policy = managed_policy(raw)
     try:
         version = sessions.call(
             "iam", "GetPolicyVersion", account=account, PolicyArn=arn, VersionId=raw["DefaultVersionId"]
         )["PolicyVersion"]
     except AwsError:
         return policy
-    return replace(policy, document=canonical(version.get("Document")), version_created_at=_utc(version["CreateDate"]))
-
-
-def _ordered(policies: Iterable[Policy]) -> tuple[Policy, ...]:
-    """Each policy once (a user may have one by itself and by a group), in an order that does not depend on AWS."""
-    unique = {policy.key: policy for policy in policies}
-    return tuple(unique[key] for key in sorted(unique))
-
-
-def _tags(raw: Json) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in sorted(raw.get("Tags", ()), key=lambda tag: str(tag["Key"]))}
-
-
-def _account_of(arn: str) -> str:
-    return arn.split(":", 5)[4]
-
-
-def _name_of(arn: str) -> str:
-    return arn.rpartition("/")[2]
-
-
-def _kind_of(arn: str) -> PolicyKind:
-    return "aws" if arn.split(":", 5)[4] == "aws" else "customer"
-
-
-def _utc(at: datetime) -> datetime:
-    return at.astimezone(UTC)
+    return replace(policy, document=canonical(version.get("Document")), version_created_at=utc(version["CreateDate"]))
