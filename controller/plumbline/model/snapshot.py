@@ -107,12 +107,22 @@ class Snapshot:
 
 def _facts(snapshot: Snapshot) -> Iterable[str]:
     for _, account in sorted(snapshot.accounts.items()):
-        yield repr((account.id, account.name, account.state, account.ou_path, account.management, account.regions))
-        yield repr((account.scp_levels, account.rcp_levels, account.error_reason))
-    for _, p in sorted(snapshot.principals.items()):
-        yield repr((p.arn, p.unique_id, p.kind, p.created_at, p.trust, sorted(p.tags.items()), p.role_template))
-        yield repr((p.policies, p.boundary))
+        yield from account_facts(account)
+    for _, principal in sorted(snapshot.principals.items()):
+        yield from principal_facts(principal)
     yield repr(snapshot.organization_error is None)
+
+
+def account_facts(account: Account) -> Iterable[str]:
+    """What an account is, without when it was collected."""
+    yield repr((account.id, account.name, account.state, account.ou_path, account.management, account.regions))
+    yield repr((account.scp_levels, account.rcp_levels, account.error_reason))
+
+
+def principal_facts(p: Principal) -> Iterable[str]:
+    """What a principal is and is granted, without when it was last used."""
+    yield repr((p.arn, p.unique_id, p.kind, p.created_at, p.trust, sorted(p.tags.items()), p.role_template))
+    yield repr((p.policies, p.boundary))
 
 
 def digest_of(parts: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """One pass of one baseline whose landscape has been collected: assess, propose, write. Calls no AWS.
 
-Writes only what differs. Knows no queue and no landscape's life.
+Nothing is computed again while its inputs are as the last pass left them and time alone changes nothing: that is kept in
+memory, so a restart computes once more, and writes only what differs. Knows no queue and no landscape's life.
 """
 
 from __future__ import annotations
@@ -21,13 +22,30 @@ from plumbline.operator.keys import Key
 from plumbline.operator.writer import Writer, children, parsed
 from plumbline.reconcile.baseline import same_but_time
 from plumbline.reconcile.children import BASELINE_LABEL, label_of
+from plumbline.reconcile.decisions import Rejections
+from plumbline.reconcile.inputs import facts_digest, state_digest
 from plumbline.reconcile.landscape import LandscapePass, day_of
 from plumbline.reconcile.places import Places
 from plumbline.reconcile.reports import reports
 from plumbline.reconcile.run import BaselinePass, assess_one, open_granted, propose_one, remember_decisions
 from plumbline.store.documents import save_documents
+from plumbline.store.memory import accepted_of
 
 Assess = Callable[[sa.Engine, LandscapePass, LeastPrivilegeBaseline, date, datetime], BaselinePass]
+
+
+@dataclass(frozen=True, slots=True)
+class _Memo:
+    """What the last pass rested on and left, and the day on which it may become untrue."""
+
+    facts: str
+    state: str
+    as_of: date
+    valid_until: date | None
+
+    def holds(self, facts: str, state: str, as_of: date) -> bool:
+        until = self.valid_until or date.max
+        return (self.facts, self.state) == (facts, state) and self.as_of <= as_of < until
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +66,10 @@ class Assessments:
         self._engine = engine
         self._writer = writer
         self._assess = assess
+        self._memos: dict[Key, _Memo] = {}
+
+    def forget(self, key: Key) -> None:
+        self._memos.pop(key, None)
 
     def run(
         self,
@@ -63,6 +85,14 @@ class Assessments:
         window = Window.of(as_of, baseline.spec.lookback_days, done.view.memory)
         found = self._children(key, baseline)
         rejections = remember_decisions(self._engine, key.namespace, found.proposals.values(), now)
+        facts = facts_digest(done, baseline, window)
+        memo, old = self._memos.get(key), baseline.status
+        if memo is not None and old is not None and places.settled(baseline.metadata.key):
+            state = self._state(baseline, old, rejections, [*found.proposals.values(), *found.reports.values()])
+            if memo.holds(facts, state, as_of):
+                return self._still_so(baseline, body, old, as_of, now)
+        # Half a pass leaves no memory.
+        self.forget(key)
         one = self._assess(self._engine, done, baseline, as_of, now)
         propose_one(one, found.proposals, done, as_of, now, rejections)
         places.hear(baseline.metadata.key, one.proposals.open_before, one.proposals.opening)
@@ -77,6 +107,8 @@ class Assessments:
         written = reports(result, status, found.reports, window)
         self._write_reports(written, found)
         self._write_status(baseline, body, status, now)
+        left = self._state(baseline, status, rejections, [*(p.proposal for p in one.proposed), *written])
+        self._memos[key] = _Memo(facts, left, as_of, result.valid_until)
         return status
 
     def _children(self, key: Key, baseline: LeastPrivilegeBaseline) -> _Found:
@@ -87,6 +119,24 @@ class Assessments:
         own = {name: body for name, body in report_bodies.items() if _of(body, key)}
         proposals = parsed(RemediationProposal, {n: b for n, b in proposal_bodies.items() if _of(b, key)})
         return _Found(proposal_bodies, own, proposals, parsed(RoleAccessReport, own))
+
+    def _state(
+        self,
+        baseline: LeastPrivilegeBaseline,
+        status: BaselineStatus,
+        rejections: Rejections,
+        found: Iterable[RemediationProposal | RoleAccessReport],
+    ) -> str:
+        return state_digest(baseline, status, accepted_of(self._engine, baseline.metadata.key), rejections, found)
+
+    def _still_so(
+        self, baseline: LeastPrivilegeBaseline, body: Json, old: BaselineStatus, as_of: date, now: datetime
+    ) -> BaselineStatus:
+        """Says once in an interval that what it says is still so."""
+        status = old.model_copy(update={"assessed_at": now.replace(microsecond=0), "as_of": as_of})
+        if _due(old, status, parse_duration(baseline.spec.interval)):
+            self._writer.status(BASELINES, baseline.metadata, status, body.get("status"))
+        return status
 
     def _write_status(
         self, baseline: LeastPrivilegeBaseline, body: Json, status: BaselineStatus, now: datetime

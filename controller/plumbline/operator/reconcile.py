@@ -228,6 +228,7 @@ class Reconciler:
     def _forget_baseline(self, key: Key) -> None:
         """Roles that it governed may be another's now."""
         self.figures.pop(key, None)
+        self._assessments.forget(key)
         for name in self.landscapes.names():
             known = self.landscapes.get(name)
             if known is not None and f"{key.namespace}/{key.name}" in known.baselines:

@@ -5,7 +5,7 @@ Knows how facts become counts, conditions and entries of the status. Proposals a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -29,6 +29,7 @@ from plumbline.assess.assess import (
     undetermined_by_reason,
 )
 from plumbline.assess.targets import NOT_COLLECTED, ORGANIZATION_NOT_READ, Selection
+from plumbline.assess.validity import changes_of_exemptions, changes_of_logs, changes_of_role, first_change
 from plumbline.assess.verdicts import Context
 from plumbline.assess.window import Window
 from plumbline.iam.granted import granted
@@ -47,7 +48,8 @@ _STATUS_LISTED = 50
 @dataclass(frozen=True, slots=True)
 class BaselineResult:
     """What one pass found. `accepted`: what the store must remember of accepted access. `accepted_lost`: the store had
-    remembered more, and nobody has accepted anew what is live."""
+    remembered more, and nobody has accepted anew what is live. `valid_until`: the first day on which the same facts may
+    say something else; None where time alone changes nothing."""
 
     baseline: LeastPrivilegeBaseline
     assessments: tuple[RoleAssessment, ...]
@@ -56,6 +58,7 @@ class BaselineResult:
     accepted: tuple[Accepted, ...]
     accepted_digests: Mapping[str, str]
     accepted_lost: bool
+    valid_until: date | None = None
 
     @property
     def out_of_line(self) -> tuple[RoleAssessment, ...]:
@@ -114,6 +117,7 @@ def assess_baseline(
             if entry is not accepted.get(arn):
                 remembered.append(entry)
         assessments.append(_assess(view, principal, rules, drift, contexts[principal.account]))
+    days = _days_of_change(view, own, baseline.spec, contexts)
     return BaselineResult(
         baseline=baseline,
         assessments=tuple(assessments),
@@ -123,7 +127,25 @@ def assess_baseline(
         accepted_digests=digests,
         accepted_lost=lost is not None
         and not (len(digests) == len(own) and _all_accepted(baseline.spec, own, selection, lost)),
+        valid_until=first_change(days, as_of),
     )
+
+
+def _days_of_change(
+    view: LandscapeView, own: Iterable[str], spec: BaselineSpec, contexts: Mapping[str, Context]
+) -> Iterator[date]:
+    yield from changes_of_exemptions(spec.exemptions)
+    for account, context in contexts.items():
+        yield from changes_of_logs(view.coverage.logs.get(account, ()), context.reach, context.window)
+    for arn in own:
+        principal = view.snapshot.principals[arn]
+        yield from changes_of_role(
+            principal,
+            view.usage.get(arn, PrincipalUsage()),
+            view.first_seen.get(arn, {}),
+            view.changes.get(principal.account, ()),
+            contexts[principal.account].window,
+        )
 
 
 def _all_accepted(spec: BaselineSpec, own: Sequence[str], selection: Selection, lost: datetime) -> bool:
