@@ -99,7 +99,7 @@ def _context(example: Example) -> dict[str, str | list[str]]:
 
 
 def _documents(path: Path, kind: Any) -> list[str]:
-    from plumbline.iam.cases import unique
+    from plumbline.iam.cases import repeated, unique
     from plumbline.iam.compare import parsed
     from plumbline.iam.documents import PolicyError, canonical
 
@@ -112,6 +112,9 @@ def _documents(path: Path, kind: Any) -> list[str]:
         raise _InvalidError(f"{path}: is not JSON: {error}") from None
     result = []
     for index, item in enumerate(data if isinstance(data, list) else [data]):
+        twice = repeated(item, f"$[{index}]") if isinstance(data, list) else ""
+        if twice:
+            raise _InvalidError(f"{path}: {twice}: occurs twice")
         try:
             document = item if isinstance(item, str) else json.dumps(item) if isinstance(data, list) else text
             parsed(kind, canonical(document))
@@ -129,8 +132,7 @@ def _lines(found: Comparison) -> list[str]:
     lines = ["new access" if found.result == "newAccess" else "undecided"]
     for reason in found.reasons:
         example, sid = reason.example, f" ({reason.sid})" if reason.sid else ""
-        who = f"{example.principal} " if example.principal else ""
         lines.append(f"  policy {reason.policy}, Statement[{reason.statement}]{sid}")
-        lines.append(f"    for example {who}{example.action} on {example.resource}")
+        lines.append(f"    for example {example.principal}: {example.action} on {example.resource}")
         lines += [f"      with {key} = {given}" for key, given in _context(example).items()]
     return [*lines, *(f"  undecided: {text}" for text in found.undecided_because)]

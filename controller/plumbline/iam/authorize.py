@@ -51,12 +51,12 @@ NOTE_CANONICAL = "whether a canonical user id is the principal's account is not 
 @dataclass(frozen=True, slots=True)
 class Layers:
     """The policies in force. An empty layer is not in force. `scps` and `rcps`: documents of each level, root first; a
-    level of SCPs without documents allows nothing. `resource`: None when the resource has no policy."""
+    level of SCPs without documents allows nothing. `resource`: at most one."""
 
     identity: Documents = ()
     boundary: Documents = ()
     session: Documents = ()
-    resource: tuple[CompiledDocument | None] | tuple[()] = ()
+    resource: Documents = ()
     vpc_endpoint: Documents = ()
     scps: tuple[Documents, ...] = ()
     rcps: tuple[Documents, ...] = ()

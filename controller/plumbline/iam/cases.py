@@ -39,6 +39,7 @@ FIELDS = frozenset(
 )
 _ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9_.-]+")
 _ACCOUNT = re.compile(r"\d{12}")
+_AWS = "aws"  # the account of AWS managed policies, which are as good as in every account
 _ALLOW_ALL = '{"Statement":{"Action":"*","Effect":"Allow","Resource":"*"},"Version":"2012-10-17"}'
 _NOTHING = CompiledDocument(Document("2012-10-17", None, ()))
 
@@ -125,7 +126,7 @@ def _text(case: Mapping[str, Any], field: str) -> str:
 
 def _resource_account(case: Mapping[str, Any], resource: str, who: Caller, assumptions: list[str]) -> str | None:
     given = case.get("resourceAccount")
-    if given is not None:
+    if given is not None and given != _AWS:
         if not isinstance(given, str) or not _ACCOUNT.fullmatch(given):
             raise CaseError("$.resourceAccount", f"{given!r} must be an account id of 12 digits")
         return given
@@ -164,6 +165,8 @@ def _context(case: Mapping[str, Any], who: Caller, account: str | None, assumpti
             raise CaseError(f"$.context.{name}", "must be a text, a number, true, false, or a list of them") from None
     if who.kind == "session" and "aws:principalarn" not in own:
         assumptions.append("aws:PrincipalArn: a session does not tell the path of its role; none is assumed")
+    if who.kind == "federatedUser" and not case.get("sessionPolicies"):
+        assumptions.append("the federated user has the permissions of its user; without a session policy it has none")
     keys.update(own)
     return Context(keys, complete=complete is not False)
 
@@ -211,9 +214,9 @@ def _document(given: Any, path: str, kind: DocumentKind) -> CompiledDocument:
     if isinstance(given, str):
         data: Any = given.encode()
     elif isinstance(given, dict):
-        repeated = _repeated(given, path)
-        if repeated:
-            raise CaseError(repeated, "occurs twice")
+        twice = repeated(given, path)
+        if twice:
+            raise CaseError(twice, "occurs twice")
         data = msgspec.json.encode(given)
     else:
         raise CaseError(path, "must be a policy document")
@@ -223,14 +226,14 @@ def _document(given: Any, path: str, kind: DocumentKind) -> CompiledDocument:
     return found
 
 
-def _repeated(value: Any, path: str) -> str:
+def repeated(value: Any, path: str) -> str:
     """The path of a key that occurs twice in its object, anywhere below."""
     if isinstance(value, dict):
         if isinstance(value, Repeated):
             return f"{path}.{value.key}"
-        return next((p for k, v in value.items() if (p := _repeated(v, f"{path}.{k}"))), "")
+        return next((p for k, v in value.items() if (p := repeated(v, f"{path}.{k}"))), "")
     if isinstance(value, list):
-        return next((p for i, v in enumerate(value) if (p := _repeated(v, f"{path}[{i}]"))), "")
+        return next((p for i, v in enumerate(value) if (p := repeated(v, f"{path}[{i}]"))), "")
     return ""
 
 

@@ -20,7 +20,7 @@ from plumbline.iam.conditions import Clause, Context, Values
 from plumbline.iam.documents import Document, PolicyError, Statement, parse_identity, parse_resource
 from plumbline.iam.principals import Caller, Naming
 from plumbline.iam.regions import Block, Budget, Part, Region, Strings, outside
-from plumbline.iam.representatives import callers
+from plumbline.iam.representatives import CALLER_KEYS, callers
 from plumbline.iam.spaces import Space
 from plumbline.iam.statements import CompiledStatement, Request
 from plumbline.iam.strings import Pattern, TooComplexError, Wild, glob, literal, matches, witness
@@ -50,9 +50,9 @@ LINKED = "it depends on how the values of policy variables go together with othe
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A request that only the new policy allows. `principal` None: any. `context`: key as written -> values."""
+    """A request that only the new policy allows. `context`: key as written -> values, beside what the principal says."""
 
-    principal: str | None
+    principal: str
     action: str
     resource: str
     context: Mapping[str, Values]
@@ -177,10 +177,13 @@ class _Sides:
         return tuple(dict.fromkeys(c for s in self.everything for c in s.compiled.clauses))
 
     @cached_property
-    def callers(self) -> tuple[Caller | None, ...]:
-        if self.kind in ("identity", "boundary", "scp"):
-            return (None,)
-        return callers([s.compiled for s in self.everything])
+    def callers(self) -> tuple[Caller, ...]:
+        keys = self.resource_keys & CALLER_KEYS
+        found = callers([s.compiled for s in self.everything], {key: list(self._fitting(key)) for key in keys})
+        if self.kind in ("resource", "trust", "rcp"):
+            return found
+        kinds = ("user", "role", "federatedUser", *(("root",) if self.kind == "scp" else ()))
+        return tuple(who for who in found if who.kind in kinds)
 
     @cached_property
     def resource_keys(self) -> frozenset[str]:
@@ -195,7 +198,7 @@ class _Sides:
         spaces: dict[tuple[tuple[str, Values], ...], Space] = {}
         for who in self.callers:
             for chosen in self._choices(who):
-                fixed = {**({} if who is None else who.keys()), **chosen}
+                fixed = {**who.keys(), **chosen}
                 used = {c.key for c in self.clauses} | {k for c in self.clauses for k in c.variable_keys}
                 key = tuple(sorted((k, v) for k, v in fixed.items() if k in used))
                 if key not in spaces:
@@ -209,14 +212,13 @@ class _Sides:
     def loose_scenes(self) -> list[_Scene]:
         """Every caller, with the variables of Resource elements standing for anything: what is not found there, is not
         anywhere."""
-        found = []
-        for who in self.callers if self.resource_keys else ():
-            fixed = {} if who is None else who.keys()
-            found.append(_Scene(self, who, fixed, Space(self.clauses, fixed), loose=True))
-        return found
+        return [
+            _Scene(self, who, who.keys(), Space(self.clauses, who.keys()), loose=True)
+            for who in (self.callers if self.resource_keys else ())
+        ]
 
-    def _choices(self, who: Caller | None) -> Iterator[dict[str, Values]]:
-        given = {} if who is None else who.keys()
+    def _choices(self, who: Caller) -> Iterator[dict[str, Values]]:
+        given = who.keys()
         keys = sorted(self.resource_keys - given.keys())
         tried = values.candidates(self.clauses, keys, Context(given, complete=False))
         options = []
@@ -251,7 +253,7 @@ class _Scene:
     """One caller, and values of the keys that go with it. `loose`: see `_Sides.loose_scenes`."""
 
     def __init__(
-        self, sides: _Sides, who: Caller | None, fixed: Mapping[str, Values], space: Space, *, loose: bool = False
+        self, sides: _Sides, who: Caller, fixed: Mapping[str, Values], space: Space, *, loose: bool = False
     ) -> None:
         self.sides = sides
         self.who = who
@@ -261,7 +263,7 @@ class _Scene:
         self._blocks: dict[tuple[int, bool, Parts | None], Block] = {}
 
     def speaks(self, statement: _Statement) -> bool:
-        return self.who is None or statement.compiled.naming(self.who) is not Naming.NONE
+        return statement.compiled.naming(self.who) is not Naming.NONE
 
     def resources(self, statement: _Statement, *, widely: bool, near: Parts | None = None) -> Strings | None:
         """The resources of a statement. In a loose scene: `widely`, at least them, otherwise at most; `near` is a
@@ -316,21 +318,25 @@ class _Scene:
 
 
 def _covers(outer: Parts, inner: Parts) -> bool:
-    """Does every string that `inner` matches also match `outer`, whatever the variables' values? A variable's value is
-    one unknown text: the same variable has the same."""
-    if not variables.keys(inner):
+    """Does every string that `inner` matches also match `outer`, whatever the values of the variables? In both, the
+    same variable is the same text; characters that nothing else names are the hardest to cover, in any number that
+    `?` could count."""
+    variable = sorted(variables.named(inner), key=lambda v: v.name)
+    if not variable or not variables.named(outer) <= set(variable):
         return False
-    marks = {v: chr(0xF000 + at) for at, v in enumerate(sorted(variables.named(inner), key=lambda v: v.name))}
-    if not variables.named(outer) <= marks.keys():
-        return False
+    most = sum(p is Wild.ONE for p in outer) + 1
+    for lengths in product(range(most + 1), repeat=len(variable)):
+        texts = {v: chr(0xF000 + at) * n for at, (v, n) in enumerate(zip(variable, lengths, strict=True))}
+        if witness((_filled(inner, texts),), (_filled(outer, texts),)) is not None:
+            return False
+    return True
 
-    def marked(parts: Parts) -> Pattern:
-        return Pattern(tuple(marks[p] if isinstance(p, variables.Variable) else p for p in parts))
 
-    # A mark is one character that no wildcard `?` may stand for, because a value has any length.
-    if any(p is Wild.ONE for p in outer):
-        return outer == inner
-    return witness((marked(inner),), (marked(outer),)) is None
+def _filled(parts: Parts, texts: Mapping[variables.Variable, str]) -> Pattern:
+    tokens: list[str | Wild] = []
+    for part in parts:
+        tokens += texts[part] if isinstance(part, variables.Variable) else [part]
+    return Pattern(tuple(tokens))
 
 
 def _parts(strings: Strings, everything: Pattern) -> Iterator[Part]:
@@ -407,14 +413,14 @@ def _within(part: Part, strings: Strings) -> Iterator[Part]:
 
 def _example(scene: _Scene, region: Region) -> Example:
     context = {k: v for k, v in scene.space.example(region.contexts).items() if v}
-    implied = {} if scene.who is None else scene.who.keys()
+    implied = scene.who.keys()
     context.update({k: v for k, v in scene.fixed.items() if v and implied.get(k) != v})
     names = dict(scene.space.names)
     for parts in (p for s in scene.sides.everything for p in s.resources or ()):
         names.update({v.key: v.name for v in variables.named(parts) if v.key not in names})
     action = _action(region.actions)
     return Example(
-        principal=None if scene.who is None else scene.who.arn or scene.who.name,
+        principal=scene.who.arn or scene.who.name,
         action=action,
         resource=_resource(region.resources, action),
         context={names.get(k, k): v for k, v in sorted(context.items())},
@@ -448,11 +454,8 @@ def _resource(part: Part, action: str) -> str:
 
 def _is_new(sides: _Sides, scene: _Scene, example: Example) -> bool:
     """Checked by the statements themselves, as the authorizer asks them."""
-    who = scene.who or Caller("user", "x")
-    context = {**scene.fixed, **{k.lower(): v for k, v in example.context.items()}}
-    if scene.who is not None:
-        context.update(scene.who.keys())
-    request = Request(who, example.action.lower(), example.resource, None, Context(context))
+    context = {**scene.fixed, **{k.lower(): v for k, v in example.context.items()}, **scene.who.keys()}
+    request = Request(scene.who, example.action.lower(), example.resource, None, Context(context))
     return _allows(sides.fresh, request) and not _allows(sides.old, request)
 
 

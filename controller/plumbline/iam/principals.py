@@ -72,6 +72,7 @@ class Caller:
         """Condition keys that follow from the caller; `()` for those that a request of it never has.
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
         """
         return _keys(self)
 
@@ -81,10 +82,11 @@ def _keys(caller: Caller) -> Mapping[str, tuple[str, ...]]:
     types = {"user": "User", "role": "AssumedRole", "session": "AssumedRole", "root": "Account"}
     kind = {**types, "federatedUser": "FederatedUser", "anonymous": "Anonymous"}.get(caller.kind)
     arn = caller.role_arn or caller.arn
+    account = "anonymous" if caller.kind == "anonymous" else caller.account if caller.has_identity else None
     signed = caller.kind not in ("anonymous", "provider")
     return {
         "aws:principalarn": (arn,) if arn and caller.has_identity else (),
-        "aws:principalaccount": (caller.account,) if caller.account and caller.has_identity else (),
+        "aws:principalaccount": (account,) if account else (),
         "aws:principaltype": (kind,) if kind else (),
         "aws:username": (caller.name,) if caller.kind == "user" else (),
         "aws:principalisawsservice": (str(caller.kind == "service").lower(),) if signed else (),

@@ -5,7 +5,7 @@ Knows principals and the conditions on keys that follow from the caller; not wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from plumbline.iam.conditions import Clause
 from plumbline.iam.principals import Caller, caller
@@ -17,22 +17,25 @@ _FRESH_ACCOUNTS = ("999999999999", "999999999998", "999999999997")
 _FRESH_NAME = "x"
 
 
-def callers(statements: Sequence[CompiledStatement]) -> tuple[Caller, ...]:
+def callers(statements: Sequence[CompiledStatement], resource_keys: Mapping[str, Sequence[str]]) -> tuple[Caller, ...]:
     """Callers that these statements, with their conditions on the caller's keys, cannot tell from any other.
 
+    `resource_keys`: keys of the caller that variables of Resource elements name, and values to be among theirs.
     Raises TooComplexError.
     """
     clauses = [c for s in statements for c in s.clauses]
-    tied = any((c.variable_keys | {c.key}) & CALLER_KEYS for c in clauses)
+    tied = bool(resource_keys) or any((c.variable_keys | {c.key}) & CALLER_KEYS for c in clauses)
     chosen: dict[tuple[object, ...], Caller] = {}
-    for who in dict.fromkeys(_candidates(statements, clauses)):
+    for who in dict.fromkeys(_candidates(statements, clauses, resource_keys)):
         named = tuple(s.naming(who) for s in statements)
         chosen.setdefault((named, who if tied else None), who)
     return tuple(chosen.values())
 
 
-def _candidates(statements: Sequence[CompiledStatement], clauses: Sequence[Clause]) -> Iterator[Caller]:
-    arns, accounts = set[str](), set[str]()
+def _candidates(
+    statements: Sequence[CompiledStatement], clauses: Sequence[Clause], resource_keys: Mapping[str, Sequence[str]]
+) -> Iterator[Caller]:
+    arns, accounts = set(resource_keys.get("aws:principalarn", ())), set[str]()
     services, others = {"fresh.amazonaws.com"}, list[Caller]()
     for statement in statements:
         found = statement.principals
@@ -45,12 +48,12 @@ def _candidates(statements: Sequence[CompiledStatement], clauses: Sequence[Claus
         others += [Caller("canonicalUser", name) for name in sorted(found.canonical)]
         others += [Caller("gone", name) for name in sorted(found.gone)]
     patterns = tuple(dict.fromkeys(p for c in clauses if c.key == "aws:principalarn" for p in c.patterns({})))
-    accounts |= {text for c in clauses if c.key == "aws:principalaccount" for text in c.values if _is_account(text)}
+    accounts |= {t for t in _values("aws:principalaccount", clauses, resource_keys) if _is_account(t)}
     accounts |= {a for a in map(_account_of, patterns) if a}
     named = [who for arn in sorted(arns) if (who := _caller(arn)) is not None]
     accounts |= {who.account for who in named if who.account}
     partitions = sorted({who.partition for who in named} | {_partition_of(p) for p in patterns}) or ["aws"]
-    names = {text for c in clauses if c.key == "aws:username" for text in c.values}
+    names = _values("aws:username", clauses, resource_keys)
     fresh = next(a for a in _FRESH_ACCOUNTS if a not in accounts)
     for partition in partitions:
         for account in (fresh, *sorted(accounts)):
@@ -60,6 +63,10 @@ def _candidates(statements: Sequence[CompiledStatement], clauses: Sequence[Claus
     yield caller("*")
     yield from (Caller("service", name) for name in sorted(services))
     yield from (*others, Caller("provider", "fresh.example.com"))
+
+
+def _values(key: str, clauses: Iterable[Clause], resource_keys: Mapping[str, Sequence[str]]) -> set[str]:
+    return {text for c in clauses if c.key == key for text in c.values} | set(resource_keys.get(key, ()))
 
 
 def _of_account(prefix: str, patterns: tuple[Pattern, ...], user_names: Iterable[str]) -> Iterator[Caller]:

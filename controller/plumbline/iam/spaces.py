@@ -73,8 +73,9 @@ class Space:
         """One context of the state, with as few keys as possible; `()` for keys that must be absent."""
         result: dict[str, Values] = {}
         for component, bits in state.items():
-            worlds = (w for at, w in enumerate(self._worlds[component]) if bits >> at & 1)
-            result |= min(worlds, key=_size)
+            worlds = [w for at, w in enumerate(self._worlds[component]) if bits >> at & 1]
+            smallest: dict[str, Values] = min(worlds, key=_size)
+            result |= smallest
         return result
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from itertools import combinations, pairwise, product
 
 from plumbline.iam import variables
@@ -66,6 +65,7 @@ def _texts(
             patterns += _patterns(clause, known, others)
         else:
             found += _constants(clause)
+    found += _numbers(clauses)
     chosen = representatives(tuple(dict.fromkeys(patterns)), _MOST_STATES)
     return list(dict.fromkeys([*(text or _FRESH for text in chosen), *found]))
 
@@ -93,13 +93,17 @@ def _constants(clause: Clause) -> list[str]:
         return ["true", "false"]
     if kind == "ip":
         return _addresses(clause.values)
-    if kind in ("number", "date"):
-        parse = number if kind == "number" else instant
-        bounds = sorted({b for b in map(parse, clause.values) if b is not None})
-        between = [(low + high) / 2 for low, high in pairwise(bounds)]
-        around = [bounds[0] - 1, bounds[-1] + 1] if bounds else [Decimal(0)]
-        return [format(b, "f") for b in (*bounds, *between, *around)]
     return list(clause.values) if kind == "binary" else []
+
+
+def _numbers(clauses: Iterable[Clause]) -> list[str]:
+    """Every number or date that a value is compared with, and one between and around them."""
+    parse = {"number": number, "date": instant}
+    found = (parse[c.operator.kind](v) for c in clauses if c.operator.kind in parse for v in c.values)
+    bounds = sorted({b for b in found if b is not None})
+    between = [(low + high) / 2 for low, high in pairwise(bounds)]
+    around = [bounds[0] - 1, bounds[-1] + 1] if bounds else []
+    return [format(b, "f") for b in (*bounds, *between, *around)]
 
 
 def _addresses(ranges: Iterable[str]) -> list[str]:

@@ -1,0 +1,101 @@
+"""`plumbline who-can`: which principals of a file can do something. Prints; computes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from plumbline.iam.authorize import Hit
+    from plumbline.inventory.who_can import WhoCan
+
+SCHEMA_VERSION = "1"
+EXIT_UNKNOWN = 2
+
+
+class Format(StrEnum):
+    JSON = "json"
+    TABLE = "table"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(name="who-can")(who_can)
+
+
+def who_can(
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="Such as s3:GetObject.")],
+    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="ARN, or * for actions without resources.")],
+    account_details: Annotated[
+        list[Path],
+        typer.Option(metavar="FILE", help="Output of aws iam get-account-authorization-details; several times."),
+    ],
+    output: Annotated[
+        Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
+    ] = None,
+) -> None:
+    """Show which roles and users can do an action on a resource; who may, under which conditions; and what is unknown.
+
+    Needs no AWS credentials and no network. Ends with 2 when it is unknown of somebody.
+    """
+    from plumbline.inventory import who_can as engine
+    from plumbline.inventory.files import AccountDetailsError, read_account_details
+
+    service, colon, name = action.partition(":")
+    if not (service and colon and name) or "*" in action or "?" in action:
+        raise typer.BadParameter(f"{action!r} must name one action, such as s3:GetObject", param_hint="ACTION")
+    try:
+        principals = read_account_details(account_details)
+    except AccountDetailsError as error:
+        raise typer.BadParameter(str(error), param_hint="--account-details") from error
+    found = engine.who_can(action, resource, principals)
+    if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
+        sys.stdout.write(json.dumps(as_json(action, resource, found), indent=2, sort_keys=True) + "\n")
+    else:
+        sys.stdout.write("\n".join(_lines(action, resource, found)) + "\n")
+    if any(answer.kind == "unknown" for answer in found.answers):
+        raise typer.Exit(EXIT_UNKNOWN)
+
+
+def as_json(action: str, resource: str, found: WhoCan) -> dict[str, Any]:
+    """The result as docs/schemas/who-can.schema.json describes it."""
+    return {
+        "schemaVersion": SCHEMA_VERSION,
+        "action": action,
+        "resource": resource,
+        "allowed": [{"principal": a.principal, "by": _by(a.by)} for a in found.answers if a.kind == "allowed"],
+        "conditional": [
+            {"principal": a.principal, "by": _by(a.by), "dependsOn": list(a.why)}
+            for a in found.answers
+            if a.kind == "conditional"
+        ],
+        "unknown": [{"principal": a.principal, "because": list(a.why)} for a in found.answers if a.kind == "unknown"],
+        "assumes": list(found.assumes),
+    }
+
+
+def _by(hits: tuple[Hit, ...]) -> list[dict[str, Any]]:
+    return [
+        {"layer": hit.layer, "statement": hit.statement.origin.index, "sid": hit.statement.origin.sid}
+        for hit in hits
+        if hit.statement is not None
+    ]
+
+
+def _lines(action: str, resource: str, found: WhoCan) -> Iterator[str]:
+    """The result for people."""
+    for kind, title in (("allowed", "can"), ("conditional", "can, depending on"), ("unknown", "unknown")):
+        answers = [a for a in found.answers if a.kind == kind]
+        if answers:
+            yield f"{title} ({len(answers)})"
+        for answer in answers:
+            yield f"  {answer.principal}" + (f": {', '.join(answer.why)}" if answer.why else "")
+    if not found.answers:
+        yield f"nobody in the files can {action} on {resource}"
+    yield from (f"assumed: {text}" for text in found.assumes)
