@@ -91,8 +91,8 @@ class MemoryKube:
                 check(resource, before, self.objects[key])
         else:
             decision = (before or {}).get("spec", {}).get("decision")
-            if before and before["spec"]["baselineRef"] != body["spec"]["baselineRef"]:
-                raise Refused("spec.baselineRef must not change", 422)
+            if resource is PROPOSALS and before and before["spec"]["baselineRef"] != body["spec"]["baselineRef"]:
+                raise Refused("spec.baselineRef must not change")
             self.put(resource, {**body, "spec": body["spec"] | ({"decision": decision} if decision else {})})
         return self.get(resource, metadata.get("namespace"), metadata["name"])
 
