@@ -8,7 +8,7 @@ import pytest
 import typer
 import yaml
 
-from plumbline import reconcile
+from plumbline import operator, reconcile
 from plumbline.api.baseline import BaselineSpec
 from plumbline.api.common import Model
 from plumbline.api.landscape import LandscapeSpec
@@ -106,8 +106,13 @@ def test_kinds_of_change():
     assert {row[0].strip("`") for row in kinds[1:]} == set(ChangeStatus.model_fields["kind"].annotation.__args__)
 
 
+def sources():
+    """The modules that make conditions."""
+    return [path for package in (reconcile, operator) for path in Path(package.__file__).parent.glob("*.py")]
+
+
 def test_conditions_and_their_reasons_are_in_the_code():
-    modules = [ast.parse(p.read_text()) for p in Path(reconcile.__file__).parent.glob("*.py")]
+    modules = [ast.parse(path.read_text()) for path in sources()]
     texts = {n.value for tree in modules for n in ast.walk(tree) if isinstance(n, ast.Constant)}
     for kind in ("IAMLandscape", "LeastPrivilegeBaseline", "RemediationProposal"):
         for condition, *reasons in table("docs/resources.md", "condition", kind):
@@ -118,7 +123,7 @@ def test_conditions_and_their_reasons_are_in_the_code():
 
 def test_facts_of_the_code_are_in_the_docs():
     documented = set(code(prose(ROOT / "docs/resources.md")))
-    for path in Path(reconcile.__file__).parent.glob("*.py"):
+    for path in sources():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Fact":
                 given = [a.value for a in node.args[:3] if isinstance(a, ast.Constant)]
