@@ -23,23 +23,31 @@ PATIENCE = 90.0
 
 
 class Operator:
-    """The process. `restart` keeps its store."""
+    """The process; it keeps its store in `folder`. `program`: what is started in place of `plumbline`. `server`: what it
+    takes for the API server."""
 
-    def __init__(self, control_plane, environment, folder):
+    def __init__(self, control_plane, environment, folder, *, program=(), server=None):
         self.control_plane, self.environment, self.folder = control_plane, environment, folder
+        self.program = program or (str(Path(sys.executable).with_name("plumbline")),)
+        self.server = server
         self.lines: list[dict] = []
         self.process: subprocess.Popen | None = None
         self.port = 0
 
     def start(self):
-        kubeconfig = self.control_plane.kubeconfig_for(NAMESPACE, ACCOUNT)
+        self.launch()
+        self.port = wait_for(self._started)["port"]
+        wait_for(self._ready)
+
+    def launch(self):
+        """Starts the process and waits for nothing."""
         command = [
-            str(Path(sys.executable).with_name("plumbline")),
+            *self.program,
             "--log-level",
             "info",
             "operator",
             "--kubeconfig",
-            str(kubeconfig),
+            str(self._kubeconfig()),
             "--store",
             f"sqlite:///{self.folder / 'plumbline.db'}",
             "--port",
@@ -52,9 +60,18 @@ class Operator:
         self.lines = []
         self.process = subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE, text=True)
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
-        started = wait_for(lambda: next((line for line in self.lines if line.get("event") == "operator started"), None))
-        self.port = started["port"]
-        wait_for(self._ready)
+
+    def _started(self):
+        """the operator says that it has started"""
+        assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.lines[-5:]}"
+        return next((line for line in self.lines if line.get("event") == "operator started"), None)
+
+    def _kubeconfig(self):
+        own = self.folder / "kubeconfig"
+        if not own.exists():
+            text = self.control_plane.kubeconfig_for(NAMESPACE, ACCOUNT).read_text()
+            own.write_text(text.replace(self.control_plane.url, self.server or self.control_plane.url))
+        return own
 
     def _read(self, process):
         with process.stderr as stream, (self.folder / "operator.log").open("a") as log:
@@ -95,7 +112,7 @@ def wait_for(condition, patience=PATIENCE):
             raise AssertionError(
                 f"not within {patience} seconds: {getattr(condition, '__doc__', '')}; last: {answer!r}"
             )
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

@@ -50,9 +50,10 @@ def kubeconfig(url: str, ca_file: Path, name: str, user: Mapping[str, str], name
 def answer(
     connection: http.client.HTTPConnection, method: str, path: str, body: object = None
 ) -> tuple[int, dict[str, Any]]:
-    """Status and JSON body of the answer to one request. The connection stays open, for the next one."""
+    """Status and JSON body of the answer to one request; a PATCH is a merge patch. The connection stays open."""
     connection.timeout = _REQUEST_SECONDS
-    connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    connection.request(method, path, json.dumps(body), {"Content-Type": kind})
     response = connection.getresponse()
     return response.status, json.loads(response.read())
 
