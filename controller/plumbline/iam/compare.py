@@ -121,7 +121,7 @@ class _Statement:
         self.compiled = CompiledStatement(statement, document.variables)
         self.allow = self.compiled.allow
         self.actions = Strings(
-            tuple(dict.fromkeys(glob(a.lower()) for a in statement.actions or statement.not_actions or ())),
+            [glob(a.lower()) for a in statement.actions or statement.not_actions or ()],
             negated=statement.actions is None,
         )
         resources = statement.resources or statement.not_resources
@@ -131,7 +131,24 @@ class _Statement:
             else tuple(dict.fromkeys(variables.parse(r, variables=document.variables) for r in resources))
         )
         self.resources_negated = statement.resources is None
-        self.spelled = (document.variables, json.dumps({**json.loads(statement.raw), "Sid": ""}, sort_keys=True))
+        self.spelled = _spelled(document, statement)
+
+
+def _spelled(document: Document, s: Statement) -> tuple[object, ...]:
+    def ordered(texts: Sequence[str] | None, *, lower: bool = False) -> tuple[str, ...] | None:
+        return None if texts is None else tuple(sorted({t.lower() if lower else t for t in texts}))
+
+    return (
+        document.variables,
+        s.effect,
+        ordered(s.actions, lower=True),
+        ordered(s.not_actions, lower=True),
+        ordered(s.resources),
+        ordered(s.not_resources),
+        s.principals,
+        s.not_principals,
+        tuple((c.operator, c.key.lower(), ordered(c.values)) for c in s.conditions),
+    )
 
 
 @dataclass(frozen=True)
@@ -260,7 +277,7 @@ class _Scene:
         self.fixed = fixed
         self.space = space
         self.loose = loose
-        self._blocks: dict[tuple[int, bool, Parts | None], Block] = {}
+        self._blocks: dict[tuple[int, Parts | None], Block] = {}
 
     def speaks(self, statement: _Statement) -> bool:
         return statement.compiled.naming(self.who) is not Naming.NONE
@@ -284,13 +301,17 @@ class _Scene:
                 pattern = None
             if pattern is not None:
                 found.append(pattern)
-        return Strings(tuple(dict.fromkeys(found)), statement.resources_negated)
+        return Strings(found, negated=statement.resources_negated)
 
-    def block(self, statement: _Statement, *, widely: bool, near: Parts | None) -> Block:
-        key = (id(statement), widely, near if self.loose else None)
+    def blocks(self, statements: Sequence[_Statement], near: Parts | None) -> list[Block]:
+        """What the statements hold at least; `near`: the pattern of the region that they are compared with."""
+        return [self._block(s, near) for s in statements]
+
+    def _block(self, statement: _Statement, near: Parts | None) -> Block:
+        key = (id(statement), near)
         found = self._blocks.get(key)
         if found is None:
-            resources = self.resources(statement, widely=widely, near=near)
+            resources = self.resources(statement, widely=False, near=near)
             found = self._blocks[key] = Block(statement.actions, resources, statement.compiled.clauses)
         return found
 
@@ -342,12 +363,12 @@ def _filled(parts: Parts, texts: Mapping[variables.Variable, str]) -> Pattern:
 def _parts(strings: Strings, everything: Pattern) -> Iterator[Part]:
     """A set of strings as parts."""
     if strings.negated:
-        part = Part((everything,), strings.patterns)
-        if part.example() is not None:
+        part = Part.of((everything,), strings.patterns)
+        if part is not None:
             yield part
         return
     for pattern in strings.patterns:
-        yield Part((pattern,)) if pattern.tokens != (Wild.ANY,) else Part((everything,))
+        yield Part((everything,) if pattern.everything else (pattern,))
 
 
 def _new_access(sides: _Sides, statement: _Statement, undecided: set[str]) -> Example | None:
@@ -376,9 +397,11 @@ def _candidates(scene: _Scene, statement: _Statement) -> Iterator[Region]:
     allowed = [s for s in sides.old if s.allow and scene.speaks(s)]
     denied = [s for s in sides.fresh if not s.allow and scene.speaks(s)]
     lost = [s for s in sides.lost if scene.speaks(s)]
+    blocks: tuple[list[Block], list[Block]] | None = None
     for region, near in scene.regions(statement):
-        kept = [scene.block(s, widely=False, near=near) for s in denied]
-        known = [scene.block(s, widely=False, near=near) for s in allowed]
+        if blocks is None or near is not None:
+            blocks = scene.blocks(allowed, near), scene.blocks(denied, near)
+        known, kept = blocks
         found = outside(region, [*known, *kept], scene.space, sides.budget)
         if found is not None:
             yield found
@@ -405,7 +428,7 @@ def _common(scene: _Scene, region: Region, deny: _Statement) -> Iterator[Region]
 
 def _within(part: Part, strings: Strings) -> Iterator[Part]:
     """The non-empty parts of a part that are among the strings."""
-    yield from part.beyond(Strings(strings.patterns, not strings.negated))
+    yield from part.beyond(strings.complement)
 
 
 # Examples
@@ -437,7 +460,7 @@ def _action(part: Part) -> str:
         bits &= ~known.expand(pattern.text)
     if bits:
         return known.names[(bits & -bits).bit_length() - 1]
-    return witness((*part.inside, _ANY_ACTION), part.outside) or part.example() or ""
+    return witness((*part.inside, _ANY_ACTION), part.outside) or part.example()
 
 
 def _resource(part: Part, action: str) -> str:
@@ -449,7 +472,7 @@ def _resource(part: Part, action: str) -> str:
             continue
         if found is not None:
             return found
-    return part.example() or ""
+    return part.example()
 
 
 def _is_new(sides: _Sides, scene: _Scene, example: Example) -> bool:

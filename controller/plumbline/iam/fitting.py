@@ -38,7 +38,10 @@ class Piece:
     def text(self) -> str:
         if self.actions is None:
             return self.raw
-        return canonical({**json.loads(self.raw), "Action": list(self.actions)})
+        statement = json.loads(self.raw)
+        if statement["Action"] in (list(self.actions), self.actions[0] if len(self.actions) == 1 else None):
+            return self.raw
+        return canonical({**statement, "Action": list(self.actions)})
 
 
 # One policy: its pieces, each with its place among those that were given. A place occurs once in it.
@@ -58,12 +61,16 @@ def choose(pieces: Sequence[Piece], fits: Callable[[Sequence[Piece]], bool]) -> 
     """The pieces with as few wildcards as make them fit, those first that save most; None when no wildcards do."""
     if fits(pieces):
         return tuple(pieces)
-    offers = [(place, offer) for place, piece in enumerate(pieces) for offer in _offers(piece)]
-    offers.sort(key=lambda one: (-one[1].saved, one[1].pattern, one[0]))
+    offers = sorted(_all_offers(pieces), key=lambda one: (-one[1].saved, one[1].pattern, one[0]))
     if not fits(_with(pieces, offers)):
         return None
     count = bisect_left(range(len(offers)), True, key=lambda count: fits(_with(pieces, offers[:count])))
     return _with(pieces, offers[:count])
+
+
+def shortest(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
+    """The pieces with every wildcard that saves something."""
+    return _with(pieces, _all_offers(pieces))
 
 
 def fit(pieces: Sequence[Piece], *, empty: int, limit: int = MANAGED_LIMIT, most: int = 1) -> tuple[Part, ...] | None:
@@ -71,13 +78,13 @@ def fit(pieces: Sequence[Piece], *, empty: int, limit: int = MANAGED_LIMIT, most
 
     `empty`: the size that a policy has besides its statements. A wildcard is preferred to one more policy.
     """
-    shortest = pieces
-    if not _packed(pieces, empty, limit, 1):
-        offers = [(place, offer) for place, piece in enumerate(pieces) for offer in _offers(piece)]
-        shortest = _with(pieces, offers)
-    count = len(_packed(shortest, empty, limit, most))
+    count = 1 if _packed(pieces, empty, limit, 1) else len(_packed(shortest(pieces), empty, limit, most))
     chosen = choose(pieces, lambda given: bool(_packed(given, empty, limit, count))) if count else None
     return _packed(chosen, empty, limit, count) if chosen is not None else None
+
+
+def _all_offers(pieces: Sequence[Piece]) -> list[tuple[int, _Offer]]:
+    return [(place, offer) for place, piece in enumerate(pieces) for offer in _offers(piece)]
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
@@ -37,24 +36,48 @@ _WILD = {"*": Wild.ANY, "?": Wild.ONE}
 _REGEX = {Wild.ANY: ".*", Wild.ONE: ".", Wild.SEGMENT: "[^:]*", Wild.SEGMENT_ONE: "[^:]"}
 
 
-@dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern as tokens. `fold`: letters match in either case."""
+    """A pattern as tokens. `fold`: letters match in either case.
 
-    tokens: Tokens
-    fold: bool = False
+    `literal`: the only string it matches, when there is only one. `beginning`: the literal characters that it starts
+    with. Patterns are compared and hashed often, so what that needs is kept.
+    """
+
+    __slots__ = ("_hash", "beginning", "fold", "literal", "tokens")
+
+    def __init__(self, tokens: Tokens, fold: bool = False) -> None:
+        self.tokens = tokens
+        self.fold = fold
+        plain: list[str] = []
+        for token in tokens:
+            if isinstance(token, Wild):
+                break
+            plain.append(token)
+        self.beginning = "".join(plain)
+        self.literal = self.beginning if len(plain) == len(tokens) and not fold else None
+        self._hash = hash((tokens, fold))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Pattern) or self._hash != other._hash:
+            return False
+        return self.tokens == other.tokens and self.fold == other.fold
+
+    def __repr__(self) -> str:
+        return f"Pattern({self.text!r}, {self.fold})"
+
+    @property
+    def everything(self) -> bool:
+        return self.tokens == (Wild.ANY,)
 
     @property
     def text(self) -> str:
         """As it is written in a policy; literal wildcard characters look like wildcards."""
         return "".join(t.value[-1] if isinstance(t, Wild) else t for t in self.tokens)
-
-    @property
-    def literal(self) -> str | None:
-        """The only string it matches, when there is only one."""
-        if self.fold or any(isinstance(t, Wild) for t in self.tokens):
-            return None
-        return "".join(t for t in self.tokens if isinstance(t, str))
 
 
 @lru_cache(maxsize=65536)
@@ -71,7 +94,7 @@ def literal(text: str, fold: bool = False) -> Pattern:
 def matcher(patterns: Iterable[Pattern]) -> Callable[[str], bool]:
     """Does any of the patterns match the whole text?"""
     given = tuple(patterns)
-    if any(p.tokens == (Wild.ANY,) for p in given):
+    if any(p.everything for p in given):
         return lambda _: True
     plain = frozenset(p.literal for p in given if p.literal is not None)
     rest = [p for p in given if p.literal is None]
