@@ -24,12 +24,12 @@ PATIENCE = 90.0
 
 class Operator:
     """The process; it keeps its store in `folder`. `program`: what is started in place of `plumbline`. `server`: what it
-    takes for the API server."""
+    takes for the API server. `sweep`: seconds."""
 
-    def __init__(self, control_plane, environment, folder, *, program=(), server=None):
+    def __init__(self, control_plane, environment, folder, *, program=(), server=None, sweep=5):
         self.control_plane, self.environment, self.folder = control_plane, environment, folder
         self.program = program or (str(Path(sys.executable).with_name("plumbline")),)
-        self.server = server
+        self.server, self.sweep = server, sweep
         self.lines: list[dict] = []
         self.process: subprocess.Popen | None = None
         self.port = 0
@@ -55,7 +55,7 @@ class Operator:
             "--spread",
             "0.1",
             "--sweep",
-            "5",
+            str(self.sweep),
         ]
         self.lines = []
         self.process = subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE, text=True)
@@ -148,7 +148,8 @@ def installed(control_plane):
         control_plane.kubectl("apply", "--server-side", "-f", str(DEPLOY / f"{name}.yaml"))
     yield control_plane
     for name in reversed(parts):
-        control_plane.kubectl("delete", "--wait=false", "-f", str(DEPLOY / f"{name}.yaml"))
+        # Until it is gone: the next module makes the same namespace again.
+        control_plane.kubectl("delete", "-f", str(DEPLOY / f"{name}.yaml"))
 
 
 @pytest.fixture(scope="module")
