@@ -1,5 +1,6 @@
 """`python -m benchmarks`: every station and peer in a child process of its own, the best of some runs; one table at the end.
 
+`python -m benchmarks engine` measures the IAM engine alone, which needs no sandbox.
 Says what is slow, and passes no judgement: the exit status is 0 whatever the figures are.
 """
 
@@ -8,10 +9,12 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.child import Measured, measure
+from benchmarks.engine_rows import engine
 from benchmarks.peers import PEERS, missing
 from sandbox.launch import Sandbox, running
 
@@ -25,11 +28,30 @@ _FOREIGN = ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE", "
 Row = tuple[str, Measured, str]
 
 
-class Bench:
-    """One run of everything: the sandbox, a folder to work in, and the rows so far."""
+class Rows:
+    """The rows of the table so far, over all parts of a run."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def add(self, title: str, found: list[Measured]) -> Measured:
+        best = min(found, key=lambda one: one.seconds)
+        spread = " ".join(f"{one.seconds:.3g}" for one in found)
+        print(f"{title}: {spread} s {best.facts}", file=sys.stderr, flush=True)
+        self.rows.append((title, best, ""))
+        return best
+
+    def note(self, text: str) -> None:
+        title, best, _ = self.rows[-1]
+        self.rows[-1] = (title, best, text)
+
+
+class Bench(Rows):
+    """One run over the sandbox, with a folder to work in."""
 
     def __init__(self, sandbox: Sandbox, work: Path) -> None:
-        self.sandbox, self.work, self.rows = sandbox, work, list[Row]()
+        super().__init__()
+        self.sandbox, self.work = sandbox, work
         nothing = str(work / "none")
         self.env = {
             **sandbox.env,
@@ -56,22 +78,22 @@ class Bench:
         state.rename(keep)
         return self.add(title, found)
 
-    def add(self, title: str, found: list[Measured]) -> Measured:
-        best = min(found, key=lambda one: one.seconds)
-        spread = " ".join(f"{one.seconds:.2f}" for one in found)
-        print(f"{title}: {spread} s {best.facts}", file=sys.stderr, flush=True)
-        self.rows.append((title, best, ""))
-        return best
 
-    def note(self, text: str) -> None:
-        title, best, _ = self.rows[-1]
-        self.rows[-1] = (title, best, text)
-
-
-def main() -> int:
+def main(parts: Sequence[str]) -> int:
     print(_machine(), flush=True)
     for name in _FOREIGN:
         os.environ.pop(name, None)
+    with tempfile.TemporaryDirectory(prefix="plumbline-bench-") as folder:
+        rows = Rows()
+        engine(rows, Path(folder))
+        _print(rows.rows)
+    if "engine" not in parts:
+        _sandbox()
+    print(_machine(), flush=True)
+    return 0
+
+
+def _sandbox() -> None:
     with tempfile.TemporaryDirectory(prefix="plumbline-bench-") as folder:
         started = [measure(STATIONS, "start") for _ in range(2)]
         with running(AS_OF) as sandbox:
@@ -80,8 +102,6 @@ def main() -> int:
             bench.note(f"{best.facts['roles']} roles; time and memory of the server")
             _stations(bench)
         _print(bench.rows)
-    print(_machine(), flush=True)
-    return 0
 
 
 def _stations(bench: Bench) -> None:
@@ -151,12 +171,16 @@ def _machine() -> str:
     return f"{when}; {cores} cores, Python {platform.python_version()}, load {load}"
 
 
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f}" if seconds >= 1 else f"{seconds:.3g}"
+
+
 def _print(rows: list[Row]) -> None:
     width = max(len(title) for title, _, _ in rows)
     print(f"\n{'station':{width}}  {'wall s':>7}  {'CPU s':>7}  {'MiB':>5}  figures")
     for title, best, text in rows:
-        print(f"{title:{width}}  {best.seconds:7.2f}  {best.cpu:7.2f}  {best.peak:5.0f}  {text}")
+        print(f"{title:{width}}  {_time(best.seconds):>7}  {_time(best.cpu):>7}  {best.peak:5.0f}  {text}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

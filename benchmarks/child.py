@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,22 @@ class Measured:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def measure(module: str, name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Measured:
+def measure(
+    module: str, name: str, *arguments: str, env: Mapping[str, str] | None = None, python: str = sys.executable
+) -> Measured:
     """`python -m MODULE NAME RESULT ARGUMENTS...` in a child. Raises RuntimeError when it fails."""
+    return measure_command(name, [python, "-m", module, name], arguments, env)
+
+
+def measure_command(
+    name: str, begin: Sequence[str], arguments: Sequence[str], env: Mapping[str, str] | None = None
+) -> Measured:
+    """Any program that takes the file for its result after `begin`, and writes there what `benchmarks.timer` does."""
     with tempfile.TemporaryDirectory(prefix="plumbline-bench-") as folder:
         result = Path(folder) / "result.json"
-        command = [sys.executable, "-m", module, name, str(result), *arguments]
-        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=sys.stderr)
+        process = subprocess.Popen(
+            [*begin, str(result), *arguments], cwd=ROOT, env={**os.environ, **(env or {})}, stdout=sys.stderr
+        )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
