@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from typing import Literal
@@ -142,7 +142,7 @@ class PrincipalSet:
     everybody: bool = False
     accounts: frozenset[str] = frozenset()
     arns: frozenset[str] = frozenset()
-    roles: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (account, name) -> ARN
+    roles: frozenset[tuple[str, str, str]] = frozenset()  # partition, account and name
     services: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()
     canonical: frozenset[str] = frozenset()
@@ -162,7 +162,7 @@ class PrincipalSet:
             return Naming.NONE
         if who.arn in self.arns:
             return Naming.ROLE if who.kind == "role" else Naming.CALLER
-        if who.kind == "session" and (who.account, who.name) in self.roles:
+        if who.kind == "session" and (who.partition, who.account, who.name) in self.roles:
             return Naming.ROLE
         if who.account in self.accounts:
             return Naming.ACCOUNT
@@ -175,7 +175,7 @@ def principal_set(principals: Principals) -> PrincipalSet:
     everybody = False
     accounts, arns, services, providers = set[str](), set[str](), set[str](), set[str]()
     canonical, gone = set[str](), set[str]()
-    roles: dict[tuple[str, str], str] = {}
+    roles = set[tuple[str, str, str]]()
     for kind, values in principals:
         for value in values:
             if kind == "*" or (kind == "AWS" and value == "*"):
@@ -197,12 +197,12 @@ def principal_set(principals: Principals) -> PrincipalSet:
                 else:
                     arns.add(value)
                     if found and found[2] == "iam" and found[4].startswith("role/"):
-                        roles[found[3], value.rpartition("/")[2]] = value
+                        roles.add((found[1], found[3], value.rpartition("/")[2]))
     return PrincipalSet(
         everybody,
         frozenset(accounts),
         frozenset(arns),
-        roles,
+        frozenset(roles),
         frozenset(services),
         frozenset(providers),
         frozenset(canonical),

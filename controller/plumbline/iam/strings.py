@@ -7,14 +7,14 @@ Containment of two patterns alone is in `patterns`, which is faster.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from functools import lru_cache
+from heapq import heappop, heappush
 
 _FRESH_FIRST = "x0aqzj1_-kwvbcdefghilmnoprstuy23456789"
 _FRESH_AFTER = 0xE000  # private use: no name in AWS has such a character
-MAX_STATES = 20000
+MAX_WORK = 500_000  # steps of single patterns in one question
 
 
 class TooComplexError(Exception):
@@ -135,7 +135,7 @@ def _source(pattern: Pattern) -> str:
 class _Automaton:
     """A pattern whose set of positions is one integer."""
 
-    __slots__ = ("accept", "fold", "named", "one", "segment", "segment_one", "star")
+    __slots__ = ("accept", "fold", "forever", "named", "one", "segment", "segment_one", "star")
 
     def __init__(self, pattern: Pattern) -> None:
         self.fold = pattern.fold
@@ -159,6 +159,7 @@ class _Automaton:
                     self.named[char] = self.named.get(char, 0) | bit
             at += 1
         self.accept = 1 << at
+        self.forever = self.accept & self.star  # once here, whatever follows is matched
 
     def leads_on(self, positions: int) -> Iterable[str] | None:
         """The characters with which the pattern goes on from here; None when there are others than it names."""
@@ -194,14 +195,17 @@ def _alphabet(automata: Sequence[_Automaton]) -> tuple[str, ...]:
 
 
 def _explore(automata: Sequence[_Automaton], needed: int, limit: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Shortest text and positions of every joint state from which the first `needed` patterns may still match, nearest
-    first."""
+    """Shortest text and positions of every joint state from which the first `needed` patterns may still match, those
+    from which they are soonest matched first. With `needed`, none from which another pattern matches whatever follows.
+    """
     alphabet = _alphabet(automata)
     start = (1,) * len(automata)
     seen = {start}
-    queue: deque[tuple[str, tuple[int, ...]]] = deque([("", start)])
+    order = 0
+    queue: list[tuple[int, int, str, tuple[int, ...]]] = [(0, order, "", start)]
+    work = 0
     while queue:
-        text, state = queue.popleft()
+        _, _, text, state = heappop(queue)
         yield text, state
         options: Iterable[str] = alphabet
         for a, positions in zip(automata[:needed], state, strict=False):
@@ -210,16 +214,31 @@ def _explore(automata: Sequence[_Automaton], needed: int, limit: int) -> Iterato
                 options = only
                 break
         for char in options:
+            work += 1
             following = tuple(a.step(s, char) for a, s in zip(automata, state, strict=True))
-            if following not in seen and all(following[:needed]):
-                if len(seen) >= limit:
-                    raise TooComplexError
-                seen.add(following)
-                queue.append((text + char, following))
+            if following in seen:
+                continue
+            seen.add(following)
+            if needed and not _promising(automata, needed, following):
+                continue
+            order += 1
+            ahead = max(
+                (a.accept.bit_length() - s.bit_length() for a, s in zip(automata[:needed], following, strict=False)),
+                default=0,
+            )
+            heappush(queue, (len(text) + 1 + ahead, order, text + char, following))
+        if work * len(automata) > limit:
+            raise TooComplexError
+
+
+def _promising(automata: Sequence[_Automaton], needed: int, state: tuple[int, ...]) -> bool:
+    if not all(state[:needed]):
+        return False
+    return not any(s & a.forever for a, s in zip(automata[needed:], state[needed:], strict=True))
 
 
 @lru_cache(maxsize=65536)
-def witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: int = MAX_STATES) -> str | None:
+def witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: int = MAX_WORK) -> str | None:
     """The shortest string that every pattern of `inside` matches and none of `outside`; None when there is none.
 
     Raises TooComplexError.
@@ -239,7 +258,7 @@ def witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: in
 
 
 @lru_cache(maxsize=4096)
-def representatives(patterns: tuple[Pattern, ...], limit: int = MAX_STATES, inside: int = 0) -> tuple[str, ...]:
+def representatives(patterns: tuple[Pattern, ...], limit: int = MAX_WORK, inside: int = 0) -> tuple[str, ...]:
     """For each combination of patterns that some string matches together, and no other, one such string; only strings
     that the first `inside` patterns match.
 

@@ -6,7 +6,7 @@ Knows conditions; not requests or decisions. Whoever asks only which conditions 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, pairwise, product
 
 from plumbline.iam import variables
@@ -16,7 +16,7 @@ from plumbline.iam.strings import Pattern, TooComplexError, Wild, literal, repre
 from plumbline.iam.variables import Part, Parts
 
 _FRESH = "x"
-_MOST_STATES = 5000  # for the combinations of the patterns of one key
+_MOST_WORK = 200_000  # for the combinations of the patterns of one key
 _MOST_SETS = 2048  # of values of one multivalued key
 _MOST_SUBSTITUTES = 16  # values of a variable that are put into the patterns of another key
 
@@ -26,12 +26,14 @@ def candidates(
 ) -> dict[str, tuple[Values, ...]]:
     """For each key the values to try, `()` (absent) first. `known`: what the other keys are. `resources`: patterns
     with variables, and the text that each is compared with. Raises TooComplexError."""
+    clauses = tuple(dict.fromkeys(clauses))
     by_key: dict[str, list[Clause]] = {key: [] for key in keys}
-    for clause in dict.fromkeys(clauses):
+    for clause in clauses:
         if clause.key in by_key:
             by_key[clause.key].append(clause)
     extra: dict[str, list[Pattern]] = {key: [] for key in keys}
-    for parts, text in (resources or {}).items():
+    compared = [*(resources or {}).items(), *_known_texts(clauses, known)]
+    for parts, text in compared:
         for key, value in fitting(parts, text):
             if key in extra:
                 extra[key].append(literal(value))
@@ -41,6 +43,13 @@ def candidates(
         _exchange(by_key, base, extra)
         base = {key: _texts(found, extra[key], known, base) for key, found in by_key.items()}
     return {key: ((), *_sets(base[key], by_key[key])) for key in keys}
+
+
+def _known_texts(clauses: Iterable[Clause], known: Context) -> Iterator[tuple[Parts, str]]:
+    """Patterns with variables, and the known values that they are compared with."""
+    for clause in clauses:
+        for parts in clause.parts if clause.variables else ():
+            yield from ((parts, text) for text in known.get(clause.key) or ())
 
 
 def _exchange(
@@ -66,7 +75,7 @@ def _texts(
         else:
             found += _constants(clause)
     found += _numbers(clauses)
-    chosen = representatives(tuple(dict.fromkeys(patterns)), _MOST_STATES)
+    chosen = representatives(tuple(dict.fromkeys(patterns)), _MOST_WORK)
     return list(dict.fromkeys([*(text or _FRESH for text in chosen), *found]))
 
 
