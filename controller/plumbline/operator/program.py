@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import kopf
@@ -108,8 +107,9 @@ async def operate(
         _log.info("operator stops", grace=options.grace)
         await loop.stop(options.grace)
         stop.set()
-        with suppress(asyncio.CancelledError, TimeoutError):
-            await asyncio.wait_for(informer, 5)
+        # Not wait_for: it would raise the informer's own error here, in place of ours.
+        await asyncio.wait([informer], timeout=5)
+        informer.cancel()
         health.close()
 
 
