@@ -19,12 +19,11 @@ import msgspec
 from plumbline.iam import values
 from plumbline.iam.conditions import Clause, Values
 from plumbline.iam.principals import Naming
-from plumbline.iam.statements import CompiledDocument, CompiledStatement, Request
+from plumbline.iam.statements import CompiledStatement, Documents, Request, about
 from plumbline.iam.strings import TooComplexError
 
 Layer = Literal["identity", "resource", "boundary", "session", "scp", "rcp", "vpcEndpoint"]
 Decision = Literal["allowed", "explicitDeny", "implicitDeny", "undetermined"]
-Documents = tuple[CompiledDocument | None, ...]  # None: the document could not be read, so it may say anything
 
 # Who may assume a role is decided by its trust policy, never without it.
 _TRUST_ACTIONS = frozenset(
@@ -110,37 +109,50 @@ def federated(action: str) -> bool:
     return action.lower() in _FEDERATED_ACTIONS
 
 
+@dataclass(slots=True)
+class _Found:
+    """The Allow statements that apply, by layer; one list for each level of SCPs."""
+
+    identity: Sequence[Hit]
+    boundary: Sequence[Hit]
+    session: Sequence[Hit]
+    resource: Sequence[Hit]
+    vpc_endpoint: Sequence[Hit]
+    scps: Sequence[Sequence[Hit]]
+
+
 def _decide(request: Request, layers: Layers) -> Outcome:
-    who = request.caller
-    allows: list[Hit] = []
-    denies: list[Hit] = []
-    notes: list[str] = []
+    who, notes = request.caller, list[str]()
     scps, rcps = _guardrails(request, layers, notes)
-    identity = layers.identity if who.has_identity and who.kind != "root" else ()
-    for layer, level, documents in (
-        ("identity", None, identity),
-        ("boundary", None, layers.boundary if who.has_identity else ()),
-        ("session", None, layers.session if who.has_identity else ()),
-        ("resource", None, layers.resource),
-        ("vpcEndpoint", None, layers.vpc_endpoint),
-        *(("scp", level, documents) for level, documents in enumerate(scps)),
-        *(("rcp", level, documents) for level, documents in enumerate(rcps)),
-    ):
-        if documents:
-            _collect(documents, request, layer, level, allows, denies)  # type: ignore[arg-type]
-    if any(hit.certain for hit in denies):
-        certain = tuple(hit for hit in denies if hit.certain)
-        blocked = tuple(dict.fromkeys(Blocked(hit.layer, hit.level) for hit in certain))
-        return Outcome("explicitDeny", certain, blocked, (), tuple(notes))
-    permitted, granting, blocked = _permitted(request, layers, scps, allows, notes)
+    denies: list[Hit] = []
+
+    def collect(documents: Documents, layer: Layer, level: int | None = None) -> Sequence[Hit]:
+        return _collect(documents, request, layer, level, denies) if documents else ()
+
+    found = _Found(
+        identity=collect(layers.identity, "identity") if who.has_identity and who.kind != "root" else (),
+        boundary=collect(layers.boundary, "boundary") if who.has_identity else (),
+        session=collect(layers.session, "session") if who.has_identity else (),
+        resource=collect(layers.resource, "resource"),
+        vpc_endpoint=collect(layers.vpc_endpoint, "vpcEndpoint"),
+        scps=[collect(documents, "scp", level) for level, documents in enumerate(scps)],
+    )
+    for level, documents in enumerate(rcps):
+        collect(documents, "rcp", level)
     if denies:
-        hits = (*denies, *_uncertain(allows))
+        certain = tuple(hit for hit in denies if hit.certain)
+        if certain:
+            layers_denying = tuple(dict.fromkeys(Blocked(hit.layer, hit.level) for hit in certain))
+            return Outcome("explicitDeny", certain, layers_denying, assumptions=tuple(notes))
+    permitted, granting, blocked = _permitted(request, layers, found, notes)
+    if denies or permitted is None:
+        every = (found.identity, found.boundary, found.session, found.resource, found.vpc_endpoint, *found.scps)
+        hits = (*denies, *(hit for allows in every for hit in allows if not hit.certain))
         return Outcome("undetermined", hits, assumptions=tuple(notes), may_allow=permitted is not False)
-    if permitted is None:
-        return Outcome("undetermined", _uncertain(allows), assumptions=tuple(notes), may_allow=True)
     if permitted:
-        return Outcome("allowed", granting, assumptions=tuple(notes), may_allow=True)
-    return Outcome("implicitDeny", (), blocked, (), tuple(notes))
+        granted_by = tuple(hit for hit in granting if hit.certain)
+        return Outcome("allowed", granted_by, assumptions=tuple(notes), may_allow=True)
+    return Outcome("implicitDeny", (), tuple(dict.fromkeys(blocked)), assumptions=tuple(notes))
 
 
 def _guardrails(
@@ -165,96 +177,98 @@ def _guardrails(
     elif scps and who.account in management:
         notes.append(NOTE_MANAGEMENT)
         scps = ()
-    if request.resource_account in management or request.action.partition(":")[0] not in _rcp_services():
+    if rcps and (request.resource_account in management or request.action.partition(":")[0] not in _rcp_services()):
         rcps = ()
     return scps, rcps
 
 
 def _collect(
-    documents: Documents, request: Request, layer: Layer, level: int | None, allows: list[Hit], denies: list[Hit]
-) -> None:
-    with_principals = layer in ("resource", "vpcEndpoint", "rcp")
-    naming: Naming | None = Naming.CALLER
-    for index, document in enumerate(documents):
-        if document is None:
-            allows.append(Hit(layer, level, index, None, certain=False))
-            denies.append(Hit(layer, level, index, None, certain=False))
+    documents: Documents, request: Request, layer: Layer, level: int | None, denies: list[Hit]
+) -> Sequence[Hit]:
+    """The Allow statements that apply or may; the Deny statements are added to `denies`."""
+    allows: list[Hit] = []
+    for index, statement in about(documents, request.action):
+        if statement is None:
+            hit = Hit(layer, level, index, None, certain=False)
+            allows.append(hit)
+            denies.append(hit)
             continue
-        for statement in document.about(request.action):
-            if with_principals:
-                naming = statement.naming(request.caller)
-                if naming is Naming.NONE:
-                    continue
-            applies = statement.applies(request)
-            if applies is False:
+        naming: Naming | None = Naming.CALLER
+        if statement.principals is not None:
+            naming = statement.naming(request.caller)
+            if naming is Naming.NONE:
                 continue
-            certain = applies is True and naming is not None
-            hit = Hit(layer, level, index, statement, certain, Naming.CALLER if naming is None else naming)
-            (allows if statement.allow else denies).append(hit)
+        applies = statement.applies(request)
+        if applies is False:
+            continue
+        certain = applies is True and naming is not None
+        hit = Hit(layer, level, index, statement, certain, Naming.CALLER if naming is None else naming)
+        (allows if statement.allow else denies).append(hit)
+    return allows
 
 
 def _permitted(
-    request: Request, layers: Layers, scps: tuple[Documents, ...], allows: Sequence[Hit], notes: list[str]
-) -> tuple[bool | None, tuple[Hit, ...], tuple[Blocked, ...]]:
+    request: Request, layers: Layers, found: _Found, notes: list[str]
+) -> tuple[bool | None, Sequence[Hit], list[Blocked]]:
     """Without any Deny: is it allowed; by which statements; and if not, by the lack of which layers."""
-    who = request.caller
-    by_layer: dict[tuple[Layer, int | None], list[Hit]] = {}
-    for hit in allows:
-        by_layer.setdefault((hit.layer, hit.level), []).append(hit)
-    resource = by_layer.get(("resource", None), [])
-
-    limits: list[tuple[Blocked, bool | None]] = [
-        (Blocked("scp", level), _any(by_layer.get(("scp", level), ()))) for level in range(len(scps))
-    ]
+    who, resource = request.caller, found.resource
+    by_resource = _any(resource)
+    blocked = [Blocked("scp", level) for level, allows in enumerate(found.scps) if _any(allows) is False]
+    guards = [_any(allows) for allows in found.scps]
     if layers.vpc_endpoint:
-        limits.append((Blocked("vpcEndpoint"), _any(by_layer.get(("vpcEndpoint", None), ()))))
+        guards.append(_any(found.vpc_endpoint))
+        if guards[-1] is False:
+            blocked.append(Blocked("vpcEndpoint"))
+    guard = _and(guards)
     if not who.has_identity:
-        granted = _any(resource)
-        return _result(limits, granted, resource, Blocked("resource"))
+        if by_resource is False:
+            blocked.append(Blocked("resource"))
+        return _and((guard, by_resource)), resource, blocked
 
-    bounds: list[tuple[Blocked, bool | None]] = []
-    if layers.boundary:
-        bounds.append((Blocked("boundary"), _any(by_layer.get(("boundary", None), ()))))
-    if layers.session:
-        bounds.append((Blocked("session"), _any(by_layer.get(("session", None), ()))))
-    bounded = _and(value for _, value in bounds)
-    trust = request.action in _TRUST_ACTIONS
-    if who.kind == "root":
-        notes.append(NOTE_ROOT_ASSUMES if request.action == "sts:assumerole" else NOTE_ROOT)
-    identity = by_layer.get(("identity", None), [])
-    by_identity = request.action != "sts:assumerole" if who.kind == "root" else _any(identity)
+    boundary = _any(found.boundary) if layers.boundary else True
+    session = _any(found.session) if layers.session else True
+    limits = [Blocked("boundary")] * (boundary is False) + [Blocked("session")] * (session is False)
+    bounded = _and((boundary, session))
+    by_identity = _by_root(request.action, notes) if who.kind == "root" else _any(found.identity)
     own = _and((by_identity, bounded))
+    lacking = [Blocked("identity")] if by_identity is False else []
 
     if who.account != request.resource_account:
-        cross = _and((own, _any(resource)))
-        lacking = [Blocked("identity")] * (by_identity is False) + [Blocked("resource")] * (_any(resource) is False)
-        return _result(limits + bounds, cross, [*identity, *resource], *lacking)
+        lacking += [Blocked("resource")] * (by_resource is False)
+        permitted = _and((guard, own, by_resource))
+        return permitted, [*found.identity, *resource], [*blocked, *limits, *lacking]
 
-    direct = [hit for hit in resource if hit.naming is Naming.CALLER]
-    of_role = [hit for hit in resource if hit.naming is Naming.ROLE]
-    needs_resource = trust or (request.action.startswith("kms:") and bool(_KMS_KEY.fullmatch(request.resource)))
-    if who.kind == "root" and request.action == "sts:assumerole":
-        direct = of_role = []
-    by_resource = _or((_any(direct), _and((_any(of_role), bounded))))
-    if needs_resource:
-        delegated = _and((own, _any(resource)))
-        permitted = _or((delegated, by_resource))
-        lacking = [Blocked("resource")] if _any(resource) is False else [Blocked("identity")] * (by_identity is False)
-        used = resource if permitted and not delegated else [*identity, *resource]
+    direct = of_role = [] if by_identity is False and who.kind == "root" else resource
+    if resource:
+        direct = [hit for hit in direct if hit.naming is Naming.CALLER]
+        of_role = [hit for hit in of_role if hit.naming is Naming.ROLE]
+    alone = _or((_any(direct), _and((_any(of_role), bounded))))  # the resource's policy suffices
+    if _needs_resource(request):
+        permitted = _or((_and((own, by_resource)), alone))
+        lacking = [Blocked("resource")] if by_resource is False else lacking
+        granting = [*found.identity, *resource] if own else resource
     else:
-        permitted = _or((own, by_resource))
-        lacking = [Blocked("identity")] * (by_identity is False)
-        used = [*identity, *direct, *of_role] if own else [*direct, *of_role]
-    return _result(limits + (bounds if not by_resource else []), permitted, used, *lacking)
+        permitted = _or((own, alone))
+        granting = [*found.identity, *direct, *of_role] if own else [*direct, *of_role]
+    return _and((guard, permitted)), granting, blocked + ([] if permitted else [*limits, *lacking])
 
 
-def _result(
-    limits: Sequence[tuple[Blocked, bool | None]], granted: bool | None, used: Sequence[Hit], *lacking: Blocked
-) -> tuple[bool | None, tuple[Hit, ...], tuple[Blocked, ...]]:
-    guard = [value for blocked, value in limits if blocked.layer in ("scp", "vpcEndpoint")]
-    permitted = _and((*guard, granted))
-    blocked = tuple(dict.fromkeys([b for b, value in limits if value is False] + list(lacking)))
-    return permitted, tuple(hit for hit in used if hit.certain), blocked
+def _by_root(action: str, notes: list[str]) -> bool:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user.html
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
+    assumes = action == "sts:assumerole"
+    notes.append(NOTE_ROOT_ASSUMES if assumes else NOTE_ROOT)
+    return not assumes
+
+
+def _needs_resource(request: Request) -> bool:
+    """Is nothing allowed without the policy of the resource: the trust policy of a role, the policy of a KMS key?
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
+    """
+    if request.action in _TRUST_ACTIONS:
+        return True
+    return request.action.startswith("kms:") and _KMS_KEY.fullmatch(request.resource) is not None
 
 
 def _any(hits: Iterable[Hit]) -> bool | None:
@@ -284,10 +298,6 @@ def _or(terms: Iterable[bool | None]) -> bool | None:
         if term is None:
             result = None
     return result
-
-
-def _uncertain(hits: Iterable[Hit]) -> tuple[Hit, ...]:
-    return tuple(hit for hit in hits if not hit.certain)
 
 
 # What is not known

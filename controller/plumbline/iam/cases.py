@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from plumbline.iam.authorize import Blocked, Documents, Hit, Layers, authorize, federated
+from plumbline.iam.authorize import Blocked, Hit, Layers, authorize, federated
 from plumbline.iam.conditions import Context, Values, context_values
 from plumbline.iam.documents import Document, PolicyError, canonical
 from plumbline.iam.principals import Caller, caller
-from plumbline.iam.statements import CompiledDocument, DocumentKind, Request, compiled
+from plumbline.iam.statements import CompiledDocument, DocumentKind, Documents, Request, compiled
 
 FIELDS = frozenset(
     {

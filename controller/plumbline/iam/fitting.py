@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from json.encoder import encode_basestring
 
 from plumbline.iam.catalogue import catalogue, positions
 from plumbline.iam.documents import canonical
@@ -128,15 +129,18 @@ def _with(pieces: Sequence[Piece], offers: Iterable[tuple[int, _Offer]]) -> tupl
 
 def _packed(pieces: Sequence[Piece], empty: int, limit: int, most: int) -> tuple[Part, ...]:
     """The pieces in policies; nothing when `most` of them are too few."""
-    policies = _Policies(limit - empty)
-    fits = all(policies.add(place, piece) for place, piece in enumerate(pieces))
-    return tuple(map(tuple, policies.parts)) if fits and len(policies.parts) <= most else ()
+    policies = _Policies(limit - empty, most)
+    # What is never divided comes first: a Deny then stands in the policy that takes the old one's place.
+    given = sorted(enumerate(pieces), key=lambda one: one[1].actions is not None)
+    fits = all(policies.add(place, piece) for place, piece in given)
+    return tuple(tuple(sorted(part, key=lambda one: one[0])) for part in policies.parts) if fits else ()
 
 
 class _Policies:
     """Each piece goes into the first policy that has room for it, and is divided only if it needs more than one."""
 
-    def __init__(self, space: int) -> None:
+    def __init__(self, space: int, most: int) -> None:
+        self._most = most
         self.parts: list[list[tuple[int, Piece]]] = []
         self._space = space + 1  # every statement is counted with a comma; one of them is not there
         self._room: list[int] = []
@@ -147,8 +151,7 @@ class _Policies:
         if size > self._space:
             return piece.actions is not None and self._divide(place, piece, piece.actions)
         at = next((at for at, room in enumerate(self._room) if size <= room), len(self.parts))
-        self._put(at, place, piece, size)
-        return True
+        return self._put(at, place, piece, size)
 
     def _divide(self, place: int, piece: Piece, actions: Sequence[str]) -> bool:
         bare = len(replace(piece, actions=()).text)
@@ -162,20 +165,24 @@ class _Policies:
             if end > begin:
                 chunk = tuple(actions[begin:end])
                 used = tuple(pattern for pattern in piece.used if pattern in chunk)
-                self._put(at, place, replace(piece, actions=chunk, used=used), size)
+                if not self._put(at, place, replace(piece, actions=chunk, used=used), size):
+                    return False
             elif at == len(self.parts):
                 return False
             at, begin = len(self.parts), end
         return True
 
-    def _put(self, at: int, place: int, piece: Piece, size: int) -> None:
+    def _put(self, at: int, place: int, piece: Piece, size: int) -> bool:
+        if at == self._most:
+            return False
         if at == len(self.parts):
             self.parts.append([])
             self._room.append(self._space)
         self.parts[at].append((place, piece))
         self._room[at] -= size
+        return True
 
 
 def _size(action: str) -> int:
     """With the comma that follows it."""
-    return len(json.dumps(action, ensure_ascii=False)) + 1
+    return len(encode_basestring(action)) + 1

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from plumbline.iam.authorize import Documents, Hit, Layers, Outcome, authorize, federated
+from plumbline.iam.authorize import Hit, Layers, Outcome, authorize, federated
 from plumbline.iam.conditions import Context
 from plumbline.iam.documents import PolicyError
 from plumbline.iam.principals import Caller, caller, principal_set
-from plumbline.iam.statements import CompiledDocument, DocumentKind, Request, compiled
+from plumbline.iam.statements import CompiledDocument, DocumentKind, Documents, Request, compiled
 from plumbline.model.snapshot import Policy, Principal
 
 AnswerKind = Literal["allowed", "conditional", "unknown"]
