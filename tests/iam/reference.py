@@ -609,9 +609,22 @@ def candidates(key: str, case: Case, context: Context, unknown: list[str]) -> li
             values |= fitting(key, text, document, context, unknown, case["resource"], "stringlike")
     if key == "aws:principalorgmasteraccountid":
         values.add(who.account or FRESH)
-    one = [[value] for value in sorted(values)]
+    chosen_values = told_apart(sorted(values), key, case, compared)
     several = any(prefix and name == key for prefix, _, name, _, _ in compared)
-    return [[], *one, *(list(pair) for pair in combinations(sorted(values), 2) if several)]
+    pairs = [list(pair) for pair in combinations(chosen_values, 2)] if several else []
+    return [[], *([value] for value in chosen_values), *pairs]
+
+
+def told_apart(values: list[str], key: str, case: Case, compared: list[tuple[str, str, str, str, Case]]) -> list[str]:
+    """One value for each set of answers that the comparisons give, where only constants are compared with the key."""
+    tests = [(operator, value) for _, operator, name, value, _ in compared if name == key and operator != "null"]
+    own = [variables_of(value, document) for _, _, name, value, document in compared if name == key]
+    elsewhere = [variables_of(value, document) for _, _, _, value, document in compared]
+    elsewhere += [variables_of(text, document) for text, document in resource_patterns(case)]
+    if key == "aws:principalorgmasteraccountid" or any(own) or any(key in names for names in elsewhere):
+        return values
+    answers = {tuple(TESTS[operator](wildcards(text), value) for operator, text in tests): value for value in values}
+    return list(answers.values())
 
 
 def constants(key: str, compared: list[tuple[str, str, str, str, Case]]) -> list[str]:
