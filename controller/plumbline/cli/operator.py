@@ -34,7 +34,8 @@ def operator(
     """Reconcile the resources of a cluster, until SIGTERM.
 
     Needs the rights of deploy/kubernetes/operator/rbac.yaml, and AWS credentials that may assume the member roles; reads
-    AWS only. Ends with 2 when it cannot start: no cluster, missing rights, no database, a port that is taken.
+    AWS only. Ends with 2 when it cannot start (no cluster, missing rights, no database, a port that is taken), and when
+    the API server refuses its watches: the next process watches anew.
     """
     import sqlalchemy.exc
 
