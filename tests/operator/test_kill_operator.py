@@ -75,13 +75,15 @@ class Day:
             self.cluster.clear()
 
     def decide(self):
-        names = sorted(p["metadata"]["name"] for p in self.cluster.all("RemediationProposal"))
-        assert len(names) == len(small.ROLES)
-        for name, state in zip(names, ("Approved", "Rejected"), strict=True):
+        self.wait(lambda: len(self.proposals()) == len(small.ROLES))
+        for name, state in zip(self.proposals(), ("Approved", "Rejected"), strict=True):
             digest = self.cluster.get("RemediationProposal", name)["status"]["planDigest"]
             decision = {"state": state, "planDigest": digest, "by": "admin", "reason": "seen"}
             self.cluster.patch("RemediationProposal", name, decision=decision)
             self.wait(lambda n=name, s=state: self.decision_of(n) == s)
+
+    def proposals(self):
+        return sorted(p["metadata"]["name"] for p in self.cluster.all("RemediationProposal") if p.get("status"))
 
     def accept(self):
         role = next(r for r in self.status()["rolesReported"] if r["grantDriftCount"])
