@@ -396,7 +396,8 @@ def request_context(case: Case, who: Who) -> Context:
         "aws:resourceaccount": resource_account(case, who),
         "aws:principalisawsservice": "" if who.kind == "anonymous" else as_text(who.kind == "service"),
     }
-    filled = {key: [value] for key, value in context.items() if value}
+    # What a kind of principal never has is absent, not unknown; the account of a resource may be unknown.
+    filled = {key: [value] if value else [] for key, value in context.items() if value or key != "aws:resourceaccount"}
     given = {key.lower(): [as_text(v) for v in as_list(value)] for key, value in case.get("context", {}).items()}
     return {**filled, **given}
 
@@ -439,6 +440,9 @@ def decide_known(case: Case, context: Context) -> str:
     rcps = levels_of(case, "resourceControlPolicies")
     if service_linked(who) or action.split(":")[0] not in load_json("rcpSupportedServices.json"):
         rcps = []
+    # They have no effect on resources in the management account.
+    if context.get("aws:principalorgmasteraccountid") == [resource_account(case, who)]:
+        rcps = []
 
     # An explicit deny overrides every allow:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
@@ -469,9 +473,9 @@ def decide_known(case: Case, context: Context) -> str:
         return ALLOWED if ways else IMPLICIT
 
     limits_allow = (not boundary or allows(boundary)) and (not session or allows(session))
-    # Root has full access in its account; a federated user has none without a session policy:
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_getfederationtoken.html
-    identity_allows = who.kind == "root" or (allows(identity) and (who.kind != "federated" or bool(session)))
+    # Root has full access in its account. A federated user would have none without a session policy, but a layer that
+    # is absent from a case is not in force.
+    identity_allows = who.kind == "root" or allows(identity)
     identity_side = identity_allows and limits_allow
 
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
@@ -578,6 +582,10 @@ def samples(operator: str, pattern: Pattern, fills: list[str]) -> set[str]:
     return set() if operator == "null" else {text}
 
 
+def is_typed(operator: str) -> bool:
+    return operator == "bool" or operator.endswith("ipaddress") or operator.startswith(("numeric", "date"))
+
+
 def candidates(key: str, case: Case, context: Context, unknown: list[str]) -> list[list[str]]:
     who = caller(case["principal"], case["resource"])
     compared = list(comparisons(case))
@@ -589,7 +597,10 @@ def candidates(key: str, case: Case, context: Context, unknown: list[str]) -> li
         "x/y:z",
         *sorted({part for text in texts for part in re.split(r"[*?]|\$\{[^}]*\}", text) if part}),
     ]
-    values = {FRESH}
+    # A value of a key that is only compared as a number, date, address or boolean is one.
+    typed = {operator for _, operator, name, _, _ in compared if name == key and operator != "null"}
+    elsewhere = any(key in variables_of(value, document) for _, _, _, value, document in compared)
+    values = set() if typed and all(map(is_typed, typed)) and not elsewhere else {FRESH}
     for _, operator, name, value, document in compared:
         names = variables_of(value, document) if operator.startswith(("string", "arn")) else []
         if name == key:

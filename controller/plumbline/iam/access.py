@@ -13,7 +13,7 @@ from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import PolicyError, Statement, parse_identity
 from plumbline.iam.granted import Granted, PrincipalLike, ScpLevels, granted, statement_bits
 
-AccessKind = Literal["unconditional", "conditional"]
+AccessKind = Literal["unconditional", "conditional", "unknown"]
 LimitLayer = Literal["identity", "boundary", "scp"]
 
 
@@ -33,7 +33,8 @@ class AccessGroup:
 
     `limits`: Deny statements that apply to some resources or under some conditions, and the Allow statements of a
     boundary or SCP level that lets only a part through. Without conditions and limits, access is unconditional: on the
-    resources that the granting statements name. `names`: patterns that the catalogue does not know.
+    resources that the granting statements name. It is unknown when a document could not be read, which may deny it or
+    not let it through. `names`: patterns that the catalogue does not know.
     """
 
     kind: AccessKind
@@ -63,10 +64,11 @@ def access_of(principal: PrincipalLike, scp_levels: ScpLevels | None, *, scp_exe
     limits += [s for layer in layers for s in layer if s.statement.effect == "Deny"]
     grants = [s for s in identity if s.statement.effect == "Allow"]
     groups = [
-        AccessGroup(_kind(granting, limiting), bits, (), granting, limiting)
+        AccessGroup(_kind(granting, limiting) if total.known else "unknown", bits, (), granting, limiting)
         for bits, granting, limiting in _split(total.granted, grants, limits, layers)
     ]
-    groups += [_unknown(name, grants) for name in sorted(total.granted_unknown, key=str.lower)]
+    kind: AccessKind = "conditional" if total.known else "unknown"
+    groups += [_unknown(name, kind, grants) for name in sorted(total.granted_unknown, key=str.lower)]
     return Access(total, tuple(groups))
 
 
@@ -82,18 +84,24 @@ def _sources(layer: LimitLayer, level: int | None, policy: str, document: str | 
 
 
 def _layers(principal: PrincipalLike, scp_levels: ScpLevels) -> Iterator[list[Source]]:
-    """The statements of every layer that must allow too."""
+    """The statements of every layer that must allow too. One that could not be read limits nothing here, as in
+    `granted`; a document that was read has statements."""
     if principal.boundary is not None:
-        yield list(_sources("boundary", None, principal.boundary.key, principal.boundary.document))
-    for level, documents in enumerate(scp_levels):
-        yield [s for at, d in enumerate(documents) for s in _sources("scp", level, str(at), d)]
+        boundary = list(_sources("boundary", None, principal.boundary.key, principal.boundary.document))
+        yield from [boundary] if boundary else ()
+    levels = [
+        [list(_sources("scp", level, str(at), d)) for at, d in enumerate(documents)]
+        for level, documents in enumerate(scp_levels)
+    ]
+    if all(found for level in levels for found in level):
+        yield from ([source for found in level for source in found] for level in levels)
 
 
 def _split(
     actions: int, grants: Sequence[Source], limits: Sequence[Source], layers: Sequence[Sequence[Source]]
 ) -> list[tuple[int, tuple[Source, ...], tuple[Source, ...]]]:
     """The actions, split until in each group the same statements speak about all; in catalogue order."""
-    groups: list[tuple[int, tuple[Source, ...], tuple[Source, ...]]] = [(actions, (), ())]
+    groups: list[tuple[int, tuple[Source, ...], tuple[Source, ...]]] = [(actions, (), ())] if actions else []
     for source in grants:
         groups = list(_refine(groups, source, grant=True))
     for source in limits:
@@ -138,10 +146,10 @@ def _kind(grants: Sequence[Source], limits: Sequence[Source]) -> AccessKind:
     return "unconditional" if free and not limits else "conditional"
 
 
-def _unknown(name: str, grants: Sequence[Source]) -> AccessGroup:
-    """A pattern that the catalogue does not know stays; what limits it is not looked for, so it is conditional."""
+def _unknown(name: str, kind: AccessKind, grants: Sequence[Source]) -> AccessGroup:
+    """A pattern that the catalogue does not know stays; what limits it is not looked for, so it is never unconditional."""
     granting = tuple(s for s in grants if name.lower() in {a.lower() for a in s.statement.actions or ()})
-    return AccessGroup("conditional", 0, (name,), granting, ())
+    return AccessGroup(kind, 0, (name,), granting, ())
 
 
 def names_of(group: AccessGroup) -> tuple[str, ...]:

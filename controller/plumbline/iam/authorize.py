@@ -344,11 +344,13 @@ def _by_trying(
         for world in product(*tried.values())
     }
     decisions = {outcome.decision for outcome in outcomes.values()}
+    may_allow = any(outcome.may_allow for outcome in outcomes.values())
+    if decisions == {"undetermined"}:  # whatever the keys: something else is not known
+        return replace(first, may_allow=may_allow)
     if len(decisions) == 1:
         return next(iter(outcomes.values()))
     keys = list(tried)
     deciding = [unknown[key] for at, key in enumerate(keys) if _matters(at, outcomes)]
-    may_allow = any(outcome.may_allow for outcome in outcomes.values())
     return replace(_undetermined(first, deciding or unknown.values()), may_allow=may_allow)
 
 

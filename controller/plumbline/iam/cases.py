@@ -211,15 +211,17 @@ def _list(given: Any, path: str) -> Sequence[Any]:
 
 
 def _document(given: Any, path: str, kind: DocumentKind) -> CompiledDocument:
-    if isinstance(given, str):
-        data: Any = given.encode()
-    elif isinstance(given, dict):
-        twice = repeated(given, path)
-        if twice:
-            raise CaseError(twice, "occurs twice")
-        data = msgspec.json.encode(given)
-    else:
+    if not isinstance(given, str | dict):
         raise CaseError(path, "must be a policy document")
+    twice = repeated(given, path)
+    if twice:
+        raise CaseError(twice, "occurs twice")
+    try:
+        data = given.encode() if isinstance(given, str) else msgspec.json.encode(given)
+    except UnicodeEncodeError:
+        raise CaseError(path, "holds half of a surrogate pair, which is no character") from None
+    except RecursionError:
+        raise CaseError(path, "is nested too deeply") from None
     found = _compiled(data, kind)
     if isinstance(found, PolicyError):
         raise CaseError(path + found.path.removeprefix("$"), found.message)
@@ -227,13 +229,16 @@ def _document(given: Any, path: str, kind: DocumentKind) -> CompiledDocument:
 
 
 def repeated(value: Any, path: str) -> str:
-    """The path of a key that occurs twice in its object, anywhere below."""
-    if isinstance(value, dict):
-        if isinstance(value, Repeated):
-            return f"{path}.{value.key}"
-        return next((p for k, v in value.items() if (p := repeated(v, f"{path}.{k}"))), "")
-    if isinstance(value, list):
-        return next((p for i, v in enumerate(value) if (p := repeated(v, f"{path}[{i}]"))), "")
+    """The path of a key that occurs twice in its object, anywhere below, however deep."""
+    todo = [(value, path)]
+    while todo:
+        one, at = todo.pop()
+        if isinstance(one, Repeated):
+            return f"{at}.{one.key}"
+        if isinstance(one, dict):
+            todo += [(v, f"{at}.{k}") for k, v in reversed(one.items()) if isinstance(v, dict | list)]
+        elif isinstance(one, list):
+            todo += [(v, f"{at}[{i}]") for i, v in reversed([*enumerate(one)]) if isinstance(v, dict | list)]
     return ""
 
 

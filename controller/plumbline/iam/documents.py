@@ -89,7 +89,10 @@ def canonical(document: str | Mapping[str, Any]) -> str:
 
     Raises PolicyError when it is not a JSON object. The policy grammar is not checked: see `parse`.
     """
-    return _dumps(_loads(document) if isinstance(document, str) else document)
+    try:
+        return _dumps(_loads(document) if isinstance(document, str) else document)
+    except RecursionError:
+        raise PolicyError("$", "is nested too deeply") from None
 
 
 @lru_cache(maxsize=16384)

@@ -95,10 +95,13 @@ def _offers(piece: Piece) -> tuple[_Offer, ...]:
     known = catalogue()
     found = wildcards(known.expand_all(piece.actions), allowed=piece.allowed)
     by_position = {at: wildcard.pattern for wildcard in found for at in positions(wildcard.bits)}
+    by_service: dict[str, list[str]] = {}
+    for wildcard in found:
+        by_service.setdefault(_service(wildcard.pattern), []).append(wildcard.pattern)
     stands_for: dict[str, list[str]] = {}
     for action in piece.actions:
         at = known.bit(action)
-        pattern = by_position.get(at) if at is not None else _covering((w.pattern for w in found), action)
+        pattern = by_position.get(at) if at is not None else _covering(by_service.get(_service(action), ()), action)
         if pattern is not None:
             stands_for.setdefault(pattern, []).append(action)
     offers = []
@@ -107,6 +110,10 @@ def _offers(piece: Piece) -> tuple[_Offer, ...]:
         if saved > 0:
             offers.append(_Offer(pattern, tuple(actions), saved))
     return tuple(offers)
+
+
+def _service(pattern: str) -> str:
+    return pattern.partition(":")[0].lower()
 
 
 def _covering(patterns: Iterable[str], action: str) -> str | None:

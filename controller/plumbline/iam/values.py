@@ -68,13 +68,12 @@ def _texts(
 ) -> list[str]:
     """Single values of one key."""
     patterns = list(extra)
-    found: list[str] = []
+    found = [text for clause in clauses for text in _constants(clause)] + _numbers(clauses)
     for clause in clauses:
         if clause.operator.takes_variables:
             patterns += _patterns(clause, known, others)
-        else:
-            found += _constants(clause)
-    found += _numbers(clauses)
+    if found and not patterns:
+        return list(dict.fromkeys(found))  # the key is a number, a date, an address or a boolean
     chosen = representatives(tuple(dict.fromkeys(patterns)), _MOST_WORK)
     return list(dict.fromkeys([*(text or _FRESH for text in chosen), *found]))
 
@@ -102,7 +101,7 @@ def _constants(clause: Clause) -> list[str]:
         return ["true", "false"]
     if kind == "ip":
         return _addresses(clause.values)
-    return list(clause.values) if kind == "binary" else []
+    return [*clause.values, _FRESH] if kind == "binary" else []
 
 
 def _numbers(clauses: Iterable[Clause]) -> list[str]:
@@ -116,8 +115,8 @@ def _numbers(clauses: Iterable[Clause]) -> list[str]:
 
 
 def _addresses(ranges: Iterable[str]) -> list[str]:
-    """The first and last address of each range, and their neighbours outside."""
-    result: list[str] = []
+    """The first and last address of each range, their neighbours outside, and one of each version."""
+    result = ["0.0.0.0", "::"]  # noqa: S104 - nothing is bound
     for found in map(network, ranges):
         if found is None:
             continue
