@@ -6,10 +6,13 @@ import json
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from plumbline.iam.cases import answer
 from plumbline.iam.compare import compare, equal
 from plumbline.iam.documents import PolicyError
+from tests.iam.strategies import cases, policies
 
 OLD, NEW = "2008-10-17", "2012-10-17"
 ROLE = "arn:aws:iam::111111111111:role/app"
@@ -168,6 +171,7 @@ def test_the_authorizer_confirms_every_example(kind, existing, new, forth, back)
 def decision(kind, policy, example):
     """What the authorizer says of the example, with the policy in its layer and nothing else in the way."""
     everything = document(allow("*"))
+    account = example.principal.split(":")[4] if ":" in example.principal else "888888888888"
     case = {
         "principal": example.principal,
         "action": example.action,
@@ -184,6 +188,8 @@ def decision(kind, policy, example):
         case |= {"identityPolicies": [everything], "resourceControlPolicies": [[policy]]}
     else:
         case |= {"resourceAccount": "888888888888", "identityPolicies": [everything], "resourcePolicy": policy}
+    if kind in ("identity", "boundary", "scp"):  # roles and keys need a policy that delegates to the account
+        case |= {"resourceAccount": account, "resourcePolicy": document(to({"AWS": account}, "*"))}
     found = answer(case, 0)
     assert found["error"] is None
     return found["decision"]
@@ -222,3 +228,63 @@ def test_what_is_too_complex_is_undecided():
     )
     assert (found.result, found.reasons) == ("undecided", ())
     assert found.undecided_because == ("the statements overlap in more ways than are looked at",)
+
+
+KINDS = {
+    "identity": "identityPolicies",
+    "resource": "resourcePolicy",
+    "scp": "serviceControlPolicies",
+    "boundary": "permissionsBoundaries",
+}
+
+
+def statements_of(policy):
+    return policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
+
+
+@st.composite
+def changed(draw, kind):
+    """A policy, and one that comes from it: statements go, change their effect, or come from a third one."""
+    old, other = draw(policies(kind)), draw(policies(kind))
+    kept = [s for s in statements_of(old) if draw(st.booleans())]
+    more = [
+        {**s, "Effect": draw(st.sampled_from(["Allow", "Deny"]))}
+        for s in statements_of(other)[: draw(st.integers(0, 1))]
+    ]
+    return old, {**old, "Statement": [*kept, *more] or statements_of(old)}
+
+
+def sides_of_request(kind, case, old, new):
+    """The same request with the old and with the new policy in its layer, and nothing else in the way."""
+    request = {k: case[k] for k in ("principal", "action", "resource", "context") if k in case}
+    request["identityPolicies"] = [document(allow("*"))]
+    if kind == "resource":
+        request["resourceAccount"] = "888888888888"
+        return [{**request, "resourcePolicy": policy} for policy in (old, new)]
+    wrapped = [[old]], [[new]]
+    return [{**request, KINDS[kind]: levels if kind == "scp" else levels[0]} for levels in wrapped]
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(sorted(KINDS)), st.data())
+def test_the_authorizer_never_contradicts(kind, data):
+    old, new = data.draw(changed(kind))
+    result = compare(kind, [json.dumps(old)], [json.dumps(new)])
+    for reason in result.reasons:
+        assert decision(kind, new, reason.example) == "allowed"
+        assert decision(kind, old, reason.example) != "allowed"
+    case = data.draw(cases())
+    before, after = (answer(side, 0)["decision"] for side in sides_of_request(kind, case, old, new))
+    if result.result == "noNewAccess":
+        assert after != "allowed" or before == "allowed"
+
+
+@settings(max_examples=30)
+@given(st.sampled_from(sorted(KINDS)), st.data())
+def test_every_policy_equals_itself_in_any_order(kind, data):
+    policy = data.draw(policies(kind))
+    statements = statements_of(policy)
+    turned = {**policy, "Statement": list(reversed(statements))}
+    assert compare(kind, [json.dumps(policy)], [json.dumps(turned)]).result == "noNewAccess"
+    fewer = {**policy, "Statement": [s for s in statements if s["Effect"] == "Deny"] or statements}
+    assert compare(kind, [json.dumps(policy)], [json.dumps(fewer)]).result == "noNewAccess"

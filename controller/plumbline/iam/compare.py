@@ -33,6 +33,7 @@ TYPES: tuple[PolicyType, ...] = ("identity", "resource", "trust", "scp", "rcp", 
 _ANY_ACTION = glob("?*:?*")
 _ANYTHING = glob("*")
 _ARN_SHAPES = (glob("arn:?*:?*:*:*:?*"), glob("arn:*"), glob("?*"))  # what an example had best look like
+_TRUST_ACTIONS = ("sts:AssumeRole*", "sts:TagSession", "sts:SetSourceIdentity")
 _ROLE = "arn:aws:iam::999999999999:role/x"  # the resource of a trust policy
 _MOST_REGIONS = 20000  # for one pair of policies
 _MOST_SCENES = 512
@@ -458,6 +459,8 @@ def _action(part: Part) -> str:
         bits &= known.expand(pattern.text)
     for pattern in part.outside:
         bits &= ~known.expand(pattern.text)
+    # What a trust policy must allow too makes no good example.
+    bits = bits & ~known.expand_all(_TRUST_ACTIONS) or bits
     if bits:
         return known.names[(bits & -bits).bit_length() - 1]
     return witness((*part.inside, _ANY_ACTION), part.outside) or part.example()
