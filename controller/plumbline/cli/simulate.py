@@ -101,10 +101,12 @@ def _answer(cases: Sequence[Any]) -> None:
     from plumbline.iam.cases import answer
 
     failed = False
+    lines: list[str] = []
     for index, case in enumerate(cases):
         found = answer(case, index)
         failed = failed or found["error"] is not None
-        sys.stdout.write(json.dumps({"schemaVersion": SCHEMA_VERSION, **found}, sort_keys=True) + "\n")
+        lines.append(json.dumps({"schemaVersion": SCHEMA_VERSION, **found}, sort_keys=True) + "\n")
+    sys.stdout.write("".join(lines))  # at once: complete or not at all
     if failed:
         raise typer.Exit(EXIT_CASE_ERROR)
 
