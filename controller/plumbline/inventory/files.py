@@ -37,8 +37,11 @@ def _read(path: Path) -> dict[str, Principal]:
     except (ValueError, RecursionError) as error:
         raise AccountDetailsError(f"{path}: is not JSON: {error}") from error
     details = AuthorizationDetails()
-    for page in data if isinstance(data, list) else [data]:
+    pages = data if isinstance(data, list) else [data]
+    for page in pages or [None]:
         _add(details, page, path)
+    if all(page.get("IsTruncated") or page.get("NextToken") for page in pages):
+        raise AccountDetailsError(f"{path}: ends before the last page; save the output without --max-items")
     try:
         return details.principals({}, lambda _arn: None)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
