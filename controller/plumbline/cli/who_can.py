@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from plumbline.iam.authorize import Hit
-    from plumbline.inventory.who_can import WhoCan
+    from plumbline.inventory.who_can import Ground, WhoCan
 
 SCHEMA_VERSION = "1"
 EXIT_UNKNOWN = 2
@@ -59,7 +58,10 @@ def who_can(
         sys.stdout.write(json.dumps(as_json(action, resource, found), indent=2, sort_keys=True) + "\n")
     else:
         sys.stdout.write("\n".join(_lines(action, resource, found)) + "\n")
-    if any(answer.kind == "unknown" for answer in found.answers):
+    unknown = [answer for answer in found.answers if answer.kind == "unknown"]
+    if unknown:
+        why = sorted({text for answer in unknown for text in answer.why})
+        sys.stderr.write(f"unknown of {len(unknown):,}: {'; '.join(why)}\n")
         raise typer.Exit(EXIT_UNKNOWN)
 
 
@@ -80,12 +82,8 @@ def as_json(action: str, resource: str, found: WhoCan) -> dict[str, Any]:
     }
 
 
-def _by(hits: tuple[Hit, ...]) -> list[dict[str, Any]]:
-    return [
-        {"layer": hit.layer, "statement": hit.statement.origin.index, "sid": hit.statement.origin.sid}
-        for hit in hits
-        if hit.statement is not None
-    ]
+def _by(grounds: tuple[Ground, ...]) -> list[dict[str, Any]]:
+    return [{"layer": g.layer, "policy": g.policy, "statement": g.statement, "sid": g.sid} for g in grounds]
 
 
 def _lines(action: str, resource: str, found: WhoCan) -> Iterator[str]:

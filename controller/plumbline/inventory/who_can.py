@@ -6,21 +6,34 @@ engine's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from plumbline.iam.authorize import Hit, Layers, Outcome, authorize, federated
+from plumbline.iam.authorize import Hit, Layer, Layers, Outcome, authorize, federated
+from plumbline.iam.catalogue import catalogue
 from plumbline.iam.conditions import Context
 from plumbline.iam.documents import PolicyError
 from plumbline.iam.principals import Caller, caller, principal_set
-from plumbline.iam.statements import CompiledDocument, DocumentKind, Documents, Request, compiled
+from plumbline.iam.statements import CompiledDocument, CompiledStatement, DocumentKind, Documents, Request, compiled
 from plumbline.model.snapshot import Policy, Principal
 
 AnswerKind = Literal["allowed", "conditional", "unknown"]
 _ASSUMING = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
+_EVERYBODY = "*"
 NO_ORGANIZATION = "no SCPs and RCPs are known, so this is an upper bound"
 NO_RESOURCE_POLICY = "resource-based policies are not in the data; one could allow more, or deny"
+NO_ACCOUNT = "the resource is in the account of each principal"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A statement that allows, or may allow or deny. `policy`: Policy.key, or None for the policy of the resource."""
+
+    layer: Layer
+    policy: str | None
+    statement: int
+    sid: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,7 @@ class Answer:
     principal: str
     kind: AnswerKind
     why: tuple[str, ...]
-    by: tuple[Hit, ...]
+    by: tuple[Ground, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,91 +52,132 @@ class WhoCan:
     assumes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """`account` None: the resource does not tell it, so it is each principal's own."""
+
+    action: str
+    resource: str
+    account: str | None
+    trust: Documents
+
+    def asked_of(self, who: Caller, account: str | None, known: Mapping[str, tuple[str, ...]]) -> Request:
+        keys = dict(known)
+        if account is not None:
+            keys["aws:resourceaccount"] = (account,)
+        return Request(who, self.action, self.resource, account, Context(keys, complete=False))
+
+    def policy(self, principal: Principal) -> Documents:
+        """The policy of the resource; None where one is needed that is not in the data: of a resource in another
+        account, a KMS key, or a role."""
+        if self.trust:
+            return self.trust
+        elsewhere = self.account not in (None, principal.account)
+        key = self.action.startswith("kms:") and self.resource != "*"  # calls without a key need only the identity side
+        return (None,) if elsewhere or key or self.action.startswith(_ASSUMING) else ()
+
+
 def who_can(action: str, resource: str, principals: Mapping[str, Principal]) -> WhoCan:
     """Everybody who can or may; those who certainly cannot are left out. Role ARNs stand for their sessions."""
-    trusting = principals.get(resource)
-    trusted = trusting is not None and action.lower().startswith(_ASSUMING)
-    trust: Documents = (_document(trusting.trust, "resource"),) if trusting is not None and trusted else ()
-    account = _account(resource)
-    answers = [
-        answer
-        for principal in principals.values()
-        if (answer := _answer(principal, action, resource, account or principal.account, trust)) is not None
-    ]
-    if trust:
-        answers += _outside(action, resource, account, trust, principals)
-    assumes = (NO_ORGANIZATION,) if trust else (NO_ORGANIZATION, NO_RESOURCE_POLICY)
-    return WhoCan(tuple(sorted(answers, key=lambda a: (a.kind, a.principal))), assumes)
+    action, account = action.lower(), _account(resource)
+    target = principals.get(resource) if action.startswith(_ASSUMING) else None
+    trust: Documents = () if target is None else (_document(target.trust, "resource"),)
+    question = _Question(action, resource, account, trust)
+    found = [_answer(principal, question) for principal in principals.values()]
+    found += _named_by_trust(question, principals)
+    assumes = [NO_ORGANIZATION] if trust else [NO_ORGANIZATION, NO_RESOURCE_POLICY]
+    assumes += [NO_ACCOUNT] if account is None else []
+    assumes += [] if catalogue().expand(action) else [f"the catalogue does not know {action}; patterns may match it"]
+    answers = sorted((a for a in found if a is not None), key=lambda a: (a.kind, a.principal))
+    return WhoCan(tuple(answers), tuple(sorted(assumes)))
 
 
-def _answer(principal: Principal, action: str, resource: str, account: str, trust: Documents) -> Answer | None:
+def _answer(principal: Principal, question: _Question, session: Caller | None = None) -> Answer | None:
+    """Of a principal of the data; `session`: one of a role's sessions."""
     try:
-        who = caller(principal.arn)
+        who = session or caller(principal.arn)
     except ValueError:
         return Answer(principal.arn, "unknown", ("the ARN of the principal cannot be read",), ())
-    identity = tuple(_of(p) for p in principal.policies)
-    boundary = () if principal.boundary is None else (_of(principal.boundary),)
-    # The policy of a resource elsewhere, or of a KMS key, is needed and not in the data.
-    needed = account != principal.account or action.lower().startswith("kms:")
-    policy: Documents = trust or ((None,) if needed else ())
-    layers = Layers(identity=identity, boundary=boundary, resource=policy)
-    outcome = authorize(_request(who, action, resource, account), layers)
-    why = [f"the document of {p.key} could not be read" for p in _unreadable(principal)]
-    if policy == (None,):
+    boundary = () if principal.boundary is None else (principal.boundary,)
+    resource = question.policy(principal)
+    layers = Layers(
+        identity=tuple(_of(p) for p in principal.policies),
+        boundary=tuple(_of(p) for p in boundary),
+        resource=resource,
+    )
+    outcome = authorize(question.asked_of(who, question.account or principal.account, who.keys()), layers)
+    why = [f"the document of {p.key} could not be read" for p in (*principal.policies, *boundary) if _of(p) is None]
+    if resource == (None,):
         why.append("the policy of the resource is not in the data")
-    return _judged(principal.arn, outcome, why)
+    keys: dict[Layer, list[str]] = {
+        "identity": [p.key for p in principal.policies],
+        "boundary": [p.key for p in boundary],
+    }
+    return _judged(who.arn or principal.arn, outcome, why, keys)
 
 
-def _judged(name: str, outcome: Outcome, unknown: Iterable[str]) -> Answer | None:
+def _judged(name: str, outcome: Outcome, unknown: Iterable[str], keys: Mapping[Layer, Sequence[str]]) -> Answer | None:
+    by = tuple(_ground(hit, hit.statement, keys) for hit in outcome.decided_by if hit.statement is not None)
     if outcome.decision == "allowed":
-        return Answer(name, "allowed", (), outcome.decided_by)
+        return Answer(name, "allowed", (), by)
     if not outcome.may_allow:
         return None
-    if any(hit.statement is None for hit in outcome.decided_by):
-        return Answer(name, "unknown", tuple(sorted(unknown)), outcome.decided_by)
-    return Answer(name, "conditional", outcome.missing_keys, outcome.decided_by)
+    if len(by) < len(outcome.decided_by):
+        return Answer(name, "unknown", tuple(sorted(unknown)), by)
+    return Answer(name, "conditional", outcome.missing_keys, by)
 
 
-def _outside(
-    action: str, resource: str, account: str | None, trust: Documents, principals: Mapping[str, Principal]
-) -> Iterator[Answer]:
-    """Services, identity providers and foreign accounts that the trust policy names."""
-    document = trust[0]
+def _ground(hit: Hit, statement: CompiledStatement, keys: Mapping[Layer, Sequence[str]]) -> Ground:
+    policy = keys[hit.layer][hit.policy] if hit.layer in keys else None
+    return Ground(hit.layer, policy, statement.origin.index, statement.origin.sid)
+
+
+def _named_by_trust(question: _Question, principals: Mapping[str, Principal]) -> Iterator[Answer | None]:
+    """Sessions of the data's roles that a trust policy names, and services, identity providers and foreign accounts."""
+    document = question.trust[0] if question.trust else None
     if document is None:
         return
-    for who in dict.fromkeys(_named(document, action)):
-        name = who.arn or who.name
-        if who.account in {p.account for p in principals.values()} or name in principals:
+    roles = {(p.account, p.name): p for p in principals.values() if p.kind == "role"}
+    accounts = {p.account for p in principals.values()}
+    for who in dict.fromkeys(_named(document, question)):
+        if who.account in accounts:
+            role = roles.get((who.account, who.name)) if who.kind == "session" else None
+            if role is not None:
+                yield _answer(role, question, who)
             continue
         layers = Layers(identity=(None,) if who.has_identity else (), resource=(document,))
-        outcome = authorize(_request(who, action, resource, account), layers)
-        found = _judged(name, outcome, ["the policies of its account are not in the data"])
-        if found is not None:
-            yield found
+        outcome = authorize(question.asked_of(who, question.account, _keys(who)), layers)
+        yield _judged(who.arn or who.name, outcome, ["the policies of its account are not in the data"], {})
 
 
-def _named(document: CompiledDocument, action: str) -> Iterator[Caller]:
+def _named(document: CompiledDocument, question: _Question) -> Iterator[Caller]:
+    """The callers that Allow statements name. `*` stands for everybody; an account's root for all its principals."""
+    partition = question.resource.split(":")[1]
     for statement in document.document.statements:
-        if statement.effect != "Allow" or statement.principals is None:
+        if statement.effect != "Allow":
+            continue
+        if statement.principals is None:  # NotPrincipal: all others
+            yield caller(_EVERYBODY)
             continue
         found = principal_set(statement.principals)
-        texts = [*found.services, *found.providers, *found.arns, *(f"arn:aws:iam::{a}:root" for a in found.accounts)]
-        if found.everybody:
-            texts.append("*")
-        for text in sorted(texts):
+        roots = (f"arn:{partition}:iam::{account}:root" for account in found.accounts)
+        everybody = (_EVERYBODY,) if found.everybody else ()
+        for text in sorted([*found.services, *found.providers, *found.arns, *roots, *everybody]):
             try:
-                who = caller(text, federated=federated(action))
+                who = caller(text, federated=federated(question.action))
             except ValueError:
                 continue
             # Of a foreign account any principal may come; its root stands for them, but cannot assume roles itself.
-            yield Caller("role", "*", text, who.account, who.partition) if who.kind == "root" else who
+            yield replace(who, kind="role", name="*") if who.kind == "root" else who
 
 
-def _request(who: Caller, action: str, resource: str, account: str | None) -> Request:
-    keys = dict(who.keys())
-    if account is not None:
-        keys["aws:resourceaccount"] = (account,)
-    return Request(who, action.lower(), resource, account, Context(keys, complete=False))
+def _keys(who: Caller) -> Mapping[str, tuple[str, ...]]:
+    """What is known of a caller's keys: nothing of everybody, and of an account's principals only the account."""
+    if who.kind == "anonymous":
+        return {}
+    if who.name == "*":
+        return {key: who.keys()[key] for key in ("aws:principalaccount", "aws:principalisawsservice")}
+    return who.keys()
 
 
 def _account(resource: str) -> str | None:
@@ -133,11 +187,6 @@ def _account(resource: str) -> str | None:
 
 def _of(policy: Policy) -> CompiledDocument | None:
     return _document(policy.document, "identity")
-
-
-def _unreadable(principal: Principal) -> list[Policy]:
-    policies = [*principal.policies, *([principal.boundary] if principal.boundary else [])]
-    return [p for p in policies if _of(p) is None]
 
 
 def _document(text: str | None, kind: DocumentKind) -> CompiledDocument | None:
