@@ -67,6 +67,7 @@ def compare(
         sys.stdout.write(json.dumps(as_json(found), indent=2, sort_keys=True) + "\n")
     else:
         sys.stdout.write("\n".join(_lines(found)) + "\n")
+    sys.stderr.writelines(f"undecided: {text}\n" for text in found.undecided_because)
     if found.result != "noNewAccess":
         raise typer.Exit(EXIT_NEW_ACCESS if found.result == "newAccess" else EXIT_UNDECIDED)
 
@@ -135,4 +136,4 @@ def _lines(found: Comparison) -> list[str]:
         lines.append(f"  policy {reason.policy}, Statement[{reason.statement}]{sid}")
         lines.append(f"    for example {example.principal}: {example.action} on {example.resource}")
         lines += [f"      with {key} = {given}" for key, given in _context(example).items()]
-    return [*lines, *(f"  undecided: {text}" for text in found.undecided_because)]
+    return lines
