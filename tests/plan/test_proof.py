@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import canonical
-from plumbline.plan.edit import narrow
+from plumbline.plan.edit import fitted, narrow
 from plumbline.plan.proof import ProofError, verify
 from tests.iam.policies import ACTIONS, allow, deny, document_of, documents
 
@@ -18,8 +18,12 @@ FIRST, DENY, LAST = json.loads(OLD)["Statement"]
 
 
 def check(*statements, origins, used=(), actions=()):
-    after = document_of(*statements) if statements else None
-    return verify("p", OLD, after, origins, used=catalogue().bits_of(used), actions=actions)
+    after = [document_of(*statements)] if statements else []
+    return divided(after, [origins] if after or origins else [], used=used, actions=actions)
+
+
+def divided(after, origins, *, before=OLD, used=(), actions=()):
+    return verify("p", before, after, origins, used=catalogue().bits_of(used), actions=actions)
 
 
 def test_what_is_proven_says_how_much():
@@ -45,7 +49,7 @@ def test_what_is_proven_says_how_much():
         ([FIRST, DENY], (0, 0), "do not follow"),
         ([FIRST, DENY], (0, 7), "do not follow"),
         ([FIRST, DENY, {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}], (0, 1, 2), "more than its Action"),
-        ([], (0,), "no statements"),
+        ([], (0,), "where the statements of each document come from"),
         ([], (), "must stay verbatim"),
     ],
 )
@@ -70,9 +74,48 @@ def test_used_actions_must_stay_in_each_statement_that_granted_them():
 def test_head_and_legality():
     for after in (canonical({"Version": "2008-10-17", "Statement": [FIRST, DENY, LAST]}), "{}"):
         with pytest.raises(ProofError):
-            verify("p", OLD, after, (0, 1, 2), used=0, actions=())
+            divided([after], [(0, 1, 2)])
     with pytest.raises(ProofError, match="not a legal policy"):
-        verify("p", "{", None, (), used=0, actions=())
+        divided([], [], before="{")
+
+
+def test_several_documents_together_take_the_place_of_one():
+    get, put = {**FIRST, "Action": [GET]}, {**FIRST, "Action": ["s3:Put*"]}
+    one, other = document_of(get, LAST), document_of(put, DENY)
+    proofs = divided([one, other], [(0, 2), (0, 1)], used=[GET, PUT], actions=["s3:PutBrandNew"])
+    assert [(p.after, p.used) for p in proofs] == [(1 + catalogue().expand("s3:Put*").bit_count(), 2), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("documents", "origins", "message"),
+    [
+        ([[FIRST], [DENY]], [(0,)], "where the statements of each document come from"),
+        ([[FIRST], [DENY]], [(0,), (0,)], "more than its Action"),
+        ([[FIRST, FIRST], [DENY]], [(0, 0), (1,)], "do not follow"),
+        ([[FIRST], [LAST]], [(0,), (2,)], "must stay verbatim"),
+        ([[FIRST, DENY], [DENY, LAST]], [(0, 1), (1, 2)], "must stay verbatim"),
+        ([[FIRST, DENY], [{**LAST, "Action": "s3:Get*"}]], [(0, 1), (2,)], r"did not grant s3:Get\*"),
+        ([[FIRST, DENY], [{**LAST, "Resource": "b"}]], [(0, 1), (2,)], "more than its Action"),
+    ],
+)
+def test_several_documents_are_not_proven(documents, origins, message):
+    with pytest.raises(ProofError, match=message):
+        divided([document_of(*statements) for statements in documents], origins)
+
+
+def test_version_and_id_stay_in_each_document():
+    changed = canonical({"Version": "2008-10-17", "Statement": [LAST]})
+    with pytest.raises(ProofError, match="Version or Id changed"):
+        divided([document_of(FIRST, DENY), changed], [(0, 1), (2,)])
+
+
+def test_what_is_used_may_be_kept_by_any_of_the_documents():
+    parts = [document_of({**FIRST, "Action": [GET]}, DENY), document_of({**FIRST, "Action": [PUT]})]
+    assert divided(parts, [(0, 1), (0,)], used=[], actions=[])
+    with pytest.raises(ProofError, match="would lose s3:ListBucket"):
+        divided(parts, [(0, 1), (0,)], used=["s3:ListBucket"])
+    with pytest.raises(ProofError, match="would lose s3:BrandNew"):
+        divided(parts, [(0, 1), (0,)], actions=["s3:BrandNew"])
 
 
 @settings(deadline=None)
@@ -82,7 +125,15 @@ def test_every_edit_is_proven(document, remove, keep):
     used = known.expand_all(a for a in keep if "*" not in a)
     names = [a for a in keep if "*" not in a and "?" not in a]
     edit = narrow(document, known.expand_all(remove) & ~used, [n for n in names if known.bit(n) is None])
-    assert verify("p", document, edit.document, edit.origins, used=used, actions=names) is not None
+    texts, origins = [d.text for d in edit.documents], [d.origins for d in edit.documents]
+    assert verify("p", document, texts, origins, used=used, actions=names) is not None
+    for limit, most in ((200, 1), (120, 9), (300, 9)):
+        shorter = fitted(edit, limit, most)
+        if shorter is not None and shorter.changed:
+            texts, origins = [d.text for d in shorter.documents], [d.origins for d in shorter.documents]
+            assert len(texts) <= most
+            assert all(len(text) <= limit for text in texts)
+            assert verify("p", document, texts, origins, used=used, actions=names) is not None
 
 
 @settings(deadline=None)
@@ -98,7 +149,7 @@ def test_an_added_action_is_never_proven(document, action, data):
     covered = "*" in (old if isinstance(old, list) else [old]) and changed[index]["Effect"] == "Allow"
     after = canonical({**json.loads(document), "Statement": changed})
     if covered and "Resource" in changed[index]:
-        verify("p", document, after, tuple(range(len(changed))), used=0, actions=())
+        divided([after], [tuple(range(len(changed)))], before=document)
     else:
         with pytest.raises(ProofError):
-            verify("p", document, after, tuple(range(len(changed))), used=0, actions=())
+            divided([after], [tuple(range(len(changed)))], before=document)

@@ -32,7 +32,9 @@ class ChangeStatus(StatusModel):
     """One write. `document` is the complete new policy; where the status would grow too large only its digest stays,
     and the store and the folder of documents hold it."""
 
-    kind: Literal["PutRolePolicy", "DeleteRolePolicy", "CreatePolicyVersion", "ReplaceAttachment", "DetachPolicy"]
+    kind: Literal[
+        "PutRolePolicy", "DeleteRolePolicy", "CreatePolicyVersion", "AttachPolicy", "ReplaceAttachment", "DetachPolicy"
+    ]
     policy: str
     removed_actions: int = 0
     new_policy_name: str = ""
@@ -40,6 +42,15 @@ class ChangeStatus(StatusModel):
     document_digest: str = ""
     before_digest: str = ""
     diff: str = ""
+    wildcards: Annotated[
+        list[str],
+        Field(
+            max_length=20,
+            description="Patterns that stand for names in the document, because with names alone it would exceed the size "
+            "that AWS allows. The old policy granted each of them entirely, on the same resources and conditions.",
+        ),
+    ] = []
+    wildcards_truncated: int = 0
 
 
 class UnusedAction(StatusModel):

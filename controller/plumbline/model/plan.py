@@ -7,7 +7,9 @@ from typing import Literal
 
 from plumbline.model.snapshot import digest_of
 
-ChangeKind = Literal["PutRolePolicy", "DeleteRolePolicy", "CreatePolicyVersion", "ReplaceAttachment", "DetachPolicy"]
+ChangeKind = Literal[
+    "PutRolePolicy", "DeleteRolePolicy", "CreatePolicyVersion", "AttachPolicy", "ReplaceAttachment", "DetachPolicy"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,9 @@ class StatementProof:
 @dataclass(frozen=True, slots=True)
 class Change:
     """One write. `policy` is Policy.key; `document` the complete new text (None for deletions and detachments);
-    `new_policy_name` names the customer managed copy of ReplaceAttachment. `diff` is a unified difference."""
+    `new_policy_name` names the customer managed copy of ReplaceAttachment. What is too large for one policy comes in
+    several: the further ones are AttachPolicy, with nothing before, and stand ahead. `diff` is a unified difference.
+    `wildcards`: patterns of the document that were granted before and stand for names, so that it fits."""
 
     kind: ChangeKind
     policy: str
@@ -33,6 +37,7 @@ class Change:
     diff: str
     removed_actions: int
     new_policy_name: str | None = None
+    wildcards: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
 """Narrows one policy document: Action elements of Allow statements lose actions, or statements go.
 
-Knows documents and sets of actions. Must not know verdicts, attachments or limits. Everything else stays verbatim.
+Knows documents and sets of actions. Must not know verdicts or attachments; the limits are the caller's. Everything else
+stays verbatim.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import Statement, parse_identity, render, with_actions
+from plumbline.iam.fitting import Piece, fit
 from plumbline.iam.granted import statement_bits
 from plumbline.iam.patterns import matches
 
@@ -24,44 +26,93 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """`document`: the narrowed text, None when no statement is left. `origins`: for each statement of it, the index of
-    the old one it comes from. `before` and `after`: all actions that the document allows."""
+class NewDocument:
+    """`origins`: for each statement, the index of the old one it comes from. `wildcards`: what was granted before and
+    stands for names now, so that the document fits."""
 
-    document: str | None
+    text: str
     origins: tuple[int, ...]
+    wildcards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What becomes of one document. `pieces`: the statements that are left, with the index of the old one in `origins`.
+    `documents`: the narrowed text; none when no statement is left, several when it is divided. `before` and `after`:
+    all actions that the old one and the new ones allow."""
+
+    old: str
+    pieces: tuple[Piece, ...]
+    origins: tuple[int, ...]
+    documents: tuple[NewDocument, ...]
     changed: bool
     before: int
     after: int
     leftovers: tuple[Leftover, ...]
+
+    @property
+    def size(self) -> int:
+        """Of all new documents together."""
+        return sum(len(document.text) for document in self.documents)
 
 
 def narrow(document: str, removable: int, kept_names: Iterable[str] = ()) -> Edit:
     """Takes `removable` out of every editable statement. `kept_names`: used actions that the catalogue does not know;
     a pattern that grants one keeps it by name. Raises PolicyError when the document is not legal."""
     names = tuple(kept_names)
-    kept: list[tuple[int, str]] = []
+    pieces: list[Piece] = []
+    origins: list[int] = []
     leftovers: list[Leftover] = []
     changed, before, after = False, 0, 0
     for statement in parse_identity(document).statements:
         bits = statement_bits(statement) if statement.effect == "Allow" else 0
         before |= bits
-        if not bits & removable:
-            kept.append((statement.index, statement.raw))
-            after |= bits
-        elif not editable(statement):
-            kept.append((statement.index, statement.raw))
-            after |= bits
+        piece = Piece(statement.raw, statement.actions if editable(statement) else None)
+        if bits & removable and piece.actions is None:
             reason = "notAction" if statement.not_actions is not None else "notResource"
             leftovers.append(Leftover(reason, statement.label, bits & removable))
-        else:
+        elif bits & removable:
             changed = True
-            actions = _narrowed(statement.actions or (), removable, names)
-            after |= catalogue().expand_all(actions)
-            if actions:
-                kept.append((statement.index, with_actions(statement, actions)))
-    text = render(document, [raw for _, raw in kept]) if kept else None
-    return Edit(text, tuple(i for i, _ in kept), changed, before, after, tuple(leftovers))
+            actions = tuple(_narrowed(statement.actions or (), removable, names))
+            bits = catalogue().expand_all(actions)
+            piece = Piece(with_actions(statement, actions), actions, statement.actions or ())
+        after |= bits
+        if piece.actions != ():
+            pieces.append(piece)
+            origins.append(statement.index)
+    edit = Edit(document, tuple(pieces), tuple(origins), (), changed, before, after, tuple(leftovers))
+    return rewritten(edit, pieces)
+
+
+def fitted(edit: Edit, limit: int, most: int) -> Edit | None:
+    """The edit in at most `most` documents within the limit; wildcards that were granted before stand for names where
+    they must. None when nothing fits."""
+    if edit.size <= limit:
+        return edit
+    parts = fit(edit.pieces, empty=empty_size(edit), limit=limit, most=most)
+    if parts is None:
+        return None
+    written = (_written(edit, [place for place, _ in part], [piece for _, piece in part]) for part in parts)
+    return replace(edit, documents=tuple(written))
+
+
+def rewritten(edit: Edit, pieces: Sequence[Piece]) -> Edit:
+    """The edit with other pieces in their places."""
+    return replace(edit, documents=(_written(edit, range(len(pieces)), pieces),) if pieces else ())
+
+
+def empty_size(edit: Edit) -> int:
+    """Of the document without its statements."""
+    return len(render(edit.old, ()))
+
+
+def _written(edit: Edit, places: Iterable[int], pieces: Sequence[Piece]) -> NewDocument:
+    wildcards = {pattern for piece in pieces for pattern in piece.used}
+    return NewDocument(
+        render(edit.old, [piece.text for piece in pieces]),
+        tuple(edit.origins[place] for place in places),
+        tuple(sorted(wildcards, key=lambda pattern: (pattern.lower(), pattern))),
+    )
 
 
 def editable(statement: Statement) -> bool:

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import PolicyError, canonical, parse_identity
+from plumbline.iam.fitting import INLINE_LIMIT, MANAGED_LIMIT, choose, shortest
 from plumbline.iam.granted import grants
 from plumbline.model.evidence import Evidence
 from plumbline.model.plan import Change, ChangeKind, NotPlannable, Plan, StatementProof
 from plumbline.model.snapshot import Policy, Principal, digest_of
-from plumbline.plan.edit import Edit, narrow
+from plumbline.plan.edit import Edit, NewDocument, empty_size, fitted, narrow, rewritten
 from plumbline.plan.proof import verify
 
-# In characters, white space not counted; the inline limit is for all inline policies of a role together. Attachments
-# are the default quota. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-MANAGED_LIMIT = 6144
-INLINE_LIMIT = 10240
+# The default quota. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 ATTACHMENT_LIMIT = 10
 _REMOVALS: frozenset[ChangeKind] = frozenset({"DeleteRolePolicy", "DetachPolicy"})
 _MESSAGES = {
@@ -30,8 +28,8 @@ _MESSAGES = {
     "notResource": "uses NotResource, which is never edited",
     "documentUnknown": "the policy document could not be read, so what it grants is unknown",
     "sharedPolicy": "the policy is also attached elsewhere or used as a boundary; changing it would change others",
-    "policyTooLarge": "the reduced policy would exceed the size that AWS allows",
-    "attachmentLimit": f"replacing it needs a free attachment, and the role already has {ATTACHMENT_LIMIT} or more",
+    "policyTooLarge": "the reduced policy would exceed the size that AWS allows, even with wildcards that it grants today",
+    "attachmentLimit": f"replacing it needs more free attachments than the {ATTACHMENT_LIMIT} of a role leave",
 }
 
 
@@ -63,14 +61,19 @@ def plan_role(principal: Principal, *, removable: int, used: int, uses: Sequence
     drafts = [_draft(principal, p, removable, unknown) for p in sorted(principal.policies, key=lambda p: p.key)]
     _limit_inline(drafts)
     _limit_attachments(drafts)
-    changes, proof = [], list[StatementProof]()
+    changes, proof = list[Change](), list[StatementProof]()
     for draft in drafts:
         if draft.active is not None:
-            change = _change(principal, draft.policy, draft.active)
+            new = draft.active.documents
             proof += verify(
-                change.policy, change.before, change.document, draft.active.origins, used=used, actions=seen
+                draft.policy.key,
+                draft.policy.document or "",
+                [document.text for document in new],
+                [document.origins for document in new],
+                used=used,
+                actions=seen,
             )
-            changes.append(change)
+            changes += _changes(principal, draft.policy, draft.active)
     # What only takes away comes first: it makes room for what is written after it.
     changes.sort(key=lambda c: (c.kind not in _REMOVALS, c.policy))
     before, after = _allowed(drafts)
@@ -93,10 +96,12 @@ def _draft(principal: Principal, policy: Policy, removable: int, unknown: Iterab
     if edit is None:
         return _Draft(policy, None, "documentUnknown")
     draft = _Draft(policy, edit)
-    if edit.changed and edit.document is not None and policy.kind != "inline":
+    if edit.changed and edit.documents and policy.kind != "inline":
         if policy.kind == "customer" and _shared(principal, policy):
             draft.blocked = "sharedPolicy"
-        elif len(edit.document) > MANAGED_LIMIT:
+        elif (fits := fitted(edit, MANAGED_LIMIT, ATTACHMENT_LIMIT)) is not None:
+            draft.edit = fits
+        else:
             draft.blocked = "policyTooLarge"
     return draft
 
@@ -107,49 +112,84 @@ def _shared(principal: Principal, policy: Policy) -> bool:
 
 
 def _limit_inline(drafts: Sequence[_Draft]) -> None:
-    """Leaves inline policies as they are, those that would grow most first, until all of them fit together."""
+    """Uses as few wildcards as make all inline policies fit together. While not even all of them do, leaves policies as
+    they are, those that would grow most first."""
     inline = [d for d in drafts if d.policy.kind == "inline"]
-    sizes = {d.policy.key: len(canonical(d.policy.document or "{}")) for d in inline if d.edit is not None}
+    old = {d.policy.key: len(canonical(d.policy.document or "{}")) for d in inline if d.edit is not None}
     # Beside a policy of unknown size nothing may grow.
-    limit = INLINE_LIMIT if len(sizes) == len(inline) else sum(sizes.values())
+    limit = INLINE_LIMIT if len(old) == len(inline) else sum(old.values())
+    while active := [(d, d.active) for d in inline if d.active is not None]:
+        room = limit - sum(old.values()) + sum(old[d.policy.key] for d, _ in active)
+        shortened = _together([edit for _, edit in active], room)
+        if shortened is not None:
+            for (draft, _), edit in zip(active, shortened, strict=True):
+                draft.edit = edit
+            return
+        growth = {d.policy.key: _shortest(edit).size - old[d.policy.key] for d, edit in active}
+        largest, _ = min(active, key=lambda one: (-growth[one[0].policy.key], one[0].policy.key))
+        if growth[largest.policy.key] <= 0:
+            return
+        largest.blocked = "policyTooLarge"
 
-    def growth(draft: _Draft) -> int:
-        return len(draft.active.document or "") - sizes[draft.policy.key] if draft.active is not None else 0
 
-    total = sum(sizes.values()) + sum(growth(d) for d in inline)
-    for draft in sorted(inline, key=lambda d: (-growth(d), d.policy.key)):
-        if total > limit and growth(draft) > 0:
-            total -= growth(draft)
-            draft.blocked = "policyTooLarge"
+def _together(edits: Sequence[Edit], room: int) -> list[Edit] | None:
+    """The edits with few wildcards, so that they fit into the room together; None when nothing makes them fit."""
+    pieces = [piece for edit in edits for piece in edit.pieces]
+    bare = sum(empty_size(edit) + len(edit.pieces) - 1 for edit in edits if edit.pieces)
+    chosen = choose(pieces, lambda given: bare + sum(len(piece.text) for piece in given) <= room)
+    if chosen is None:
+        return None
+    left = iter(chosen)
+    return [rewritten(edit, [next(left) for _ in edit.pieces]) for edit in edits]
+
+
+def _shortest(edit: Edit) -> Edit:
+    return rewritten(edit, shortest(edit.pieces))
 
 
 def _limit_attachments(drafts: Sequence[_Draft]) -> None:
-    """A replacement is attached before the old policy is detached, so that access is never interrupted."""
+    """Each further policy of a divided one takes an attachment. A replacement is attached before the old policy is
+    detached, so that access is never interrupted: for that, one must be free meanwhile."""
     managed = [d for d in drafts if d.policy.kind != "inline"]
-    staying = [d for d in managed if d.active is None or d.active.document is not None]
-    if len(staying) >= ATTACHMENT_LIMIT:
-        for draft in staying:
-            if draft.policy.kind == "aws" and draft.active is not None:
-                draft.blocked = "attachmentLimit"
+    staying = [(len(d.active.documents) if d.active is not None else 1, d) for d in managed]
+    staying = [(count, d) for count, d in staying if count]
+    asking = [(count, d) for count, d in staying if count > 1 or (d.policy.kind == "aws" and d.active is not None)]
+    free = ATTACHMENT_LIMIT - len(staying) - any(d.policy.kind == "aws" for _, d in asking)
+    for count, draft in sorted(asking, key=lambda one: (one[0], one[1].policy.key)):
+        if count - 1 > free:
+            draft.blocked = "attachmentLimit"
+        else:
+            free -= count - 1
 
 
-def _change(principal: Principal, policy: Policy, edit: Edit) -> Change:
+def _changes(principal: Principal, policy: Policy, edit: Edit) -> Iterable[Change]:
     kind: ChangeKind
     if policy.kind == "inline":
-        kind = "PutRolePolicy" if edit.document is not None else "DeleteRolePolicy"
-    elif edit.document is None:
+        kind = "PutRolePolicy" if edit.documents else "DeleteRolePolicy"
+    elif not edit.documents:
         kind = "DetachPolicy"
     else:
         kind = "CreatePolicyVersion" if policy.kind == "customer" else "ReplaceAttachment"
-    before = policy.document or ""
+    for number, document in enumerate(edit.documents[1:], 2):
+        yield _change("AttachPolicy", policy.key, "", document, 0, f"{_copy_name(principal, policy)}-{number}")
+    name = _copy_name(principal, policy) if kind == "ReplaceAttachment" else None
+    removed = (edit.before & ~edit.after).bit_count()
+    yield _change(kind, policy.key, policy.document or "", edit.documents[0] if edit.documents else None, removed, name)
+
+
+def _change(
+    kind: ChangeKind, policy: str, before: str, document: NewDocument | None, removed: int, name: str | None
+) -> Change:
+    text = document.text if document is not None else None
     return Change(
         kind=kind,
-        policy=policy.key,
+        policy=policy,
         before=before,
-        document=edit.document,
-        diff=_diff(policy.key, before, edit.document),
-        removed_actions=(edit.before & ~edit.after).bit_count(),
-        new_policy_name=_copy_name(principal, policy) if kind == "ReplaceAttachment" else None,
+        document=text,
+        diff=_diff(policy, before, text),
+        removed_actions=removed,
+        new_policy_name=name,
+        wildcards=document.wildcards if document is not None else (),
     )
 
 
@@ -165,7 +205,7 @@ def _diff(name: str, before: str, after: str | None) -> str:
 
 
 def _pretty(document: str | None) -> list[str]:
-    if document is None:
+    if not document:
         return []
     return json.dumps(json.loads(canonical(document)), indent=2, sort_keys=True, ensure_ascii=False).split("\n")
 

@@ -90,6 +90,8 @@ def _change(change: Change) -> ChangeStatus:
         document_digest=digest(change.document) if change.document else "",
         before_digest=digest(change.before),
         diff=change.diff,
+        wildcards=list(change.wildcards[:_LISTED_ACTIONS]),
+        wildcards_truncated=_beyond(change.wildcards, _LISTED_ACTIONS),
     )
 
 
