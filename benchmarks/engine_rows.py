@@ -67,7 +67,7 @@ def _expand(rows: Rows, work: Path, given: str, python: Path | None, packages: P
 def _minimise(rows: Rows, work: Path, given: str, python: Path | None) -> None:
     best = rows.add("minimise managed policies", [measure(ENGINE, "minimise", given) for _ in range(RUNS)])
     rows.note("{policies:,} policies of {names:,} names to {patterns:,} patterns, all exact".format(**best.facts))
-    print("iam-shrink is not measured: it is not in the registry", flush=True)
+    print("iam-shrink is not measured: it could not be installed when these rows were written", flush=True)
     if python is None:
         return
     names, chosen, answer = (str(work / f"{name}.json") for name in ("policyuniverse", "sample", "minimised"))
