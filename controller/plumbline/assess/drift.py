@@ -13,11 +13,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from plumbline.iam import compare as engine
 from plumbline.iam.catalogue import Catalogue, catalogue
-from plumbline.iam.documents import Condition, Document, PolicyError, Statement, parse_identity
+from plumbline.iam.documents import (
+    VERSIONS,
+    Condition,
+    Document,
+    PolicyError,
+    Statement,
+    canonical,
+    parse_identity,
+)
 from plumbline.iam.patterns import covers, overlaps
 from plumbline.model.snapshot import Policy, Principal, digest_of
 
+Json = dict[str, Any]
 AtomKind = Literal["identity", "boundary"]
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
 
@@ -102,12 +112,67 @@ def atoms_of(principal: Principal) -> tuple[Atom, ...]:
 
 
 def compare(accepted: Iterable[Atom], live: Iterable[Atom]) -> tuple[Addition, ...]:
-    """Where live access goes beyond the accepted, sorted: Allow atoms that no single accepted one covers, and accepted
-    Deny atoms that no single live one covers any more."""
+    """Where live access goes beyond the accepted, sorted: Allow atoms that give new access, and accepted Deny atoms
+    whose loss does. What cannot be decided counts as drift. Identity-based policies and boundary are each compared with
+    their own."""
     accepted, live = set(accepted), set(live)
-    added = _uncovered(_effect(live, "Allow"), _effect(accepted, "Allow"))
-    lost = _uncovered(_effect(accepted, "Deny"), _effect(live, "Deny"))
-    return tuple(sorted([Addition(a) for a in added] + [Addition(a, lost=True) for a in lost]))
+    kinds: tuple[AtomKind, ...] = ("identity", "boundary")
+    return tuple(sorted(a for kind in kinds for a in _beyond(_of_kind(accepted, kind), _of_kind(live, kind))))
+
+
+def _of_kind(atoms: set[Atom], kind: AtomKind) -> set[Atom]:
+    return {a for a in atoms if a.kind == kind}
+
+
+def _beyond(accepted: set[Atom], live: set[Atom]) -> list[Addition]:
+    """Equal and plainly covered atoms, nearly all of them, need no comparison of whole policies."""
+    added = sorted(_uncovered(_effect(live, "Allow"), _effect(accepted, "Allow")))
+    lost = sorted(_uncovered(_effect(accepted, "Deny"), _effect(live, "Deny")))
+    if added:
+        denied = statements_of(_effect(live, "Deny"))
+        found = engine.compare(
+            "identity", documents(statements_of(accepted)), documents([*map(_statement, added), *denied])
+        )
+        if not found.undecided_because:
+            giving = {reason.statement for reason in found.reasons}
+            added = [atom for at, atom in enumerate(added) if at in giving]
+    if lost:
+        left = statements_of(live)
+        lost = [atom for atom in lost if _matters(left, _statement(atom))]
+    return [Addition(a) for a in added] + [Addition(a, lost=True) for a in lost]
+
+
+def _matters(left: list[Json], deny: Json) -> bool:
+    return bool(left) and engine.compare("identity", documents([*left, deny]), documents(left)).result != "noNewAccess"
+
+
+def statements_of(atoms: Iterable[Atom]) -> list[Json]:
+    """The atoms as statements, those on the same resources under the same condition together."""
+    groups: dict[tuple[Any, ...], list[Atom]] = {}
+    for atom in sorted(atoms):
+        alone = atom if atom.not_action else None
+        groups.setdefault((atom.effect, alone, atom.not_resource, atom.resources, atom.condition), []).append(atom)
+    result = []
+    for group in groups.values():
+        statement = _statement(group[0])
+        if not group[0].not_action:
+            statement["Action"] = [action for atom in group for action in atom.actions]
+        result.append(statement)
+    return result
+
+
+def _statement(atom: Atom) -> Json:
+    return {
+        "Effect": atom.effect,
+        "NotAction" if atom.not_action else "Action": list(atom.actions),
+        "NotResource" if atom.not_resource else "Resource": list(atom.resources),
+        **({"Condition": json.loads(atom.condition)} if atom.condition else {}),
+    }
+
+
+def documents(statements: list[Json]) -> list[str]:
+    """One document of these statements; none without any."""
+    return [canonical({"Version": VERSIONS[0], "Statement": statements})] if statements else []
 
 
 def shrink(accepted: Iterable[Atom], live: Iterable[Atom]) -> tuple[Atom, ...]:
@@ -220,7 +285,10 @@ def _canonical_condition(document: Document, conditions: Sequence[Condition]) ->
 
 def _contains(not_outer: bool, outer: Sequence[str], not_inner: bool, inner: Sequence[str], *, resources: bool) -> bool:
     """Containment of pattern sets and of their complements, over all strings."""
-    within = _resource_covers if resources else covers
+
+    def within(o: str, i: str) -> bool:
+        return covers(o, i, case_sensitive=resources, variables=resources)
+
     if not_outer and not_inner:
         return all(any(within(i, o) for i in inner) for o in outer)
     if not_outer:
@@ -233,21 +301,3 @@ def _contains(not_outer: bool, outer: Sequence[str], not_inner: bool, inner: Seq
 def _open(pattern: str, resources: bool) -> str:
     """For asking whether two resources can meet, a variable may be any text."""
     return _VARIABLE.sub("*", pattern) if resources else pattern
-
-
-def _resource_covers(outer: str, inner: str) -> bool:
-    """Segment by segment, because wildcards belong to ARN segments; a closing one may reach over what follows.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
-    """
-    if outer.strip("*") == "":
-        return True
-    wanted, given = _segments(outer, 5), _segments(inner, 5)
-    if len(wanted) < len(given):
-        given = _segments(inner, len(wanted) - 1)
-    return len(wanted) == len(given) and all(covers(o, i, True, True) for o, i in zip(wanted, given, strict=True))
-
-
-def _segments(arn: str, most: int) -> list[str]:
-    # Colons inside a variable separate nothing.
-    return _VARIABLE.sub(lambda m: m[0].replace(":", "\0"), arn).split(":", most)
