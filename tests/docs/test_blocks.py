@@ -157,6 +157,31 @@ def parsed(arguments):
                 pass
 
 
+EXECUTED = [block for block in blocks("console") if block.kind == "run"]
+ENDS = re.compile(r" +# ends with (\d+)$")
+
+
+@pytest.mark.parametrize("block", ids(EXECUTED))
+def test_examples_print_what_is_shown(block, plumbline, monkeypatch):
+    """`console run`: each command is executed, and what follows it is all of stdout and stderr."""
+    monkeypatch.chdir(ROOT)
+    shown = [part for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE) if part]
+    assert shown
+    for part in shown:
+        command, _, output = part.partition("\n")
+        status = ENDS.search(command)
+        words = shlex.split(command, comments=True)
+        assert words[0] == "plumbline"
+        ended = plumbline(*words[1:])
+        assert ended.out + ended.err == output
+        assert ended.status == (int(status[1]) if status else 0)
+
+
+def test_every_offline_command_has_an_example_that_is_executed():
+    found = {word for block in EXECUTED for word in re.findall(r"^\$ plumbline ([a-z-]+)", block.text, re.MULTILINE)}
+    assert found == {"simulate", "compare", "granted", "who-can"}
+
+
 def test_a_wrong_command_would_be_found():
     with pytest.raises(Exception, match="No such option"):
         parsed(["run", "--baselines", "x", "--nonsense"])
