@@ -209,6 +209,18 @@ def test_documents_of_a_side_act_together():
     assert [(r.policy, r.statement) for r in found.reasons] == [(1, 0)]
 
 
+def test_what_a_boundary_blocks_on_both_sides_is_no_new_access():
+    def result(boundary):
+        old, new = (json.dumps(document(allow(action))) for action in ("s3:Get*", "s3:*"))
+        return compare("identity", [old], [new], [json.dumps(document(*boundary))])
+
+    assert (
+        result([allow("s3:Get*"), allow("s3:List*", "arn:aws:s3:::b")]).reasons[0].example.action.startswith("s3:List")
+    )
+    assert result([allow("s3:Get*")]).result == "noNewAccess"
+    assert result([allow("*"), deny("s3:*")]).result == "noNewAccess"
+
+
 def test_an_illegal_document_is_no_new_access_to_nobody():
     legal = json.dumps(document(allow("s3:*")))
     with pytest.raises(PolicyError, match=r"Statement\[0\]: needs Principal"):

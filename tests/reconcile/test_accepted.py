@@ -43,6 +43,19 @@ def test_seeing_drift_never_accepts_it():
     assert drift(line.but(roles=FIRST.roles)) == 0
 
 
+def test_allowed_and_forbidden_access_count_from_the_first_pass():
+    forbidden = {**SPEC, "forbidden": [{"actions": [WRITE], "reason": "never here"}]}
+    line = grown(FIRST, spec=forbidden)
+    assert drift(line) == 1
+    assert conditions_of(line.after().status)["Compliant"] == "False"
+    assert line.after().status.roles_reported[0].grant_drift[0].startswith("forbidden (never here): inline/p Statement[0]")
+    assert drift(FIRST.but(spec=forbidden)) == 0
+    assert drift(grown(FIRST, spec={**SPEC, "allowed": [{"actions": [READ]}]})) == 1
+    # Not to be seen is not clean.
+    unknown = a_role("app", replace(LARGE, document=None))
+    assert conditions_of(line.but(roles=(unknown,)).after().status)["Compliant"] == "Unknown"
+
+
 def test_a_reduction_is_accepted_and_adding_back_is_drift():
     line = grown(FIRST).after()  # accepted at first sight
     assert drift(line) == 0

@@ -46,6 +46,22 @@ ActionPattern = Annotated[
     Form(r"^(\*|[A-Za-z0-9-]+:[A-Za-z0-9*?-]+)$", "an action or pattern of actions, such as s3:GetObject or s3:Get*"),
 ]
 
+ResourcePattern = Annotated[
+    str,
+    Field(max_length=2048),
+    Form(r"^(\*|arn:[!-~]+)$", "* or an ARN with wildcards, such as arn:aws:s3:::data/*"),
+]
+ConditionOperator = Annotated[
+    str,
+    Field(max_length=64),
+    Form(
+        r"^(ForAllValues:|ForAnyValue:)?(Null|(String(Not)?Equals(IgnoreCase)?|String(Not)?Like|Bool|BinaryEquals|"
+        r"(Not)?IpAddress|Arn(Not)?(Equals|Like)|(Numeric|Date)((Not)?Equals|(LessThan|GreaterThan)(Equals)?))"
+        r"(IfExists)?)$",
+        "a condition operator of the policy language, such as StringEquals",
+    ),
+]
+
 Lookback = Annotated[
     str,
     Field(max_length=4),
@@ -117,8 +133,25 @@ class Thresholds(Model):
         Field(ge=0, le=1_000_000, description="Most unused actions that manage permissions, pass or assume roles."),
     ] = 0
     grant_drift: Annotated[
-        int | None, Field(ge=0, le=1_000_000, description="Most additions beyond the accepted access.")
+        int | None, Field(ge=0, le=1_000_000, description="Most additions beyond the accepted or allowed access.")
     ] = 0
+
+
+class AccessCondition(Model):
+    """One operator and key of a Condition element; the values are alternatives."""
+
+    operator: ConditionOperator
+    key: Annotated[str, Field(min_length=1, max_length=256)]
+    values: Annotated[list[Annotated[str, Field(max_length=2048)]], Field(min_length=1, max_length=200)]
+
+
+class AccessRule(Model):
+    """Access as a policy statement describes it: these actions on these resources, where all conditions hold."""
+
+    actions: Annotated[list[ActionPattern], Field(min_length=1, max_length=200)]
+    resources: Annotated[list[ResourcePattern], Field(min_length=1, max_length=200)] = ["*"]
+    conditions: Annotated[list[AccessCondition], Field(max_length=20)] = []
+    reason: Annotated[str, Field(max_length=512, description="For people.")] = ""
 
 
 class AcceptedRole(Model):
@@ -190,6 +223,13 @@ class BaselineSpec(Model):
     suspend: bool = False
     thresholds: Thresholds = Thresholds()
     grant_drift: GrantDrift = GrantDrift()
+    allowed: Annotated[
+        list[AccessRule],
+        Field(max_length=100, description="What the roles may be granted at most; empty sets no limit."),
+    ] = []
+    forbidden: Annotated[
+        list[AccessRule], Field(max_length=100, description="What none of the roles may be granted.")
+    ] = []
     exemptions: Annotated[list[Exemption], Field(max_length=200)] = []
     rare_use: Annotated[
         Literal["keep", "remove"],

@@ -78,9 +78,11 @@ class Comparison:
     undecided_because: tuple[str, ...] = ()
 
 
-def compare(kind: PolicyType, existing: Sequence[str], new: Sequence[str]) -> Comparison:
-    """Documents of each side act together. Raises PolicyError for what is no legal policy of its kind."""
-    sides = _Sides(kind, tuple(parsed(kind, d) for d in existing), tuple(parsed(kind, d) for d in new))
+def compare(kind: PolicyType, existing: Sequence[str], new: Sequence[str], within: Sequence[str] = ()) -> Comparison:
+    """Documents of each side act together. `within`: documents that must allow a request too, the same on both sides,
+    such as a boundary. Raises PolicyError for what is no legal policy of its kind."""
+    old, fresh, limits = (tuple(parsed(kind, d) for d in documents) for documents in (existing, new, within))
+    sides = _Sides(kind, old, fresh, limits)
     reasons: list[Reason] = []
     undecided: set[str] = set()
     for policy, statement in sides.granting():
@@ -157,6 +159,7 @@ class _Sides:
     kind: PolicyType
     existing: tuple[Document, ...]
     new: tuple[Document, ...]
+    within: tuple[Document, ...] = ()
     budget: Budget = field(default_factory=lambda: Budget(_MOST_REGIONS))
 
     @cached_property
@@ -166,6 +169,10 @@ class _Sides:
     @cached_property
     def fresh(self) -> list[_Statement]:
         return self._statements(self.new)
+
+    @cached_property
+    def limits(self) -> list[_Statement]:
+        return [_Statement(d, s) for d in self.within for s in d.statements]
 
     def _statements(self, documents: Sequence[Document]) -> list[_Statement]:
         implied = (parse_resource(_RCP_FULL_ACCESS),) if self.kind == "rcp" else ()
@@ -188,7 +195,7 @@ class _Sides:
 
     @cached_property
     def everything(self) -> list[_Statement]:
-        return [*self.old, *self.fresh]
+        return [*self.old, *self.fresh, *self.limits]
 
     @cached_property
     def clauses(self) -> tuple[Clause, ...]:
@@ -398,31 +405,42 @@ def _candidates(scene: _Scene, statement: _Statement) -> Iterator[Region]:
     allowed = [s for s in sides.old if s.allow and scene.speaks(s)]
     denied = [s for s in sides.fresh if not s.allow and scene.speaks(s)]
     lost = [s for s in sides.lost if scene.speaks(s)]
+    denied += [s for s in sides.limits if not s.allow and scene.speaks(s)]
     blocks: tuple[list[Block], list[Block]] | None = None
-    for region, near in scene.regions(statement):
+    for whole, near in scene.regions(statement):
         if blocks is None or near is not None:
             blocks = scene.blocks(allowed, near), scene.blocks(denied, near)
         known, kept = blocks
-        found = outside(region, [*known, *kept], scene.space, sides.budget)
-        if found is not None:
-            yield found
-        for deny in lost:
-            for inner in _common(scene, region, deny):
-                found = outside(inner, kept, scene.space, sides.budget)
-                if found is not None:
-                    yield found
+        for region in _limited(scene, whole):
+            found = outside(region, [*known, *kept], scene.space, sides.budget)
+            if found is not None:
+                yield found
+            for deny in lost:
+                for inner in _common(scene, region, deny):
+                    found = outside(inner, kept, scene.space, sides.budget)
+                    if found is not None:
+                        yield found
 
 
-def _common(scene: _Scene, region: Region, deny: _Statement) -> Iterator[Region]:
-    """The parts of the region that a Deny statement speaks about."""
+def _limited(scene: _Scene, region: Region) -> Iterator[Region]:
+    """The parts of the region that the limits let through."""
+    if not scene.sides.within:
+        yield region
+    for limit in scene.sides.limits:
+        if limit.allow and scene.speaks(limit):
+            yield from _common(scene, region, limit)
+
+
+def _common(scene: _Scene, region: Region, statement: _Statement) -> Iterator[Region]:
+    """The parts of the region that a statement speaks about."""
     contexts = region.contexts
-    for clause in deny.compiled.clauses:
+    for clause in statement.compiled.clauses:
         restricted = scene.space.restrict(contexts, clause, wanted=True)
         if restricted is None:
             return
         contexts = restricted
-    strings = scene.resources(deny, widely=True)
-    for actions in _within(region.actions, deny.actions):
+    strings = scene.resources(statement, widely=True)
+    for actions in _within(region.actions, statement.actions):
         for resources in [region.resources] if strings is None else _within(region.resources, strings):
             yield Region(actions, resources, contexts)
 
@@ -482,7 +500,8 @@ def _is_new(sides: _Sides, scene: _Scene, example: Example) -> bool:
     """Checked by the statements themselves, as the authorizer asks them."""
     context = {**scene.fixed, **{k.lower(): v for k, v in example.context.items()}, **scene.who.keys()}
     request = Request(scene.who, example.action.lower(), example.resource, None, Context(context))
-    return _allows(sides.fresh, request) and not _allows(sides.old, request)
+    inside = not sides.within or _allows(sides.limits, request)
+    return inside and _allows(sides.fresh, request) and not _allows(sides.old, request)
 
 
 def _allows(statements: Sequence[_Statement], request: Request) -> bool:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from plumbline.api.baseline import BaselineSpec, LeastPrivilegeBaseline
 from plumbline.assess import drift as grants
+from plumbline.assess.limits import beyond_limits
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import PolicyError
 from plumbline.model.assessment import GrantDrift
@@ -38,8 +39,19 @@ def lost_since(baseline: LeastPrivilegeBaseline, accepted: Mapping[str, Accepted
 def grant_drift(
     principal: Principal, spec: BaselineSpec, known: Accepted | None, observed: datetime, lost: datetime | None
 ) -> tuple[GrantDrift, Accepted | None]:
-    """Drift against the accepted access, and what is accepted from now on. Seeing drift never accepts it. `observed`:
-    when the snapshot saw the role. `lost`: since when it is known that accepted access is lost."""
+    """Drift against the accepted and the allowed access, and what is accepted from now on. Seeing drift never accepts
+    it. `observed`: when the snapshot saw the role. `lost`: since when it is known that accepted access is lost."""
+    drift, entry = _against_accepted(principal, spec, known, observed, lost)
+    try:
+        beyond = beyond_limits(principal, spec.allowed, spec.forbidden)
+    except PolicyError:
+        return replace(drift, accepted_known=False), entry
+    return replace(drift, additions=(*drift.additions, *beyond)), entry
+
+
+def _against_accepted(
+    principal: Principal, spec: BaselineSpec, known: Accepted | None, observed: datetime, lost: datetime | None
+) -> tuple[GrantDrift, Accepted | None]:
     if known is not None and known.unique_id != principal.unique_id:
         known = None  # that was another role of the same name
     try:
