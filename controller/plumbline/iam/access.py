@@ -32,8 +32,8 @@ class AccessGroup:
     """Actions that the same statements grant and limit.
 
     `limits`: Deny statements that apply to some resources or under some conditions, and the Allow statements of a
-    boundary or SCP level that lets only a part through. Without conditions and limits, access is unconditional: on the
-    resources that the granting statements name. It is unknown when a document could not be read, which may deny it or
+    boundary or SCP level that lets only a part through. Without limits, access is unconditional on the resources that
+    granting statements without a condition name. It is unknown when a document could not be read, which may deny it or
     not let it through. `names`: patterns that the catalogue does not know.
     """
 
