@@ -7,6 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from plumbline.iam.cases import answer
 from tests.cli.accounts import allow, deny, document, saved
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/simulate.schema.json").read_text())
@@ -43,8 +44,8 @@ CASES = [
 def answers(ended):
     assert ended.out.endswith("\n")
     found = [json.loads(line) for line in ended.out.splitlines()]
-    for answer in found:
-        jsonschema.validate(answer, SCHEMA)
+    for one in found:
+        jsonschema.validate(one, SCHEMA)
     return found
 
 
@@ -95,6 +96,17 @@ def test_a_batch_from_stdin_is_the_same(plumbline, batch, monkeypatch):
 
 def test_the_same_input_gives_the_same_bytes(batch):
     assert batch(CASES).out == batch(json.loads(json.dumps(CASES, sort_keys=True))).out
+
+
+def test_an_interrupt_leaves_no_half_of_an_answer(batch, monkeypatch):
+    def interrupted(case, index):
+        if index == 1:
+            raise KeyboardInterrupt
+        return answer(case, index)
+
+    monkeypatch.setattr("plumbline.iam.cases.answer", interrupted)
+    ended = batch(CASES)
+    assert (ended.status, ended.out) == (130, "")
 
 
 def test_an_empty_batch(batch):
@@ -262,9 +274,9 @@ def test_every_layer_has_its_option(single, tmp_path):
     def found(*arguments):
         ended = single(READS, *arguments, "--json")
         assert ended.status == 0, ended.err
-        answer = json.loads(ended.out)
-        jsonschema.validate(answer, SCHEMA)
-        return answer["decision"], [b["layer"] for b in answer["blockedBy"]]
+        shown = json.loads(ended.out)
+        jsonschema.validate(shown, SCHEMA)
+        return shown["decision"], [b["layer"] for b in shown["blockedBy"]]
 
     assert found() == ("allowed", [])
     assert found("--permissions-boundary", nothing) == ("implicitDeny", ["boundary"])
