@@ -128,6 +128,7 @@ for _ in range(700):
         (case(action=["s3:GetObject"]), "$.action", "must be a text"),
         (case(resource=""), "$.resource", "must be a text"),
         (case(principal="nobody"), "$.principal", "'nobody' is no principal"),
+        (case(principal=5), "$.principal", "must be a text"),
         (case(resourceAccount="1"), "$.resourceAccount", "12 digits"),
         (case(context=[]), "$.context", "must be an object"),
         (case(context={"a:b": {}}), "$.context.a:b", "must be a text"),
@@ -162,6 +163,7 @@ def test_a_bad_case_is_named_and_the_others_are_answered(batch, bad, path, messa
     assert wrong["index"] == 1
     assert wrong["error"]["path"].startswith(path)
     assert message in wrong["error"]["message"]
+    assert "$" not in wrong["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +204,7 @@ def test_unknown_fields_are_told_and_known_ones_ignored(batch):
         ("", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ("\xff", "is not JSON"),
+        ('[{"id": NaN}]', "is not JSON: NaN"),
     ],
 )
 def test_what_is_no_array_is_wrong_usage(plumbline, tmp_path, text, message):

@@ -87,7 +87,7 @@ def _read_cases(batch: str) -> list[Any]:
 
     try:
         text = sys.stdin.read() if batch == "-" else Path(batch).read_text(encoding="utf-8")
-        cases = json.loads(text, object_pairs_hook=unique)
+        cases = json.loads(text, object_pairs_hook=unique, parse_constant=_no_constant)
     except OSError as error:
         raise typer.BadParameter(f"cannot be read: {error.strerror}: {batch}", param_hint="--batch") from error
     except (ValueError, RecursionError) as error:
@@ -95,6 +95,10 @@ def _read_cases(batch: str) -> list[Any]:
     if not isinstance(cases, list):
         raise typer.BadParameter("must be a JSON array of cases", param_hint="--batch")
     return cases
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
 
 
 def _answer(cases: Sequence[Any]) -> None:

@@ -107,9 +107,9 @@ def read(case: Any) -> tuple[Request, Layers, list[str]]:
     action = _text(case, "action")
     if not _ACTION.fullmatch(action):
         raise CaseError("$.action", f"{action!r} must name one action, such as s3:GetObject")
-    resource = _text(case, "resource")
+    resource, principal = _text(case, "resource"), _text(case, "principal")
     try:
-        who = caller(_text(case, "principal"), federated=federated(action))
+        who = caller(principal, federated=federated(action))
     except ValueError as error:
         raise CaseError("$.principal", str(error)) from None
     account = _resource_account(case, resource, who, assumptions)
