@@ -48,7 +48,9 @@ def test_allowed_and_forbidden_access_count_from_the_first_pass():
     line = grown(FIRST, spec=forbidden)
     assert drift(line) == 1
     assert conditions_of(line.after().status)["Compliant"] == "False"
-    assert line.after().status.roles_reported[0].grant_drift[0].startswith("forbidden (never here): inline/p Statement[0]")
+    assert (
+        line.after().status.roles_reported[0].grant_drift[0].startswith("forbidden (never here): inline/p Statement[0]")
+    )
     assert drift(FIRST.but(spec=forbidden)) == 0
     assert drift(grown(FIRST, spec={**SPEC, "allowed": [{"actions": [READ]}]})) == 1
     # Not to be seen is not clean.

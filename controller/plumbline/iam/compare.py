@@ -35,7 +35,7 @@ _ANYTHING = glob("*")
 _ARN_SHAPES = (glob("arn:?*:?*:*:*:?*"), glob("arn:*"), glob("?*"))  # what an example had best look like
 _TRUST_ACTIONS = ("sts:AssumeRole*", "sts:TagSession", "sts:SetSourceIdentity")
 _ROLE = "arn:aws:iam::999999999999:role/x"  # the resource of a trust policy
-_MOST_REGIONS = 20000  # for one pair of policies
+_MOST_REGIONS = 5000  # for one pair of policies
 _MOST_SCENES = 512
 # RCPFullAWSAccess is always attached:
 # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
@@ -331,8 +331,9 @@ class _Scene:
             if restricted is None:
                 return
             contexts = restricted
+        of_resources = list(self._resource_parts(statement))
         for actions in _parts(statement.actions, _ANY_ACTION):
-            for resources, near in self._resource_parts(statement):
+            for resources, near in of_resources:
                 yield Region(actions, resources, contexts), near
 
     def _resource_parts(self, statement: _Statement) -> Iterator[tuple[Part, Parts | None]]:

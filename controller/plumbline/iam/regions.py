@@ -210,9 +210,9 @@ def outside(region: Region, blocks: Sequence[Block], space: Space, budget: Budge
 
     Raises TooComplexError.
     """
-    budget.spend()
     if any(region.surely_within(b, space) for b in blocks):
         return None
+    budget.spend()
     near = [b for b in blocks if region.meets(b, space)]
     if any(region.within(b, space) for b in near):
         return None

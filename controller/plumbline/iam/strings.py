@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 
 _FRESH_FIRST = "x0aqzj1_-kwvbcdefghilmnoprstuy23456789"
 _FRESH_AFTER = 0xE000  # private use: no name in AWS has such a character
-MAX_WORK = 500_000  # steps of single patterns in one question
+MAX_WORK = 200_000  # steps of single patterns in one question
 
 
 class TooComplexError(Exception):

@@ -19,6 +19,7 @@ from plumbline.model.plan import Change, ChangeKind, NotPlannable, Plan, Stateme
 from plumbline.model.snapshot import Policy, Principal, digest_of
 from plumbline.plan.edit import Edit, NewDocument, empty_size, fitted, narrow, rewritten
 from plumbline.plan.proof import verify
+from plumbline.plan.replay import verify_role
 
 # The default quota. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 ATTACHMENT_LIMIT = 10
@@ -74,6 +75,8 @@ def plan_role(principal: Principal, *, removable: int, used: int, uses: Sequence
                 actions=seen,
             )
             changes += _changes(principal, draft.policy, draft.active)
+    if changes:
+        verify_role(principal, *_documents(drafts), uses)
     # What only takes away comes first: it makes room for what is written after it.
     changes.sort(key=lambda c: (c.kind not in _REMOVALS, c.policy))
     before, after = _allowed(drafts)
@@ -86,6 +89,16 @@ def plan_role(principal: Principal, *, removable: int, used: int, uses: Sequence
         removed=(removable & before & ~after).bit_count(),
         replayed_uses=_replayed(drafts, uses),
     )
+
+
+def _documents(drafts: Iterable[_Draft]) -> tuple[list[str], list[str]]:
+    """All readable documents of the role, before and after."""
+    before, after = list[str](), list[str]()
+    for draft in drafts:
+        if draft.edit is not None and draft.policy.document is not None:
+            before.append(draft.policy.document)
+            after += [d.text for d in draft.active.documents] if draft.active is not None else before[-1:]
+    return before, after
 
 
 def _draft(principal: Principal, policy: Policy, removable: int, unknown: Iterable[str]) -> _Draft:
