@@ -41,6 +41,12 @@ class Operator:
     if_exists: bool = False
 
     @property
+    def label(self) -> str:
+        """As it is written in a policy."""
+        prefix = {"": "", "all": "ForAllValues:", "any": "ForAnyValue:"}[self.quantifier]
+        return f"{prefix}{self.name}{'IfExists' if self.if_exists else ''}"
+
+    @property
     def takes_variables(self) -> bool:
         """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html"""
         return self.kind in ("string", "like", "arn")

@@ -1,0 +1,107 @@
+"""`plumbline paths`: which roles a principal can reach, through roles in turn. Prints; computes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from plumbline.assess.reach import Hop
+    from plumbline.assess.reach import Path as Way
+
+SCHEMA_VERSION = "1"
+NO_ORGANIZATION = "no SCPs and RCPs are known, so this is an upper bound"
+
+
+class Format(StrEnum):
+    JSON = "json"
+    TABLE = "table"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(paths)
+
+
+def paths(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="A role, user, account root, service, identity provider, or *.")
+    ],
+    target: Annotated[
+        str | None, typer.Argument(metavar="[TO]", help="The role to reach; without it, all.", show_default=False)
+    ] = None,
+    account_details: Annotated[
+        list[Path],
+        typer.Option(metavar="FILE", help="Output of aws iam get-account-authorization-details; several times."),
+    ] = [],  # noqa: B006 - typer copies it
+    output: Annotated[
+        Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
+    ] = None,
+) -> None:
+    """Show the shortest path to every role that a principal can assume, through other roles and across accounts.
+
+    Trust policies and identity-based policies are evaluated together. Needs no AWS credentials and no network.
+    """
+    from plumbline.assess.reach import hops
+    from plumbline.assess.reach import paths as ways
+    from plumbline.inventory.files import AccountDetailsError, read_account_details
+
+    if not account_details:
+        raise typer.BadParameter("give at least one file", param_hint="--account-details")
+    try:
+        principals = read_account_details(account_details)
+    except AccountDetailsError as error:
+        raise typer.BadParameter(str(error), param_hint="--account-details") from error
+    found = hops(principals, {})
+    if source not in principals and not any(hop.source == source for hop in found):
+        raise typer.BadParameter(
+            f"{source} is neither in the files nor named by a trust policy in them", param_hint="FROM"
+        )
+    if target is not None and target not in principals:
+        raise typer.BadParameter(f"{target} is not in the files", param_hint="TO")
+    chosen = [way for way in ways(found, source) if target in (None, way.target)]
+    if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
+        data = {
+            "schemaVersion": SCHEMA_VERSION,
+            "from": source,
+            "to": target,
+            "paths": [path_json(way) for way in chosen],
+            "assumes": [NO_ORGANIZATION],
+        }
+        sys.stdout.write(json.dumps(data, indent=2, sort_keys=True) + "\n")
+    else:
+        sys.stdout.write("\n".join(_lines(source, target, chosen)) + "\n")
+
+
+def path_json(way: Way) -> dict[str, Any]:
+    """One path as docs/schemas/paths.schema.json describes it."""
+    return {"from": way.source, "to": way.target, "hops": [_hop_json(hop) for hop in way.hops]}
+
+
+def _hop_json(hop: Hop) -> dict[str, Any]:
+    return {
+        "from": hop.source,
+        "to": hop.target,
+        "basis": hop.basis,
+        "conditions": list(hop.conditions),
+        "status": hop.status,
+        "external": hop.external,
+    }
+
+
+def _lines(source: str, target: str | None, chosen: Sequence[Way]) -> Iterator[str]:
+    """The paths for people."""
+    if not chosen:
+        yield f"{source} reaches {target or 'no role'}" if target is None else f"{source} does not reach {target}"
+    for way in chosen:
+        yield way.source
+        for at, hop in enumerate(way.hops, 1):
+            conditions = f" if {', '.join(hop.conditions)}" if hop.conditions else ""
+            yield f"{'  ' * at}-> {hop.target} ({hop.basis}, {hop.status}{conditions})"
+    yield f"assumed: {NO_ORGANIZATION}"
