@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import product
 from typing import Literal, NamedTuple
@@ -19,7 +19,7 @@ import msgspec
 from plumbline.iam import values
 from plumbline.iam.conditions import Clause, Values
 from plumbline.iam.principals import Naming
-from plumbline.iam.statements import CompiledStatement, Documents, Request, about
+from plumbline.iam.statements import CompiledStatement, Documents, Request, about, row
 from plumbline.iam.strings import TooComplexError
 
 Layer = Literal["identity", "resource", "boundary", "session", "scp", "rcp", "vpcEndpoint"]
@@ -122,23 +122,20 @@ class _Found:
 
 
 def _decide(request: Request, layers: Layers) -> Outcome:
-    who, notes = request.caller, list[str]()
+    identified, notes = request.caller.has_identity, list[str]()
     scps, rcps = _guardrails(request, layers, notes)
     denies: list[Hit] = []
-
-    def collect(documents: Documents, layer: Layer, level: int | None = None) -> Sequence[Hit]:
-        return _collect(documents, request, layer, level, denies) if documents else ()
-
+    by_identity = identified and request.caller.kind != "root"
     found = _Found(
-        identity=collect(layers.identity, "identity") if who.has_identity and who.kind != "root" else (),
-        boundary=collect(layers.boundary, "boundary") if who.has_identity else (),
-        session=collect(layers.session, "session") if who.has_identity else (),
-        resource=collect(layers.resource, "resource"),
-        vpc_endpoint=collect(layers.vpc_endpoint, "vpcEndpoint"),
-        scps=[collect(documents, "scp", level) for level, documents in enumerate(scps)],
+        identity=_collect(layers.identity, request, "identity", None, denies) if by_identity else (),
+        boundary=_collect(layers.boundary, request, "boundary", None, denies) if identified else (),
+        session=_collect(layers.session, request, "session", None, denies) if identified else (),
+        resource=_collect(layers.resource, request, "resource", None, denies),
+        vpc_endpoint=_collect(layers.vpc_endpoint, request, "vpcEndpoint", None, denies),
+        scps=[_collect(documents, request, "scp", level, denies) for level, documents in enumerate(scps)],
     )
     for level, documents in enumerate(rcps):
-        collect(documents, "rcp", level)
+        _collect(documents, request, "rcp", level, denies)
     if denies:
         certain = tuple(hit for hit in denies if hit.certain)
         if certain:
@@ -182,29 +179,72 @@ def _guardrails(
     return scps, rcps
 
 
+class _Ready(NamedTuple):
+    """What a layer says about an action, as far as that does not depend on the rest of the request.
+
+    `allows`: all that it says, when that is nothing but Allow statements that apply in any case. Else None, and every
+    statement is in `hits`, with what has to be asked of the request first, or None.
+    """
+
+    allows: tuple[Hit, ...] | None
+    hits: tuple[tuple[Hit, CompiledStatement | None], ...]
+
+
+@lru_cache(maxsize=65536)
+def _ready(documents: Documents, action: str, layer: Layer, level: int | None) -> _Ready:
+    hits = _hits(documents, layer, level)
+    spoken = tuple([hits[index] for index in about(documents, action)])
+    for hit, asked in spoken:
+        if asked is not None or hit.statement is None or not hit.statement.allow:
+            return _Ready(None, spoken)
+    return _Ready(tuple([hit for hit, _ in spoken]), spoken)
+
+
+@lru_cache(maxsize=16384)
+def _hits(documents: Documents, layer: Layer, level: int | None) -> tuple[tuple[Hit, CompiledStatement | None], ...]:
+    """All statements of a layer as if they applied for certain, each with itself if the request has to be asked."""
+    return tuple(
+        (Hit(layer, level, index, s, certain=s is not None), None if s is None or s.always else s)
+        for index, s in row(documents)
+    )
+
+
 def _collect(
     documents: Documents, request: Request, layer: Layer, level: int | None, denies: list[Hit]
 ) -> Sequence[Hit]:
     """The Allow statements that apply or may; the Deny statements are added to `denies`."""
+    if not documents:
+        return ()
+    ready = _ready(documents, request.action, layer, level)
+    if ready.allows is not None:
+        return ready.allows
     allows: list[Hit] = []
-    for index, statement in about(documents, request.action):
+    for hit, asked in ready.hits:
+        statement = hit.statement
         if statement is None:
-            hit = Hit(layer, level, index, None, certain=False)
             allows.append(hit)
             denies.append(hit)
             continue
-        naming: Naming | None = Naming.CALLER
-        if statement.principals is not None:
-            naming = statement.naming(request.caller)
-            if naming is Naming.NONE:
-                continue
-        applies = statement.applies(request)
-        if applies is False:
-            continue
-        certain = applies is True and naming is not None
-        hit = Hit(layer, level, index, statement, certain, Naming.CALLER if naming is None else naming)
-        (allows if statement.allow else denies).append(hit)
+        given = hit if asked is None else _asked(hit, asked, request)
+        if given is not None:
+            (allows if statement.allow else denies).append(given)
     return allows
+
+
+def _asked(hit: Hit, statement: CompiledStatement, request: Request) -> Hit | None:
+    """The hit of a statement that has to be asked, None if it does not apply."""
+    naming: Naming | None = Naming.CALLER
+    if statement.principals is not None:
+        naming = statement.naming(request.caller)
+        if naming is Naming.NONE:
+            return None
+    applies = statement.applies(request)
+    if applies is False:
+        return None
+    if applies is True and naming is Naming.CALLER:
+        return hit
+    certain = applies is True and naming is not None
+    return hit._replace(certain=certain, naming=Naming.CALLER if naming is None else naming)
 
 
 def _permitted(
@@ -212,14 +252,19 @@ def _permitted(
 ) -> tuple[bool | None, Sequence[Hit], list[Blocked]]:
     """Without any Deny: is it allowed; by which statements; and if not, by the lack of which layers."""
     who, resource = request.caller, found.resource
-    by_resource = _any(resource)
-    blocked = [Blocked("scp", level) for level, allows in enumerate(found.scps) if _any(allows) is False]
-    guards = [_any(allows) for allows in found.scps]
+    by_resource = _any(resource) if resource else False
+    guard: bool | None = True
+    blocked: list[Blocked] = []
+    for level, allows in enumerate(found.scps):
+        let_through = _any(allows)
+        if let_through is False:
+            blocked.append(Blocked("scp", level))
+        guard = guard if let_through else _and((guard, let_through))
     if layers.vpc_endpoint:
-        guards.append(_any(found.vpc_endpoint))
-        if guards[-1] is False:
+        let_through = _any(found.vpc_endpoint)
+        if let_through is False:
             blocked.append(Blocked("vpcEndpoint"))
-    guard = _and(guards)
+        guard = _and((guard, let_through))
     if not who.has_identity:
         if by_resource is False:
             blocked.append(Blocked("resource"))
@@ -227,30 +272,46 @@ def _permitted(
 
     boundary = _any(found.boundary) if layers.boundary else True
     session = _any(found.session) if layers.session else True
-    limits = [Blocked("boundary")] * (boundary is False) + [Blocked("session")] * (session is False)
     bounded = _and((boundary, session))
     by_identity = _by_root(request.action, notes) if who.kind == "root" else _any(found.identity)
     own = _and((by_identity, bounded))
-    lacking = [Blocked("identity")] if by_identity is False else []
 
     if who.account != request.resource_account:
-        lacking += [Blocked("resource")] * (by_resource is False)
-        permitted = _and((guard, own, by_resource))
-        return permitted, [*found.identity, *resource], [*blocked, *limits, *lacking]
-
-    direct = of_role = [] if by_identity is False and who.kind == "root" else resource
-    if resource:
-        direct = [hit for hit in direct if hit.naming is Naming.CALLER]
-        of_role = [hit for hit in of_role if hit.naming is Naming.ROLE]
-    alone = _or((_any(direct), _and((_any(of_role), bounded))))  # the resource's policy suffices
-    if _needs_resource(request):
-        permitted = _or((_and((own, by_resource)), alone))
-        lacking = [Blocked("resource")] if by_resource is False else lacking
-        granting = [*found.identity, *resource] if own else resource
+        permitted = _and((own, by_resource))
+        granting: Sequence[Hit] = [*found.identity, *resource]
+        lacks_identity, lacks_resource = by_identity is False, by_resource is False
     else:
-        permitted = _or((own, alone))
-        granting = [*found.identity, *direct, *of_role] if own else [*direct, *of_role]
-    return _and((guard, permitted)), granting, blocked + ([] if permitted else [*limits, *lacking])
+        permitted, granting, lacks_resource = _same_account(request, found, own, by_identity, bounded)
+        lacks_identity = by_identity is False and not lacks_resource
+    if not permitted:
+        if boundary is False:
+            blocked.append(Blocked("boundary"))
+        if session is False:
+            blocked.append(Blocked("session"))
+        if lacks_identity:
+            blocked.append(Blocked("identity"))
+        if lacks_resource:
+            blocked.append(Blocked("resource"))
+    return _and((guard, permitted)), granting, blocked
+
+
+def _same_account(
+    request: Request, found: _Found, own: bool | None, by_identity: bool | None, bounded: bool | None
+) -> tuple[bool | None, Sequence[Hit], bool]:
+    """Without guardrails: is it allowed, by which statements, and does it lack an Allow of the resource's policy?"""
+    resource, needed = found.resource, _needs_resource(request)
+    if not resource:
+        return (False if needed else own), (found.identity if own else ()), needed
+    by_root = request.caller.kind == "root"
+    reaching = [] if by_identity is False and by_root else resource
+    direct = [hit for hit in reaching if hit.naming is Naming.CALLER]
+    of_role = [hit for hit in reaching if hit.naming is Naming.ROLE]
+    alone = _or((_any(direct), _and((_any(of_role), bounded))))  # the resource's policy suffices
+    if needed:
+        by_resource = _any(resource)
+        permitted = _or((_and((own, by_resource)), alone))
+        return permitted, [*found.identity, *resource] if own else resource, by_resource is False
+    return _or((own, alone)), [*found.identity, *direct, *of_role] if own else [*direct, *of_role], False
 
 
 def _by_root(action: str, notes: list[str]) -> bool:

@@ -37,18 +37,20 @@ class Request:
 class ResourceSet:
     """The patterns of one Resource element. With `with_variables`, they may depend on the context."""
 
-    __slots__ = ("_fixed", "everything", "parts", "variables")
+    __slots__ = ("_fixed", "_literal", "everything", "parts", "variables")
 
     def __init__(self, patterns: Sequence[str], with_variables: bool) -> None:
-        parsed = [variables.parse(p, variables=with_variables) for p in patterns]
+        parsed = [variables.parse(p, variables=True) for p in patterns if with_variables and "${" in p]
         self.parts: tuple[Parts, ...] = tuple(p for p in parsed if variables.keys(p))
         self.variables = frozenset[Variable]().union(*map(variables.named, self.parts))
-        fixed = [variables.resolve(p, {}) for p in parsed if not variables.keys(p)]
-        self._fixed: Test = matcher(p for p in fixed if p is not None)
+        self._fixed: Test = _globs([p for p in patterns if not (with_variables and "${" in p)])
+        # Such as `${*}`: no variable, and no wildcard either.
+        literal = [variables.resolve(p, {}) for p in parsed if not variables.keys(p)]
+        self._literal: Test | None = matcher(p for p in literal if p is not None) if literal else None
         self.everything = any(p.strip("*") == "" for p in patterns)
 
     def matches(self, resource: str, context: Context) -> bool | None:
-        if self.everything or self._fixed(resource):
+        if self.everything or self._fixed(resource) or (self._literal is not None and self._literal(resource)):
             return True
         if not self.parts:
             return False
@@ -64,10 +66,53 @@ class ResourceSet:
         return result
 
 
-class CompiledStatement:
-    """A statement ready to be asked. `origin` is the statement as parsed."""
+def _globs(patterns: Sequence[str]) -> Test:
+    """Does any of the patterns match the whole text? Without regular expressions, which take longer to compile than most
+    policies are ever asked."""
+    exact = frozenset(p for p in patterns if "*" not in p and "?" not in p)
+    parts = [p.split("*") for p in patterns if "*" in p and "?" not in p]
+    stars = [(first, middle, last) for first, *middle, last in parts]
+    beginnings = tuple({first for first, _, _ in stars})
+    others = [glob(p) for p in patterns if "?" in p]
+    match = matcher(others) if others else None
 
-    __slots__ = ("allow", "clauses", "origin", "principals", "principals_negated", "resources", "resources_negated")
+    def test(text: str) -> bool:
+        if text in exact:
+            return True
+        if text.startswith(beginnings) and any(_between(text, *star) for star in stars):
+            return True
+        return match is not None and match(text)
+
+    return test
+
+
+def _between(text: str, first: str, middle: Sequence[str], last: str) -> bool:
+    """Are these the beginning, parts in this order, and the end? The first place of each part is always the best one."""
+    at, end = len(first), len(text) - len(last)
+    if at > end or not text.startswith(first) or not text.endswith(last):
+        return False
+    for part in middle:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
+class CompiledStatement:
+    """A statement ready to be asked. `origin` is the statement as parsed. `always`: it applies whoever asks for whatever
+    resource."""
+
+    __slots__ = (
+        "allow",
+        "always",
+        "clauses",
+        "origin",
+        "principals",
+        "principals_negated",
+        "resources",
+        "resources_negated",
+    )
 
     def __init__(self, statement: Statement, with_variables: bool) -> None:
         self.origin = statement
@@ -79,6 +124,8 @@ class CompiledStatement:
         named = statement.principals if statement.principals is not None else statement.not_principals
         self.principals: PrincipalSet | None = None if named is None else principal_set(named)
         self.clauses: tuple[Clause, ...] = tuple(clause(c, with_variables) for c in statement.conditions)
+        everything = self.resources is None or (self.resources.everything and not self.resources_negated)
+        self.always = self.principals is None and not self.clauses and everything
 
     def naming(self, who: Caller) -> Naming | None:
         """How directly the statement names the caller; a document without principals speaks about everybody.
@@ -118,30 +165,30 @@ class CompiledDocument:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.statements = tuple(CompiledStatement(s, document.variables) for s in document.statements)
-        self._masks: tuple[tuple[bytes, CompiledStatement], ...] | None = None
+        self._masks: tuple[bytes, ...] | None = None
         self._tests: tuple[tuple[Test, bool], ...] | None = None
 
-    def about(self, action: str) -> Iterator[CompiledStatement]:
-        """The statements whose Action or NotAction speaks about a lower-case action."""
-        bit = catalogue().bit(action)
-        if bit is None:  # not in the catalogue: the patterns themselves decide
-            if self._tests is None:
-                self._tests = tuple(_actions(s) for s in self.document.statements)
-            pairs = zip(self.statements, self._tests, strict=True)
-            yield from (s for s, (test, negated) in pairs if test(action) != negated)
-            return
+    def masks(self) -> tuple[bytes, ...]:
+        """For each statement the known actions that its Action or NotAction speaks about, a bit each."""
         if self._masks is None:
-            self._masks = tuple((_mask(s.origin), s) for s in self.statements)
-        at, wanted = bit >> 3, 1 << (bit & 7)
-        for mask, statement in self._masks:
-            if mask[at] & wanted:
-                yield statement
+            self._masks = tuple(_mask(s) for s in self.document.statements)
+        return self._masks
+
+    def names(self, action: str) -> Iterator[bool]:
+        """For each statement whether its Action or NotAction speaks about a lower-case action that the catalogue does not
+        know: then the patterns themselves decide."""
+        if self._tests is None:
+            self._tests = tuple(_actions(s) for s in self.document.statements)
+        return (test(action) != negated for test, negated in self._tests)
 
 
 def _mask(statement: Statement) -> bytes:
-    """The known actions of a statement, a bit each: one look into it costs less than any match."""
-    known = catalogue()
-    return statement_bits(statement).to_bytes(len(known.names) // 8 + 1, "little")
+    """One look into a mask costs less than any match."""
+    return statement_bits(statement).to_bytes(_mask_size(), "little")
+
+
+def _mask_size() -> int:
+    return len(catalogue().names) // 8 + 1
 
 
 def _actions(statement: Statement) -> tuple[Test, bool]:
@@ -152,17 +199,35 @@ def _actions(statement: Statement) -> tuple[Test, bool]:
 
 # None: the document could not be read, so it may say anything.
 Documents = tuple[CompiledDocument | None, ...]
+Spoken = tuple[int, CompiledStatement | None]
 
 
-@lru_cache(maxsize=65536)
-def about(documents: Documents, action: str) -> tuple[tuple[int, CompiledStatement | None], ...]:
-    """(position of the document, statement) of every statement that speaks about a lower-case action. None stands for
-    whatever a document that could not be read may say."""
+@lru_cache(maxsize=16384)
+def row(documents: Documents) -> tuple[Spoken, ...]:
+    """(position of the document, statement) of all statements. None stands for whatever a document that could not be read
+    may say."""
     return tuple(
         (index, statement)
         for index, document in enumerate(documents)
-        for statement in ((None,) if document is None else document.about(action))
+        for statement in ((None,) if document is None else document.statements)
     )
+
+
+def about(documents: Documents, action: str) -> list[int]:
+    """The positions in the row of all statements that speak about a lower-case action."""
+    bit = catalogue().bit(action)
+    if bit is not None:
+        at, wanted = bit >> 3, 1 << (bit & 7)
+        return [index for index, mask in enumerate(_masks(documents)) if mask[at] & wanted]
+    said = (answer for document in documents for answer in ((True,) if document is None else document.names(action)))
+    return [index for index, speaks in enumerate(said) if speaks]
+
+
+@lru_cache(maxsize=16384)
+def _masks(documents: Documents) -> tuple[bytes, ...]:
+    """Those of the whole row: it is faster to go through than document by document."""
+    anything = b"\xff" * _mask_size()
+    return tuple(m for document in documents for m in ((anything,) if document is None else document.masks()))
 
 
 @lru_cache(maxsize=16384)
