@@ -4,7 +4,9 @@ undisturbed run, and no key is left failing. The sweep comes so rarely that only
 
 import copy
 import re
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -84,6 +86,7 @@ def behind(installed, aws, logs, tmp_path_factory):
             wait_for(lambda: cluster.is_assessed("small"))
             made.learn()
             yield made
+            assert operator.stop() == 0
         finally:
             operator.stop()
 
@@ -185,6 +188,20 @@ def test_what_always_fails_is_tried_with_backoff_and_seen_in_a_metric(behind):
     behind.settle()
 
 
+def test_what_runs_when_the_process_is_to_end_is_finished(behind):
+    """Within --grace: longer than the ten seconds after which kopf would kill."""
+    with behind.proxy.fault(STATUS, hold=True) as fault:
+        behind.change()
+        wait_for(lambda: fault.struck)
+        behind.operator.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: time.monotonic() > fault.struck[0] + 12)
+        assert behind.operator.process.poll() is None
+    assert behind.operator.process.wait(30) == 0
+    assert behind.cluster.is_assessed("small")
+    behind.operator.start()
+    behind.settle()
+
+
 # The API server
 
 
@@ -214,7 +231,7 @@ def test_an_api_server_that_hangs_and_is_started_again(behind, control_plane):
 def test_what_is_deleted_while_no_watch_looks_is_found_by_the_sweep(behind):
     """After 410 the objects are listed anew, and no list names what is gone."""
     behind.cluster.create(small.baseline("faults", "other", policyGeneration=[]))
-    behind.operator.stop()
+    assert behind.operator.stop() == 0
     behind.operator.sweep = 2
     behind.operator.start()
     wait_for(lambda: 'baseline="other"' in behind.operator.get("metrics"))

@@ -79,7 +79,8 @@ def settings_of() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 60
     settings.networking.connect_timeout = 10
     settings.networking.error_backoffs = [1, 2, 3, 5, 8, 13]
-    settings.process.ultimate_exiting_timeout = 10
+    # Else it would kill us so many seconds after a signal, whatever still runs within our own grace.
+    settings.process.ultimate_exiting_timeout = None
     # Without these kopf would watch all CRDs and namespaces, and ask for the rights to do so.
     settings.scanning.disabled = True
     settings.peering.standalone = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import kopf
@@ -107,9 +108,9 @@ async def operate(
         _log.info("operator stops", grace=options.grace)
         await loop.stop(options.grace)
         stop.set()
-        # Not wait_for: it would raise the informer's own error here, in place of ours.
-        await asyncio.wait([informer], timeout=5)
-        informer.cancel()
+        with suppress(asyncio.CancelledError, TimeoutError):
+            # gather, because the informer's own error must not come in place of ours.
+            await asyncio.wait_for(asyncio.gather(informer, return_exceptions=True), 5)
         health.close()
 
 
