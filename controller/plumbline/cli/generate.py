@@ -118,6 +118,7 @@ def _duration(text: str, option: str) -> timedelta:
 
 
 def _from_logs(arn: str, paths: list[Path], lookback: timedelta) -> dict[str, Any]:
+    from plumbline.iam.catalogue import catalogue
     from plumbline.usage.suggest import suggest
     from plumbline.usage.summary import NoSuchPathError, read_paths
 
@@ -151,7 +152,9 @@ def _from_logs(arn: str, paths: list[Path], lookback: timedelta) -> dict[str, An
         "principal": arn,
         "window": {"start": _time(end - lookback), "end": _time(end)} if usage.last else None,
         "events": events,
+        "catalogue": catalogue().version,
         "policy": found.policy,
+        "policies": list(found.policies),
         "kept": list(found.kept),
         "unmapped": list(found.unmapped),
         "denied": list(found.denied),
@@ -208,6 +211,7 @@ def _from_access_analyzer(arn: str, source: Source, lookback: timedelta, timeout
     from plumbline.aws.errors import AwsError
     from plumbline.aws.generation import failure, window
     from plumbline.aws.session import AwsSessions
+    from plumbline.iam.catalogue import catalogue
     from plumbline.usage.sources.generated import difference, parse_policies
 
     start, end = window(datetime.now(UTC), lookback)
@@ -224,6 +228,7 @@ def _from_access_analyzer(arn: str, source: Source, lookback: timedelta, timeout
     return {
         "schemaVersion": SCHEMA_VERSION,
         "source": "access-analyzer",
+        "catalogue": catalogue().version,
         "principal": arn,
         "jobId": answer.job_id,
         "window": {"start": _time(answer.start or start), "end": _time(answer.end or end)},

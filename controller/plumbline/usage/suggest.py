@@ -12,11 +12,13 @@ from datetime import datetime
 from typing import Any, Final
 
 from plumbline.iam.catalogue import catalogue
+from plumbline.iam.fitting import MANAGED_LIMIT
+from plumbline.iam.grants import Grant, TooLargeError, documents
 from plumbline.iam.overlay import overlay
 from plumbline.model.evidence import Evidence, UnmappedUse
 
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: characters of a managed policy.
-MANAGED_POLICY_SIZE: Final = 6144
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: managed policies of one role by default.
+MOST_POLICIES: Final = 10
 
 # In a live policy these are wildcards or begin a variable.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
@@ -26,11 +28,13 @@ _ALL = ("*",)
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """`policy`: a document, without statements when nothing was seen. `kept`: actions of it that are not sure to be
+    """`policy`: a document, without statements when nothing was seen; `policies`: the same, divided so that each fits
+    into a managed policy; empty where even that does not do. `kept`: actions of it that are not sure to be
     needed, with why. `unmapped`: events that no action could be named for. `denied`: actions that AWS refused.
     `invisible`: services of the policy whose other use these logs may not show, with how many actions and why."""
 
     policy: dict[str, Any]
+    policies: tuple[dict[str, Any], ...] = ()
     kept: tuple[dict[str, str], ...] = ()
     unmapped: tuple[dict[str, Any], ...] = ()
     denied: tuple[str, ...] = ()
@@ -48,15 +52,17 @@ def suggest(evidence: Iterable[Evidence], unmapped: Iterable[UnmappedUse], since
         resources.setdefault(item.action, set()).update(_resources(item))
     statements = _statements(resources)
     policy = {"Version": "2012-10-17", "Statement": statements}
+    policies = _divided(policy)
     ids = sorted({item.unique_id for item in recent if item.unique_id})
     return Suggestion(
         policy=policy,
+        policies=policies,
         kept=_kept(seen),
         unmapped=tuple(_event(use) for use in sorted(unmapped, key=_event_order) if use.last >= since),
         denied=tuple(sorted({item.action for item in recent if item.outcome == "denied"} - set(resources))),
         invisible=_invisible(resources),
         unique_ids=tuple(ids),
-        warnings=tuple(_warnings(policy, ids)),
+        warnings=tuple(_warnings(policy, len(policies), ids)),
     )
 
 
@@ -120,9 +126,25 @@ def _invisible(actions: Iterable[str]) -> tuple[dict[str, Any], ...]:
     return tuple(found)
 
 
-def _warnings(policy: dict[str, Any], ids: Sequence[str]) -> Iterable[str]:
-    size = len(json.dumps(policy, separators=(",", ":")))
-    if size > MANAGED_POLICY_SIZE:
-        yield f"the policy has {size} characters; a managed policy may have {MANAGED_POLICY_SIZE}"
+def _divided(policy: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    if not policy["Statement"] or _size(policy) <= MANAGED_LIMIT:
+        return (policy,)
+    grants = [Grant("Allow", tuple(s["Action"]), tuple(s["Resource"])) for s in policy["Statement"]]
+    try:
+        return tuple(json.loads(text) for text in documents(grants, most=MOST_POLICIES))
+    except TooLargeError:
+        return ()
+
+
+def _size(policy: dict[str, Any]) -> int:
+    return len(json.dumps(policy, separators=(",", ":")))
+
+
+def _warnings(policy: dict[str, Any], count: int, ids: Sequence[str]) -> Iterable[str]:
+    size = _size(policy)
+    if count > 1:
+        yield f"the policy has {size} characters, and a managed policy may have {MANAGED_LIMIT}: it is divided into {count}"
+    elif count == 0:
+        yield f"the policy has {size} characters, which {MOST_POLICIES} managed policies of {MANAGED_LIMIT} do not hold"
     if len(ids) > 1:
         yield f"the principal was deleted and made again: the evidence is of {', '.join(ids)}"
