@@ -138,4 +138,6 @@ def _all_within(resources: Iterable[str], outer: Iterable[str]) -> bool:
 
 
 def _resource_covers(outer: str, inner: str) -> bool:
+    if outer == inner or not any(c in outer for c in "*?$"):
+        return outer == inner
     return covers(outer, inner, case_sensitive=True, variables=True)
