@@ -180,7 +180,7 @@ def shrink(accepted: Iterable[Atom], live: Iterable[Atom]) -> tuple[Atom, ...]:
     stays outside, a Deny that drifted away is still expected, a new Deny is expected from now on."""
     accepted, live = set(accepted), set(live)
     old, new = _effect(accepted, "Allow"), _effect(live, "Allow")
-    kept = old - _uncovered(old, new) | new - _uncovered(new, old)
+    kept = old - _uncovered(old, new) | new - {a.atom for a in compare(accepted, live)}
     return tuple(sorted(kept | _effect(accepted, "Deny") | _effect(live, "Deny")))
 
 

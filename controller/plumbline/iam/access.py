@@ -12,6 +12,7 @@ from typing import Literal
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import PolicyError, Statement, parse_identity
 from plumbline.iam.granted import Granted, PrincipalLike, ScpLevels, granted, statement_bits
+from plumbline.iam.granted import grants as speaks
 
 AccessKind = Literal["unconditional", "conditional", "unknown"]
 LimitLayer = Literal["identity", "boundary", "scp"]
@@ -146,9 +147,9 @@ def _kind(grants: Sequence[Source], limits: Sequence[Source]) -> AccessKind:
     return "unconditional" if free and not limits else "conditional"
 
 
-def _unknown(name: str, kind: AccessKind, grants: Sequence[Source]) -> AccessGroup:
+def _unknown(name: str, kind: AccessKind, sources: Sequence[Source]) -> AccessGroup:
     """A pattern that the catalogue does not know stays; what limits it is not looked for, so it is never unconditional."""
-    granting = tuple(s for s in grants if name.lower() in {a.lower() for a in s.statement.actions or ()})
+    granting = tuple(s for s in sources if speaks(s.statement, name))
     return AccessGroup(kind, 0, (name,), granting, ())
 
 
