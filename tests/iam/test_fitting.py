@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from plumbline.iam.catalogue import catalogue
@@ -135,7 +135,7 @@ def test_a_small_change_changes_few_lines(without, index):
     """One action less: its line, or that of its wildcard; and the wildcards that the changed size asks for or spares."""
     kept = [name for at, name in enumerate(EC2) if at not in without]
     less = [name for name in kept if name != EC2[index]]
-    (before,) = fit([piece(kept, "ec2:*")], empty=EMPTY)
-    (after,) = fit([piece(less, "ec2:*")], empty=EMPTY)
-    one, other = set(before[0][1].used), set(after[0][1].used)
+    before, after = fit([piece(kept, "ec2:*")], empty=EMPTY), fit([piece(less, "ec2:*")], empty=EMPTY)
+    assume(before is not None and after is not None)  # too many holes leave no wildcard that is long enough
+    one, other = set(before[0][0][1].used), set(after[0][0][1].used)
     assert len(one - other) <= 2
