@@ -162,3 +162,24 @@ def test_success_forgets_the_failures():
     pauses, after = asyncio.run(scenario())
     assert pauses == [0.75, 1.5, 3.0]
     assert after == 0.75
+
+
+def test_a_worker_that_has_just_been_woken_can_still_be_cancelled():
+    """As at the end of a process, when a last pass finishes while the other workers wait for a key that is not due."""
+
+    async def cancelled(turns):
+        queue = KeyedQueue()
+        queue.add("a", 1000.0)
+        worker = asyncio.create_task(queue.get())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        queue.add("b", 500.0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        worker.cancel()
+        await asyncio.wait({worker}, timeout=0.2)
+        ended = worker.cancelled()
+        worker.cancel()
+        return ended
+
+    assert all(asyncio.run(cancelled(turns)) for turns in range(5))

@@ -11,6 +11,7 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -73,10 +74,10 @@ class KeyedQueue(Generic[Key]):
                 return key
             self._wake.clear()
             pause = self._timers[0][0] - self._clock() if self._timers else None
-            try:
-                await asyncio.wait_for(self._wake.wait(), None if pause is None else max(pause, 0.0))
-            except TimeoutError:
-                continue
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes when it has just been woken.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if pause is None else max(pause, 0.0)):
+                    await self._wake.wait()
 
     def done(self, key: Key, again: float | None = None) -> None:
         """The key was reconciled; it is wanted again after `again` seconds, or when somebody adds it."""
