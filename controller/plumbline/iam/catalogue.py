@@ -107,12 +107,14 @@ class Catalogue:
 
     def bits_of(self, names: Iterable[str]) -> int:
         """The known ones among exact names, as bits."""
-        result = 0
+        # One change of a byte for each name; the whole integer is as long as the catalogue.
+        found = bytearray(len(self.names) // 8 + 1)
+        index = self._index
         for name in names:
-            index = self._index.get(name.lower())
-            if index is not None:
-                result |= 1 << index
-        return result
+            at = index.get(name.lower())
+            if at is not None:
+                found[at >> 3] |= 1 << (at & 7)
+        return int.from_bytes(found, "little")
 
     def names_of(self, bits: int) -> tuple[str, ...]:
         """The names of a set in catalogue order (case-insensitively sorted) and spelling."""

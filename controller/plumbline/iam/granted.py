@@ -51,6 +51,11 @@ class Planes:
     allow_unknown: frozenset[str] = frozenset()
     deny_unknown: frozenset[str] = frozenset()
 
+    @property
+    def through(self) -> int:
+        """Allowed somewhere, and not denied altogether."""
+        return self.allow ^ (self.allow & self.deny_full)
+
     def __or__(self, other: Planes) -> Planes:
         return Planes(
             self.allow | other.allow,
@@ -117,28 +122,30 @@ def granted(principal: PrincipalLike, scp_levels: ScpLevels | None, *, scp_exemp
     https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html
     RCPs are no matter here: they belong to the resource's account, so never block an action altogether.
     """
-    identity, documents, by_policy, missing = _identity(principal)
+    allow, deny, names, by_policy, missing = _identity(principal)
     unknown = [f"the document of {key} could not be read" for key in missing]
     layers: list[tuple[str, ...]] = []
+    left = allow ^ (allow & deny)
     if principal.boundary is not None:
-        if principal.boundary.document is not None and _readable(principal.boundary.document):
-            layers.append((principal.boundary.document,))
+        document = principal.boundary.document
+        planes = None if document is None else _planes(document)
+        if document is not None and planes is not None:
+            layers.append((document,))
+            left &= planes.through
         else:
             unknown.append(f"the document of the boundary {principal.boundary.key} could not be read")
     if not scp_exempt:
-        if scp_levels is not None and all(_readable(d) for level in scp_levels for d in level):
+        through = None if scp_levels is None else _through(scp_levels)
+        if scp_levels is not None and through is not None:
             layers.extend(scp_levels)
+            left &= through
         else:
             unknown.append("the service control policies of the account could not be read")
-    left = identity.allow ^ (identity.allow & identity.deny_full)
-    for layer in layers:
-        planes = _level(layer)
-        left &= planes.allow ^ (planes.allow & planes.deny_full)
-    masked_unknown = frozenset(n for n in identity.allow_unknown if _name_masked(n, documents, layers))
+    masked_unknown = frozenset(n for n in names if _name_masked(n, principal, layers)) if names else names
     return Granted(
         granted=left,
-        masked=identity.allow ^ left,
-        granted_unknown=identity.allow_unknown - masked_unknown,
+        masked=allow ^ left,
+        granted_unknown=names - masked_unknown,
         masked_unknown=masked_unknown,
         known=not unknown,
         unknown_reason="; ".join(unknown),
@@ -167,36 +174,53 @@ def grants(statement: Statement, action: str) -> bool:
     return not any(covers(pattern, action) for pattern in statement.not_actions or ())
 
 
-def _identity(principal: PrincipalLike) -> tuple[Planes, list[str], dict[str, int], list[str]]:
-    identity, documents, missing = Planes(), [], []
+def _identity(principal: PrincipalLike) -> tuple[int, int, frozenset[str], dict[str, int], list[str]]:
+    """What the principal's policies allow somewhere, deny altogether, and allow by names that the catalogue does not know;
+    what each allows; and which could not be read."""
+    allow = deny = 0
+    names: frozenset[str] = frozenset()
     by_policy: dict[str, int] = {}
+    missing: list[str] = []
     for policy in principal.policies:
-        if policy.document is None or not _readable(policy.document):
-            missing.append(policy.key)
+        key = policy.key
+        planes = None if policy.document is None else _planes(policy.document)
+        if planes is None:
+            missing.append(key)
             continue
-        planes = policy_planes(policy.document)
-        identity |= planes
-        documents.append(policy.document)
-        by_policy[policy.key] = by_policy.get(policy.key, 0) | planes.allow
-    unknown = _once(identity.allow_unknown)  # each once, also across policies that spell it differently
-    identity = Planes(identity.allow, identity.allow_all, identity.deny_full, identity.deny_partial, unknown)
-    return identity, documents, by_policy, sorted(missing)
+        allow |= planes.allow
+        deny |= planes.deny_full
+        if planes.allow_unknown:
+            names |= planes.allow_unknown
+        by_policy[key] = by_policy[key] | planes.allow if key in by_policy else planes.allow
+    # Each name once, also across policies that spell it differently.
+    return allow, deny, _once(names) if names else names, by_policy, sorted(missing)
+
+
+@lru_cache(maxsize=16384)
+def _planes(document: str) -> Planes | None:
+    """None for a document that cannot be read: that is kept too."""
+    try:
+        return policy_planes(document)
+    except PolicyError:
+        return None
 
 
 def _readable(document: str) -> bool:
-    try:
-        policy_planes(document)
-    except PolicyError:
-        return False
-    return True
+    return _planes(document) is not None
 
 
 @lru_cache(maxsize=4096)
-def _level(documents: tuple[str, ...]) -> Planes:
-    """Documents that act together, such as one level of SCPs; an empty level allows nothing."""
-    result = Planes()
-    for document in documents:
-        result |= policy_planes(document)
+def _through(levels: ScpLevels) -> int | None:
+    """The actions that every level lets through; an empty level allows nothing. None when one cannot be read."""
+    result = catalogue().all
+    for documents in levels:
+        level = Planes()
+        for document in documents:
+            planes = _planes(document)
+            if planes is None:
+                return None
+            level |= planes
+        result &= level.through
     return result
 
 
@@ -207,28 +231,52 @@ def _once(patterns: frozenset[str] | set[str]) -> frozenset[str]:
     return frozenset(by_lower.values())
 
 
-def _name_masked(name: str, documents: list[str], layers: list[tuple[str, ...]]) -> bool:
+def _name_masked(name: str, principal: PrincipalLike, layers: list[tuple[str, ...]]) -> bool:
     """A name that the catalogue does not know is masked only when no part of its pattern can get through."""
-    if any(_denies_all(name, s) for d in documents for s in parse_identity(d).statements):
+    documents = tuple(p.document for p in principal.policies if p.document is not None and _readable(p.document))
+    return _denied(name, documents) or any(_stopped(name, layer) for layer in layers)
+
+
+def _denied(name: str, documents: tuple[str, ...]) -> bool:
+    return any(_denies_all(name, s) for document in documents for s in _full_denies(document))
+
+
+@lru_cache(maxsize=16384)
+def _full_denies(document: str) -> tuple[Statement, ...]:
+    """Few documents have any."""
+    return tuple(s for s in parse_identity(document).statements if s.effect == "Deny" and s.all_resources)
+
+
+@lru_cache(maxsize=65536)
+def _stopped(name: str, layer: tuple[str, ...]) -> bool:
+    """Does a layer let no part of the pattern through?"""
+    if _denied(name, layer):
         return True
-    for layer in layers:
-        statements = [s for d in layer for s in parse_identity(d).statements]
-        if any(_denies_all(name, s) for s in statements) or not any(_may_allow(name, s) for s in statements):
-            return True
-    return False
+    return not any(_may_allow(name, s) for document in layer for s in parse_identity(document).statements)
+
+
+def _meet(pattern: str, name: str) -> bool:
+    """`overlaps`, which is slow, only for patterns of one service."""
+    service, other = pattern.partition(":")[0], name.partition(":")[0]
+    if service.lower() != other.lower() and not any(wildcard in service + other for wildcard in "*?"):
+        return False
+    return _overlaps(pattern, name)
+
+
+# The same few names meet the documents of many accounts.
+_overlaps = lru_cache(maxsize=65536)(overlaps)
 
 
 def _denies_all(name: str, statement: Statement) -> bool:
-    if statement.effect != "Deny" or not statement.all_resources:
-        return False
+    """Does a full Deny speak about all of the pattern?"""
     if statement.actions is not None:
         return any(covers(pattern, name) for pattern in statement.actions)
-    return not any(overlaps(pattern, name) for pattern in statement.not_actions or ())
+    return not any(_meet(pattern, name) for pattern in statement.not_actions or ())
 
 
 def _may_allow(name: str, statement: Statement) -> bool:
     if statement.effect != "Allow":
         return False
     if statement.actions is not None:
-        return any(overlaps(pattern, name) for pattern in statement.actions)
+        return any(_meet(pattern, name) for pattern in statement.actions)
     return not any(covers(pattern, name) for pattern in statement.not_actions or ())
