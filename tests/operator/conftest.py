@@ -96,9 +96,13 @@ class Operator:
         if self.process is None:
             return None
         self.process.send_signal(number)
-        status = self.process.wait(60)
-        self.process = None
-        return status
+        process, self.process = self.process, None
+        try:
+            return process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()  # so that nothing is left over
+            process.wait()
+            raise
 
 
 def wait_for(condition, patience=PATIENCE):

@@ -6,8 +6,8 @@ again, and led to the same end: roles assessed, one proposal approved and one re
 drifted seen and accepted. Events are not compared: one that a killed operator did not write stays unwritten, because the
 condition says the same.
 
-Here each kind of write is met once before and once after it; a kind is a table, a resource or an operation of AWS. All
-points, in some twenty minutes:
+Here each kind of write is met once before and once after it, in some five minutes; a kind is a set of tables, a resource
+or an operation of AWS. All points, in some twenty minutes:
 
     pytest tests/operator/test_kill_operator.py --every-write
 """
