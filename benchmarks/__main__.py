@@ -1,20 +1,23 @@
 """`python -m benchmarks`: every station and peer in a child process of its own, the best of some runs; one table at the end.
 
-`python -m benchmarks engine` measures the IAM engine alone, which needs no sandbox.
+`python -m benchmarks engine granted` measures only those parts; `--help` lists them, and the sizes that can be chosen.
 Says what is slow, and passes no judgement: the exit status is 0 whatever the figures are.
 """
 
+import argparse
 import os
 import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.child import Measured, measure
+from benchmarks.decisions_rows import decisions
 from benchmarks.engine_rows import engine
+from benchmarks.granted_rows import granted
 from benchmarks.peers import PEERS, missing
 from sandbox.launch import Sandbox, running
 
@@ -26,6 +29,7 @@ STATIONS, OTHERS = "benchmarks.stations", "benchmarks.peers"
 # Settings of a shell that would lead past the sandbox.
 _FOREIGN = ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE", "HTTP_PROXY", "http_proxy")
 Row = tuple[str, Measured, str]
+Part = Callable[["Rows", Path, argparse.Namespace], None]
 
 
 class Rows:
@@ -79,15 +83,33 @@ class Bench(Rows):
         return self.add(title, found)
 
 
-def main(parts: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
+    parts: dict[str, Part] = {
+        "engine": lambda rows, work, _: engine(rows, work),
+        "granted": lambda rows, work, chosen: granted(rows, work, tuple(chosen.roles)),
+        "decisions": lambda rows, work, chosen: decisions(rows, work, requests=chosen.requests),
+    }
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="measures, and judges nothing")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"some of {', '.join((*parts, 'sandbox'))}; all without"
+    )
+    parser.add_argument("--roles", type=int, nargs="+", default=[1000, 10_000], help="sizes of granted")
+    parser.add_argument("--requests", type=int, default=10_000, help="size of decisions")
+    chosen = parser.parse_args(arguments)
+    unknown = sorted({*chosen.parts} - {*parts, "sandbox"})
+    if unknown:
+        parser.error(f"there is no part {unknown[0]!r}")
     print(_machine(), flush=True)
     for name in _FOREIGN:
         os.environ.pop(name, None)
-    with tempfile.TemporaryDirectory(prefix="plumbline-bench-") as folder:
-        rows = Rows()
-        engine(rows, Path(folder))
-        _print(rows.rows)
-    if "engine" not in parts:
+    for name, part in parts.items():
+        if not chosen.parts or name in chosen.parts:
+            print(f"==> {name}", file=sys.stderr, flush=True)
+            with tempfile.TemporaryDirectory(prefix="plumbline-bench-") as folder:
+                rows = Rows()
+                part(rows, Path(folder), chosen)
+                _print(rows.rows)
+    if not chosen.parts or "sandbox" in chosen.parts:
         _sandbox()
     print(_machine(), flush=True)
     return 0
@@ -176,6 +198,8 @@ def _time(seconds: float) -> str:
 
 
 def _print(rows: list[Row]) -> None:
+    if not rows:
+        return
     width = max(len(title) for title, _, _ in rows)
     print(f"\n{'station':{width}}  {'wall s':>7}  {'CPU s':>7}  {'MiB':>5}  figures")
     for title, best, text in rows:

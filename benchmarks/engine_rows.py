@@ -4,20 +4,13 @@ compared by their CPU time, so that a busy machine decides nothing. Knows what t
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from benchmarks import installed
 from benchmarks.child import ROOT, Measured, measure, measure_command
+from benchmarks.rows import RUNS, Rows, interleaved
 
-RUNS = 3
-LONG = 10.0  # what takes longer is run once
 ENGINE, PEERS = "benchmarks.engine", "benchmarks.engine_peers"
 _NODE = str(ROOT / "benchmarks" / "iam_expand.mjs")
-
-
-class Rows(Protocol):
-    def add(self, title: str, found: list[Measured]) -> Measured: ...
-    def note(self, text: str) -> None: ...
 
 
 def engine(rows: Rows, work: Path) -> None:
@@ -49,7 +42,7 @@ def _expand(rows: Rows, work: Path, given: str, python: Path | None, packages: P
     if packages is not None:
         arguments = [str(packages), given, answer("iam-expand")]
         commands["iam-expand"] = lambda: measure_node(arguments)
-    found = _interleaved(commands)
+    found = interleaved(commands)
     load = rows.add("catalogue, from its files", found.pop("load"))
     rows.note(f"{load.facts['actions']:,} actions")
     own = rows.add("expand managed policies to names, cold", found.pop("expand"))
@@ -72,7 +65,7 @@ def _minimise(rows: Rows, work: Path, given: str, python: Path | None) -> None:
         return
     names, chosen, answer = (str(work / f"{name}.json") for name in ("policyuniverse", "sample", "minimised"))
     facts = measure(ENGINE, "sample", given, names, chosen).facts
-    found = _interleaved(
+    found = interleaved(
         {
             "peer": lambda: measure(PEERS, "policyuniverse minimise", chosen, answer, python=str(python)),
             "own": lambda: measure(ENGINE, "minimise sample", chosen, names, answer),
@@ -91,12 +84,3 @@ def _minimise(rows: Rows, work: Path, given: str, python: Path | None) -> None:
 
 def measure_node(arguments: list[str]) -> Measured:
     return measure_command("iam-expand", ["node", _NODE], arguments)
-
-
-def _interleaved(commands: dict[str, Callable[[], Measured]]) -> dict[str, list[Measured]]:
-    found: dict[str, list[Measured]] = {name: [] for name in commands}
-    for _ in range(RUNS):
-        for name, command in commands.items():
-            if all(one.cpu <= LONG for one in found[name]):
-                found[name].append(command())
-    return found

