@@ -143,6 +143,42 @@ TABLE = [
      [{"Effect": "Allow", "NotPrincipal": {"AWS": ROLE}, "Action": "s3:*", "Resource": "*"}], NONE, NONE),
     ("another external ID", "trust", [trust({"AWS": "222222222222"}, **when("StringEquals", "sts:ExternalId", "a"))],
      [trust({"AWS": "222222222222"})], MORE, NONE),
+    ("one value for a set operator and another for a plain one", "identity",
+     [allow("s3:*", Condition={"StringEquals": {"aws:TagKeys": "a"}})],
+     [allow("s3:*", Condition={"ForAnyValue:StringEquals": {"aws:TagKeys": "b"}, "ForAllValues:StringLike": {"aws:TagKeys": "?"},
+                               "StringLike": {"aws:TagKeys": "c"}})], MORE, MORE),
+    ("an empty value of a tag", "identity", [allow("s3:*", **when("StringLike", "aws:ResourceTag/a", "?*"))],
+     [allow("s3:*", **when("StringEquals", "aws:ResourceTag/a", ""))], MORE, MORE),
+    ("a number that is compared as a text too", "identity", [deny("s3:*")],
+     [allow("s3:*", Condition={"NumericLessThan": {"s3:max-keys": "55"}, "StringNotEquals": {"s3:max-keys": ["54", "54.5"]}})],
+     MORE, NONE),
+    ("numbers of more digits than are usual", "identity", [allow("s3:*", **when("NumericLessThanEquals", "s3:max-keys", "9" * 30))],
+     [allow("s3:*", **when("NumericLessThanEquals", "s3:max-keys", "9" * 30, "1e30"))], MORE, NONE),
+    ("a variable that fits the middle of a value", "identity", [deny("s3:*")],
+     [allow("s3:*", Condition={"StringEquals": {"aws:ResourceTag/a": "p-foo"},
+                               "StringLike": {"aws:ResourceTag/a": "p-${aws:PrincipalTag/b}"}})], MORE, NONE),
+    ("two variables in one value", "identity", [deny("s3:*")],
+     [allow("s3:*", Condition={"StringLike": {"aws:ResourceTag/a": "${aws:PrincipalTag/a}-${aws:PrincipalTag/b}"},
+                               "StringEquals": {"aws:PrincipalTag/a": "a", "aws:PrincipalTag/b": "b"}})], MORE, NONE),
+    ("the same comparison with a variable under more conditions", "identity",
+     [allow("s3:*", **when("StringEquals", "aws:ResourceTag/a", "${aws:PrincipalTag/a}"))],
+     [allow("s3:*", Condition={"StringEquals": {"aws:ResourceTag/a": "${aws:PrincipalTag/a}", "aws:RequestTag/a": "${aws:PrincipalTag/a}"},
+                               "StringLike": {"aws:PrincipalTag/a": "p-*"}})], NONE, MORE),
+    ("roles among all principals of an account", "identity",
+     [allow("s3:*", **when("ArnLike", "aws:PrincipalArn", "arn:aws:iam::111111111111:role/a"))],
+     [allow("s3:*", **when("ArnLike", "aws:PrincipalArn", "arn:aws:iam::111111111111:*"))], MORE, NONE),
+    ("names of users that patterns tell apart", "identity", [allow("s3:*", **when("StringLike", "aws:username", "a?"))],
+     [allow("s3:*", **when("StringLike", "aws:username", "a*"))], MORE, NONE),
+    ("federated users are principals too", "identity", [deny("s3:*")],
+     [allow("s3:*", **when("ArnLike", "aws:PrincipalArn", "arn:aws:sts::*:federated-user/b*"))], MORE, NONE),
+    ("principals of other partitions are not these", "identity", [deny("s3:*")],
+     [allow("s3:*", **when("StringNotLike", "aws:PrincipalArn", "arn:aws-cn:*"))], MORE, NONE),
+    ("many accounts of nines", "resource", [to({"AWS": ["999999999999", "999999999998", "999999999997"]})],
+     [to({"AWS": "999999999996"})], MORE, MORE),
+    ("a canonical user id may be any account's", "resource",
+     [to({"AWS": "111111111111"}), {"Effect": "Deny", "Principal": {"CanonicalUser": "a1"}, "Action": "*", "Resource": "*"}],
+     [to({"AWS": "111111111111"})], MORE, NONE),
+    ("no action is without a name", "identity", [allow("s3:?*")], [allow("s3:*")], NONE, NONE),
     ("another account in a trust policy", "trust", [trust({"AWS": "222222222222"})],
      [trust({"AWS": ["222222222222", "333333333333"]})], MORE, NONE),
 ]  # fmt: skip
@@ -193,6 +229,12 @@ def decision(kind, policy, example):
     found = answer(case, 0)
     assert found["error"] is None
     return found["decision"]
+
+
+def test_a_canonical_user_id_is_a_principal_of_its_own():
+    account, canonical = (json.dumps(document(to(p))) for p in ({"AWS": "111111111111"}, {"CanonicalUser": "a1"}))
+    assert compare("resource", [account], [canonical]).reasons[0].example.principal == "a1"
+    assert compare("resource", [canonical], [account]).result == MORE
 
 
 def test_the_older_version_has_no_variables():

@@ -18,7 +18,7 @@ from plumbline.iam import values, variables
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.conditions import Clause, Context, Values
 from plumbline.iam.documents import Document, PolicyError, Statement, parse_identity, parse_resource
-from plumbline.iam.principals import Caller, Naming
+from plumbline.iam.principals import Caller, CallerKind, Naming
 from plumbline.iam.regions import Block, Budget, Part, Region, Strings, outside
 from plumbline.iam.representatives import CALLER_KEYS, callers
 from plumbline.iam.spaces import Space
@@ -37,6 +37,7 @@ _TRUST_ACTIONS = ("sts:AssumeRole*", "sts:TagSession", "sts:SetSourceIdentity")
 _ROLE = "arn:aws:iam::999999999999:role/x"  # the resource of a trust policy
 _MOST_REGIONS = 5000  # for one pair of policies
 _MOST_SCENES = 512
+_MOST_FITS = 4  # values that are tried where two patterns with variables meet
 # RCPFullAWSAccess is always attached:
 # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
 _RCP_FULL_ACCESS = json.dumps(
@@ -47,6 +48,7 @@ _RCP_FULL_ACCESS = json.dumps(
 )
 TOO_COMPLEX = "the statements overlap in more ways than are looked at"
 LINKED = "it depends on how the values of policy variables go together with other elements"
+CANONICAL = "it depends on whether a canonical user id is the account of the caller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class _Statement:
         self.compiled = CompiledStatement(statement, document.variables)
         self.allow = self.compiled.allow
         self.actions = Strings(
-            [glob(a.lower()) for a in statement.actions or statement.not_actions or ()],
+            [_action_pattern(a.lower()) for a in statement.actions or statement.not_actions or ()],
             negated=statement.actions is None,
         )
         resources = statement.resources or statement.not_resources
@@ -135,6 +137,11 @@ class _Statement:
         )
         self.resources_negated = statement.resources is None
         self.spelled = _spelled(document, statement)
+
+
+def _action_pattern(text: str) -> Pattern:
+    """No action is without a name after the colon, so the star there is never nothing."""
+    return glob(text[:-1] + "?*" if text.endswith(":*") else text)
 
 
 def _spelled(document: Document, s: Statement) -> tuple[object, ...]:
@@ -204,11 +211,10 @@ class _Sides:
     @cached_property
     def callers(self) -> tuple[Caller, ...]:
         keys = self.resource_keys & CALLER_KEYS
-        found = callers([s.compiled for s in self.everything], {key: list(self._fitting(key)) for key in keys})
-        if self.kind in ("resource", "trust", "rcp"):
-            return found
-        kinds = ("user", "role", "federatedUser", *(("root",) if self.kind == "scp" else ()))
-        return tuple(who for who in found if who.kind in kinds)
+        values_of = {key: sorted(set(self._fitting(key))) for key in keys}
+        kinds: tuple[CallerKind, ...] = ("user", "role", "federatedUser", *(("root",) if self.kind == "scp" else ()))
+        by_anybody = self.kind in ("resource", "trust", "rcp")
+        return callers([s.compiled for s in self.everything], values_of, None if by_anybody else kinds)
 
     @cached_property
     def resource_keys(self) -> frozenset[str]:
@@ -217,30 +223,56 @@ class _Sides:
         return frozenset[str]().union(*(variables.keys(p) for p in parts))
 
     @cached_property
-    def scenes(self) -> list[_Scene]:
-        """Every caller with every choice of values for the variables of Resource elements."""
+    def scenes(self) -> Sequence[_Scene] | None:
+        """Every caller with every choice of values for the variables of Resource elements; None when there are too
+        many."""
         found: list[_Scene] = []
-        spaces: dict[tuple[tuple[str, Values], ...], Space] = {}
-        for who in self.callers:
-            for chosen in self._choices(who):
-                fixed = {**who.keys(), **chosen}
-                used = {c.key for c in self.clauses} | {k for c in self.clauses for k in c.variable_keys}
-                key = tuple(sorted((k, v) for k, v in fixed.items() if k in used))
-                if key not in spaces:
-                    spaces[key] = Space(self.clauses, dict(key))
-                found.append(_Scene(self, who, fixed, spaces[key]))
-                if len(found) > _MOST_SCENES:
-                    raise TooComplexError
+        try:
+            for who, canonical in self.hypotheses:
+                for chosen in self._choices(who):
+                    fixed = {**who.keys(), **chosen}
+                    found.append(_Scene(self, who, fixed, self._space(fixed), canonical=canonical))
+                    if len(found) > _MOST_SCENES:
+                        return None
+        except TooComplexError:
+            return None
         return found
 
     @cached_property
-    def loose_scenes(self) -> list[_Scene]:
-        """Every caller, with the variables of Resource elements standing for anything: what is not found there, is not
-        anywhere."""
-        return [
-            _Scene(self, who, who.keys(), Space(self.clauses, who.keys()), loose=True)
-            for who in (self.callers if self.resource_keys else ())
-        ]
+    def loose_scenes(self) -> Sequence[_Scene] | None:
+        """Every caller, with the variables of Resource elements standing for anything, and those of conditions for
+        whatever makes them hold or not: what is not found there, is not anywhere. None when there are too many."""
+        loose = bool(self.resource_keys)
+        try:
+            return [
+                _Scene(self, who, who.keys(), self._space(who.keys()), canonical=canonical, loose=loose)
+                for who, canonical in self.hypotheses
+            ]
+        except TooComplexError:
+            return None
+
+    @cached_property
+    def hypotheses(self) -> Sequence[tuple[Caller, str | None]]:
+        """Every caller, first as one of no canonical user id, then as one of each that is named: an id may be any
+        account's."""
+        named = sorted({i for s in self.everything if s.compiled.principals for i in s.compiled.principals.canonical})
+        mine = [who for who in self.callers if named and who.has_identity]
+        return [*((who, None) for who in self.callers), *((who, one) for one in named for who in mine)]
+
+    def _space(self, fixed: Mapping[str, Values]) -> Space:
+        """Raises TooComplexError."""
+        key = tuple(sorted((k, v) for k, v in fixed.items() if k in self._asked))
+        if key not in self._spaces:
+            self._spaces[key] = Space(self.clauses, dict(key))
+        return self._spaces[key]
+
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        return frozenset(k for c in self.clauses for k in (c.key, *c.variable_keys))
+
+    @cached_property
+    def _spaces(self) -> dict[tuple[tuple[str, Values], ...], Space]:
+        return {}
 
     def _choices(self, who: Caller) -> Iterator[dict[str, Values]]:
         given = who.keys()
@@ -263,10 +295,10 @@ class _Sides:
             if key not in variables.keys(one):
                 continue
             for other in parts:
-                if other != one:
-                    text = witness((_open(one), _open(other)), ())
-                    if text is not None:
-                        yield from (value for k, value in values.fitting(one, text) if k == key)
+                text = witness((_open(one), _open(other)), ()) if other != one else None
+                if text is not None:
+                    fits = values.fits(one, text, Context({}, complete=False))[:_MOST_FITS]
+                    yield from (value for fit in fits for variable, value in fit.items() if variable.key == key)
 
 
 def _open(parts: Parts) -> Pattern:
@@ -275,20 +307,29 @@ def _open(parts: Parts) -> Pattern:
 
 
 class _Scene:
-    """One caller, and values of the keys that go with it. `loose`: see `_Sides.loose_scenes`."""
+    """One caller, and values of the keys that go with it. `canonical`: the canonical user id of its account; `loose`:
+    see `_Sides.loose_scenes`."""
 
     def __init__(
-        self, sides: _Sides, who: Caller, fixed: Mapping[str, Values], space: Space, *, loose: bool = False
+        self,
+        sides: _Sides,
+        who: Caller,
+        fixed: Mapping[str, Values],
+        space: Space,
+        *,
+        canonical: str | None,
+        loose: bool = False,
     ) -> None:
         self.sides = sides
         self.who = who
         self.fixed = fixed
         self.space = space
+        self.canonical = canonical
         self.loose = loose
         self._blocks: dict[tuple[int, Parts | None], Block] = {}
 
     def speaks(self, statement: _Statement) -> bool:
-        return statement.compiled.naming(self.who) is not Naming.NONE
+        return _speaks(statement, self.who, self.canonical)
 
     def resources(self, statement: _Statement, *, widely: bool, near: Parts | None = None) -> Strings | None:
         """The resources of a statement. In a loose scene: `widely`, at least them, otherwise at most; `near` is a
@@ -323,9 +364,10 @@ class _Scene:
             found = self._blocks[key] = Block(statement.actions, resources, statement.compiled.clauses)
         return found
 
-    def regions(self, statement: _Statement) -> Iterator[tuple[Region, Parts | None]]:
-        """The requests of a statement, one region for each action and resource pattern; with the pattern."""
-        contexts = self.space.everything()
+    def regions(self, statement: _Statement, *, real: bool) -> Iterator[tuple[Region, Parts | None]]:
+        """The requests of a statement, one region for each action and resource pattern; with the pattern. `real`: only
+        with contexts whose values are known."""
+        contexts = self.space.everything(real=real)
         for clause in statement.compiled.clauses:
             restricted = self.space.restrict(contexts, clause, wanted=True)
             if restricted is None:
@@ -382,22 +424,38 @@ def _parts(strings: Strings, everything: Pattern) -> Iterator[Part]:
 
 def _new_access(sides: _Sides, statement: _Statement, undecided: set[str]) -> Example | None:
     """A request that this statement allows newly. Raises TooComplexError."""
-    for scene in sides.scenes:
-        for region in _candidates(scene, statement):
-            example = _example(scene, region)
-            if _is_new(sides, scene, example):
-                return example
-            undecided.add(LINKED)
+    if sides.loose_scenes is None:
+        raise TooComplexError
+    suspected = False
     for scene in sides.loose_scenes:
-        for region in _candidates(scene, statement):
-            example = _example(scene, region)
-            if _is_new(sides, scene, example):
+        for region in _candidates(scene, statement, real=False):
+            suspected = True
+            example = _checked(scene, region, undecided)
+            if example is not None:
                 return example
-            undecided.add(LINKED)
+            break
+    if not suspected:
+        return None
+    for scene in sides.scenes or ():
+        for region in _candidates(scene, statement, real=True):
+            example = _checked(scene, region, undecided)
+            if example is not None:
+                return example
+    undecided.add(TOO_COMPLEX if sides.scenes is None else LINKED)
     return None
 
 
-def _candidates(scene: _Scene, statement: _Statement) -> Iterator[Region]:
+def _checked(scene: _Scene, region: Region, undecided: set[str]) -> Example | None:
+    example = _example(scene, region)
+    if example is None or not _is_new(scene, example, scene.canonical):
+        return None
+    if scene.canonical is not None and not _is_allowed(scene, example, None):
+        undecided.add(CANONICAL)
+        return None
+    return example
+
+
+def _candidates(scene: _Scene, statement: _Statement, *, real: bool) -> Iterator[Region]:
     """Regions that the new side allows by this statement and the existing side does not: outside of what it allows, or
     inside of what only it denies."""
     if not scene.speaks(statement):
@@ -408,7 +466,7 @@ def _candidates(scene: _Scene, statement: _Statement) -> Iterator[Region]:
     lost = [s for s in sides.lost if scene.speaks(s)]
     denied += [s for s in sides.limits if not s.allow and scene.speaks(s)]
     blocks: tuple[list[Block], list[Block]] | None = None
-    for whole, near in scene.regions(statement):
+    for whole, near in scene.regions(statement, real=real):
         if blocks is None or near is not None:
             blocks = scene.blocks(allowed, near), scene.blocks(denied, near)
         known, kept = blocks
@@ -454,14 +512,18 @@ def _within(part: Part, strings: Strings) -> Iterator[Part]:
 # Examples
 
 
-def _example(scene: _Scene, region: Region) -> Example:
-    context = {k: v for k, v in scene.space.example(region.contexts).items() if v}
+def _example(scene: _Scene, region: Region) -> Example | None:
+    """None when no values are known that make such a request."""
+    found = scene.space.example(region.contexts)
+    action = _action(region.actions)
+    if found is None or action is None:
+        return None
+    context = {k: v for k, v in found.items() if v}
     implied = scene.who.keys()
     context.update({k: v for k, v in scene.fixed.items() if v and implied.get(k) != v})
     names = dict(scene.space.names)
     for parts in (p for s in scene.sides.everything for p in s.resources or ()):
         names.update({v.key: v.name for v in variables.named(parts) if v.key not in names})
-    action = _action(region.actions)
     return Example(
         principal=scene.who.arn or scene.who.name,
         action=action,
@@ -470,8 +532,8 @@ def _example(scene: _Scene, region: Region) -> Example:
     )
 
 
-def _action(part: Part) -> str:
-    """A known action where there is one."""
+def _action(part: Part) -> str | None:
+    """A known action where there is one. None when none is among them at all."""
     known = catalogue()
     bits = known.all
     for pattern in part.inside:
@@ -482,7 +544,7 @@ def _action(part: Part) -> str:
     bits = bits & ~known.expand_all(_TRUST_ACTIONS) or bits
     if bits:
         return known.names[(bits & -bits).bit_length() - 1]
-    return witness((*part.inside, _ANY_ACTION), part.outside) or part.example()
+    return witness((*part.inside, _ANY_ACTION), part.outside)
 
 
 def _resource(part: Part, action: str) -> str:
@@ -497,20 +559,39 @@ def _resource(part: Part, action: str) -> str:
     return part.example()
 
 
-def _is_new(sides: _Sides, scene: _Scene, example: Example) -> bool:
+def _is_new(scene: _Scene, example: Example, canonical: str | None) -> bool:
     """Checked by the statements themselves, as the authorizer asks them."""
+    sides, request = scene.sides, _request(scene, example)
+    inside = not sides.within or _allows(sides.limits, request, canonical)
+    return inside and _is_allowed(scene, example, canonical) and not _allows(sides.old, request, canonical)
+
+
+def _is_allowed(scene: _Scene, example: Example, canonical: str | None) -> bool:
+    return _allows(scene.sides.fresh, _request(scene, example), canonical)
+
+
+def _request(scene: _Scene, example: Example) -> Request:
     context = {**scene.fixed, **{k.lower(): v for k, v in example.context.items()}, **scene.who.keys()}
-    request = Request(scene.who, example.action.lower(), example.resource, None, Context(context))
-    inside = not sides.within or _allows(sides.limits, request)
-    return inside and _allows(sides.fresh, request) and not _allows(sides.old, request)
+    return Request(scene.who, example.action.lower(), example.resource, None, Context(context))
 
 
-def _allows(statements: Sequence[_Statement], request: Request) -> bool:
-    applying = [s for s in statements if _applies(s, request)]
+def _allows(statements: Sequence[_Statement], request: Request, canonical: str | None) -> bool:
+    applying = [s for s in statements if _applies(s, request, canonical)]
     return any(s.allow for s in applying) and all(s.allow for s in applying)
 
 
-def _applies(statement: _Statement, request: Request) -> bool:
+def _applies(statement: _Statement, request: Request, canonical: str | None) -> bool:
     found = any(matches(p, request.action) for p in statement.actions.patterns) != statement.actions.negated
-    named = statement.compiled.naming(request.caller) is not Naming.NONE
+    named = _speaks(statement, request.caller, canonical)
     return found and named and statement.compiled.applies(request) is True
+
+
+def _speaks(statement: _Statement, who: Caller, canonical: str | None) -> bool:
+    """Does the statement name the caller, whose account has this canonical user id, or none that is named?"""
+    compiled = statement.compiled
+    found = compiled.naming(who)
+    if found is None:
+        return (compiled.principals is not None and canonical in compiled.principals.canonical) != (
+            compiled.principals_negated
+        )
+    return found is not Naming.NONE

@@ -210,17 +210,23 @@ def outside(region: Region, blocks: Sequence[Block], space: Space, budget: Budge
 
     Raises TooComplexError.
     """
-    if any(region.surely_within(b, space) for b in blocks):
-        return None
-    budget.spend()
-    near = [b for b in blocks if region.meets(b, space)]
-    if any(region.within(b, space) for b in near):
-        return None
-    if not near:
-        return region
-    first, *rest = near
-    for part in region.beyond(first, space):
-        found = outside(part, rest, space, budget)
-        if found is not None:
-            return found
+    # The parts of a region that are still to be looked at, with the blocks that may hold them, as nested iterators: as
+    # many as there are blocks, which is more than calls may nest.
+    todo: list[tuple[Iterator[Region], Sequence[Block]]] = [(iter((region,)), blocks)]
+    while todo:
+        parts, left = todo[-1]
+        part = next(parts, None)
+        if part is None:
+            todo.pop()
+            continue
+        if any(part.surely_within(b, space) for b in left):
+            continue
+        budget.spend()
+        near = [b for b in left if part.meets(b, space)]
+        if any(part.within(b, space) for b in near):
+            continue
+        if not near:
+            return part
+        first, *rest = near
+        todo.append((part.beyond(first, space), rest))
     return None

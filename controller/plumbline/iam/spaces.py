@@ -6,15 +6,17 @@ joint values; components are independent of each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, product
 
-from plumbline.iam import values
+from plumbline.iam import links, values
 from plumbline.iam.conditions import Clause, Context, Values
+from plumbline.iam.links import Truth
 from plumbline.iam.strings import TooComplexError
 
 _MOST_WORLDS = 20000
 State = dict[int, int]  # component -> the worlds still possible, as bits
+World = Mapping[str, Values]
 
 
 class Space:
@@ -25,72 +27,105 @@ class Space:
         self._fixed = dict(fixed)
         self.names = {c.key: c.name for c in known} | {v.key: v.name for c in known for v in c.variables}
         keys = sorted(self.names.keys() - fixed.keys())
-        tried = values.candidates(known, keys, Context(fixed, complete=False))
-        self._component: dict[str, int] = {}
-        self._worlds: list[list[dict[str, Values]]] = []
-        for group in _linked(keys, known):
-            count = 1
-            for key in group:
-                count *= len(tried[key])
-            if count > _MOST_WORLDS:
-                raise TooComplexError
-            self._component.update(dict.fromkeys(group, len(self._worlds)))
-            options = product(*(tried[key] for key in group))
-            self._worlds.append([dict(zip(group, world, strict=True)) for world in options])
+        self._worlds: list[list[World | None]] = []  # None: no values are known that make it so
+        self._real: State = {}
         self._truth: dict[Clause, tuple[int | None, int]] = {}
+        for group, asked in _groups(keys, known):
+            self._add(_worlds(group, asked, self._fixed), asked)
+        for clause in known:
+            if clause not in self._truth:
+                self._truth[clause] = None, int(bool(clause.holds(Context(self._fixed))))
 
-    def everything(self) -> State:
-        return {}
+    def _add(self, found: Mapping[Truth, World | None], asked: Sequence[Clause]) -> None:
+        component = len(self._worlds)
+        self._worlds.append(list(found.values()))
+        for at, clause in enumerate(asked):
+            self._truth[clause] = component, _bits(truth[at] for truth in found)
+        real = _bits(world is not None for world in found.values())
+        if real != (1 << len(found)) - 1:
+            self._real[component] = real
 
-    def holding(self, clause: Clause) -> tuple[int | None, int]:
-        """(component, worlds in which the clause holds); the component is None where fixed keys decide: then 1 or 0."""
-        found = self._truth.get(clause)
-        if found is None:
-            found = self._truth[clause] = self._evaluate(clause)
-        return found
+    @property
+    def exact(self) -> bool:
+        """Are there values for every world?"""
+        return not self._real
 
-    def _evaluate(self, clause: Clause) -> tuple[int | None, int]:
-        free = [key for key in (clause.key, *sorted(clause.variable_keys)) if key in self._component]
-        if not free:
-            return None, int(bool(clause.holds(Context(self._fixed))))
-        component = self._component[free[0]]
-        bits = 0
-        for at, world in enumerate(self._worlds[component]):
-            if clause.holds(Context({**self._fixed, **world})):
-                bits |= 1 << at
-        return component, bits
+    def everything(self, *, real: bool) -> State:
+        """All worlds; `real`: only those that values are known for."""
+        return dict(self._real) if real else {}
 
     def restrict(self, state: State, clause: Clause, wanted: bool) -> State | None:
         """The part of the state where the clause holds, or does not; None when there is none."""
-        component, bits = self.holding(clause)
+        component, bits = self._truth[clause]
         if component is None:
             return state if bool(bits) == wanted else None
-        possible = state.get(component, (1 << len(self._worlds[component])) - 1)
+        possible = state.get(component)
+        if possible is None:
+            possible = (1 << len(self._worlds[component])) - 1
         left = possible & bits if wanted else possible & ~bits
         return {**state, component: left} if left else None
 
-    def example(self, state: State) -> dict[str, Values]:
-        """One context of the state, with as few keys as possible; `()` for keys that must be absent."""
+    def example(self, state: State) -> dict[str, Values] | None:
+        """One context of the state, with as few keys as possible; `()` for keys that must be absent. None when no
+        values are known that are in it."""
         result: dict[str, Values] = {}
         for component, bits in state.items():
-            worlds = [w for at, w in enumerate(self._worlds[component]) if bits >> at & 1]
-            smallest: dict[str, Values] = min(worlds, key=_size)
-            result |= smallest
+            worlds = [w for at, w in enumerate(self._worlds[component]) if w is not None and bits >> at & 1]
+            if not worlds:
+                return None
+            smallest: World = min(worlds, key=_size)
+            result.update(smallest)
         return result
 
 
-def _size(world: Mapping[str, Values]) -> int:
+def _bits(flags: Iterable[bool]) -> int:
+    return sum(1 << at for at, flag in enumerate(flags) if flag)
+
+
+def _size(world: World) -> int:
     return sum(len(given) for given in world.values())
 
 
-def _linked(keys: Iterable[str], clauses: Iterable[Clause]) -> list[list[str]]:
+def _worlds(keys: Sequence[str], clauses: Sequence[Clause], fixed: World) -> dict[Truth, World | None]:
+    """Each truth that the clauses may have together, with values that make it so."""
+    result: dict[Truth, World | None] = {}
+    tied = len(keys) > 1 or any(c.key == keys[0] and keys[0] in c.variable_keys for c in clauses)
+    for world in _tried(keys, clauses, fixed, partly=tied):
+        context = Context({**fixed, **world})
+        truth = tuple(bool(c.holds(context)) for c in clauses)
+        kept = result.setdefault(truth, world)
+        if kept is not None and _size(world) < _size(kept):
+            result[truth] = world
+    for truth in links.truths(keys, clauses, fixed) if tied else ():
+        result.setdefault(truth, None)
+    return result
+
+
+def _tried(keys: Sequence[str], clauses: Sequence[Clause], fixed: World, *, partly: bool) -> Iterator[World]:
+    """`partly`: as many as there are, when there are too many."""
+    try:
+        tried = values.candidates(clauses, keys, Context(fixed, complete=False))
+    except TooComplexError:
+        if partly:
+            return
+        raise
+    worlds = product(*(tried[key] for key in keys))
+    yield from (dict(zip(keys, world, strict=True)) for world in islice(worlds, _MOST_WORLDS))
+
+
+def _groups(keys: Sequence[str], clauses: Sequence[Clause]) -> Iterator[tuple[list[str], list[Clause]]]:
+    """The keys that variables link, with the conditions that depend on them."""
     groups: dict[str, list[str]] = {key: [key] for key in keys}
     for clause in clauses:
-        for other in clause.variable_keys:
-            left, right = groups.get(clause.key), groups.get(other)
-            if left is None or right is None or left is right:
-                continue
-            left += right
-            for key in right:
-                groups[key] = left
-    return list({id(group): group for group in groups.values()}.values())
+        first, *others = [groups[key] for key in sorted({clause.key, *clause.variable_keys}) if key in groups] or [[]]
+        for other in others:
+            if other is not first:
+                first += other
+                groups.update(dict.fromkeys(other, first))
+    asked: dict[int, list[Clause]] = {}
+    for clause in clauses:
+        key = next((k for k in (clause.key, *clause.variable_keys) if k in groups), None)
+        if key is not None:
+            asked.setdefault(id(groups[key]), []).append(clause)
+    for group in {id(group): group for group in groups.values()}.values():
+        yield group, asked.get(id(group), [])

@@ -122,14 +122,20 @@ def _source(pattern: Pattern) -> str:
         if token is Wild.ANY:
             parts.append([])
         else:
-            parts[-1].append(_REGEX[token] if isinstance(token, Wild) else re.escape(token))
+            parts[-1].append(_REGEX[token] if isinstance(token, Wild) else _character(token, pattern.fold))
     texts = ["".join(part) for part in parts]
     atomic = not any(t in (Wild.SEGMENT, Wild.SEGMENT_ONE) for t in pattern.tokens)
     body = texts[0]
     if len(texts) > 1:
         middle = [f"(?>.*?{text})" if atomic else f".*?{text}" for text in texts[1:-1] if text]
         body += "".join(middle) + f".*{texts[-1]}"
-    return f"(?i:{body})" if pattern.fold else f"(?:{body})"
+    return f"(?:{body})"
+
+
+def _character(char: str, fold: bool) -> str:
+    # Not the flag for any case: with it a few letters are more than the automata take them for.
+    cases = _cases(char) if fold else (char,)
+    return re.escape(char) if len(cases) == 1 else f"[{''.join(map(re.escape, cases))}]"
 
 
 class _Automaton:
@@ -180,8 +186,9 @@ def _automaton(pattern: Pattern) -> _Automaton:
     return _Automaton(pattern)
 
 
+@lru_cache(maxsize=4096)
 def _cases(char: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((char.lower(), char.upper())))
+    return tuple(dict.fromkeys(c for c in (char, char.lower(), char.upper()) if len(c) == 1))
 
 
 def _alphabet(automata: Sequence[_Automaton]) -> tuple[str, ...]:
@@ -194,9 +201,11 @@ def _alphabet(automata: Sequence[_Automaton]) -> tuple[str, ...]:
     return (fresh, *sorted(named | colon))
 
 
-def _explore(automata: Sequence[_Automaton], needed: int, limit: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _explore(
+    automata: Sequence[_Automaton], needed: int, limit: int, *, avoid: bool
+) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Shortest text and positions of every joint state from which the first `needed` patterns may still match, those
-    from which they are soonest matched first. With `needed`, none from which another pattern matches whatever follows.
+    from which they are soonest matched first. `avoid`: none from which another pattern matches whatever follows.
     """
     alphabet = _alphabet(automata)
     start = (1,) * len(automata)
@@ -219,7 +228,9 @@ def _explore(automata: Sequence[_Automaton], needed: int, limit: int) -> Iterato
             if following in seen:
                 continue
             seen.add(following)
-            if needed and not _promising(automata, needed, following):
+            if not all(following[:needed]):
+                continue
+            if avoid and any(s & a.forever for a, s in zip(automata[needed:], following[needed:], strict=True)):
                 continue
             order += 1
             ahead = max(
@@ -229,12 +240,6 @@ def _explore(automata: Sequence[_Automaton], needed: int, limit: int) -> Iterato
             heappush(queue, (len(text) + 1 + ahead, order, text + char, following))
         if work * len(automata) > limit:
             raise TooComplexError
-
-
-def _promising(automata: Sequence[_Automaton], needed: int, state: tuple[int, ...]) -> bool:
-    if not all(state[:needed]):
-        return False
-    return not any(s & a.forever for a, s in zip(automata[needed:], state[needed:], strict=True))
 
 
 @lru_cache(maxsize=65536)
@@ -250,7 +255,7 @@ def witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: in
     automata = [_automaton(p) for p in (*inside, *outside)]
     count = len(inside)
     accepts = [a.accept for a in automata]
-    for text, state in _explore(automata, count, limit):
+    for text, state in _explore(automata, count, limit, avoid=True):
         hits = [s & a for s, a in zip(state, accepts, strict=True)]
         if all(hits[:count]) and not any(hits[count:]):
             return text
@@ -268,7 +273,7 @@ def representatives(patterns: tuple[Pattern, ...], limit: int = MAX_WORK, inside
     automata = [_automaton(p) for p in patterns]
     accepts = [a.accept for a in automata]
     found: dict[tuple[bool, ...], str] = {}
-    for text, state in _explore(automata, inside, limit):
+    for text, state in _explore(automata, inside, limit, avoid=False):
         vector = tuple(bool(s & a) for s, a in zip(state, accepts, strict=True))
         if all(vector[:inside]) and not found.get(vector):
             found[vector] = text
