@@ -5,10 +5,11 @@ Knows file formats. Must not know AWS clients; what a file lacks is unknown, nev
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from plumbline.inventory.authorization_details import AuthorizationDetails
 from plumbline.model.snapshot import Principal
@@ -31,7 +32,7 @@ def read_account_details(paths: Iterable[Path]) -> dict[str, Principal]:
 
 def _read(path: Path) -> dict[str, Principal]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise AccountDetailsError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
