@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.workload import PER_ACCOUNT, Json, Role, managed, policy
+from benchmarks.workload import PER_ACCOUNT, Json, Role, managed, policy, scps
 
 _CREATED = "2025-11-03T09:12:44+00:00"
 _TRUST = policy({"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"})
@@ -29,15 +29,26 @@ def details(account: list[Role]) -> Json:
     }
 
 
-def write(given: Iterable[Role], folder: Path) -> int:
-    """A file for each account, and beside it what its roles used. How many bytes the files have."""
-    size = 0
+def write(given: Iterable[Role], folder: Path) -> Json:
+    """A file for each account, and beside it its SCPs and what its roles used. How much that is, and how many documents
+    are distinct."""
+    size, count, seen = 0, 0, set[str]()
     for account in accounts(given):
+        name = account[0].account
         text = json.dumps(details(account))
         size += len(text)
-        (folder / f"{account[0].account}.json").write_text(text)
-        (folder / f"{account[0].account}.used").write_text(json.dumps({role.arn: role.used for role in account}))
-    return size
+        count += len(account)
+        seen.update(arn for role in account for arn in (*role.managed, role.boundary or ""))
+        seen.update(json.dumps(role.inline) for role in account)
+        (folder / f"{name}.json").write_text(text)
+        levels = [[canonical(document) for document in level] for level in scps(name)]
+        (folder / f"{name}.scps").write_text(json.dumps(levels))
+        (folder / f"{name}.used").write_text(json.dumps({role.arn: role.used for role in account}))
+    return {"roles": count, "bytes": size, "documents": len(seen - {""})}
+
+
+def canonical(document: Json) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _role(role: Role) -> Json:

@@ -19,7 +19,8 @@ _SLOW = 10  # every so many requests go to the slow evaluator
 _MOTO = 20
 
 
-def decisions(rows: Rows, work: Path, roles: int = 1000, requests: int = 10_000) -> None:
+def decisions(rows: Rows, work: Path, requests: int = 10_000) -> None:
+    roles = max(requests // 10, 1)
     given, own = str(work / "requests.json"), str(work / "decided.json")
     facts = measure(OWN, "draw", given, str(roles), str(requests)).facts
     print(f"{requests:,} requests, twice, of {roles:,} roles with {facts['documents']:,} managed policies", flush=True)

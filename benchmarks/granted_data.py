@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accounts import accounts
-from benchmarks.workload import Json, managed, roles, scps
+from benchmarks.accounts import accounts, canonical
+from benchmarks.workload import managed, roles, scps
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ def draw(path: Path, count: int) -> None:
         for account in accounts(roles(count)):
             arns = {arn for role in account for arn in (*role.managed, *([role.boundary] if role.boundary else []))}
             data = {
-                "managed": {arn: _text(managed()[arn]) for arn in sorted(arns)},
-                "scps": [[_text(d) for d in level] for level in scps(account[0].account)],
-                "roles": [[r.arn, r.managed, _text(r.inline), r.boundary, r.used] for r in account],
+                "managed": {arn: canonical(managed()[arn]) for arn in sorted(arns)},
+                "scps": [[canonical(d) for d in level] for level in scps(account[0].account)],
+                "roles": [[r.arn, r.managed, canonical(r.inline), r.boundary, r.used] for r in account],
             }
             file.write(json.dumps(data) + "\n")
 
@@ -49,10 +49,6 @@ def accounts_of(path: Path) -> Iterator[OneAccount]:
         for line in file:
             data = json.loads(line)
             yield OneAccount(data["managed"], data["scps"], [OneRole(*role) for role in data["roles"]])
-
-
-def _text(document: Json) -> str:
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class Answers:
@@ -68,5 +64,5 @@ class Answers:
         self._lines.append(sha256(json.dumps(sets).encode()).hexdigest())
 
     def facts(self) -> dict[str, Any]:
-        self._path.write_text("\n".join(self._lines))
+        self._path.writecanonical("\n".join(self._lines))
         return dict(zip(("granted", "masked", "unused"), self._counts, strict=True))
