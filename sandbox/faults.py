@@ -24,6 +24,7 @@ _THROTTLES = {
     ),
     "account": ("TooManyRequestsException", "Rate exceeded", 429),
     "accessanalyzer": ("ThrottlingException", "Rate exceeded", 429),
+    "athena": ("TooManyRequestsException", "Rate exceeded", 400),
 }
 _FAILURES = {
     "iam": ("ServiceFailure", 500),

@@ -27,6 +27,9 @@ SECOND_REGION = "eu-west-1"
 TRAIL_NAME = "org-trail"
 TRAIL_BUCKET = "plumbline-sandbox-trail"
 TRAIL_ARN = f"arn:aws:cloudtrail:{HOME_REGION}:{MANAGEMENT}:trail/{TRAIL_NAME}"
+EVENT_DATA_STORE_ID = "5f1c0a8e-7d42-4b7e-9a63-2c1d9e8f4b10"
+EVENT_DATA_STORE = f"arn:aws:cloudtrail:{HOME_REGION}:{MANAGEMENT}:eventdatastore/{EVENT_DATA_STORE_ID}"
+RESULTS_BUCKET = "plumbline-sandbox-results"
 TRAIL_SELECTORS: list[Document] = [
     {"Name": "management", "FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]},
     {

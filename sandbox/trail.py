@@ -95,6 +95,20 @@ def _logs(behaviour: Behaviour) -> dict[tuple[str, str, int], Object]:
     return logs
 
 
+def lost(behaviour: Behaviour) -> list[str]:
+    """The records of the gap: they happened, and no log file holds them."""
+    rng = random.Random(f"{behaviour.seed}/{behaviour.as_of}/lost")
+    account, region, days, hour, hours = GAP
+    first = behaviour.end - days * DAY + hour * HOUR
+    return [
+        render(second)
+        for habit in behaviour.habits
+        if visible(habit) and (habit.actor.account, habit.region) == (account, region)
+        for render in [renderer(habit, rng)]
+        for second in habit.between(first, first + hours * HOUR)
+    ]
+
+
 def _random16(rng: random.Random) -> str:
     return "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", k=16))
 

@@ -8,13 +8,16 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import IAMBackend, iam_backends
 
 from sandbox.behaviour import Behaviour
 from sandbox.organization import ACCOUNTS
 from sandbox.trail import Bucket
+
+if TYPE_CHECKING:
+    from sandbox.eventstore import EventStore
 
 
 @dataclass
@@ -28,6 +31,19 @@ class Settings:
     lastAccessedFails: str = ""  # noqa: N815 - the principal whose jobs fail
     organizationsEmptyPage: bool = False  # noqa: N815 - each list begins with a page that has only a token
     daysPassed: float = 0  # noqa: N815 - since the start, on the organization's own clock
+    lakeCustomer: bool = True  # noqa: N815
+    lakeStatus: str = "ENABLED"  # noqa: N815 - of the event data store
+    lakeMissing: bool = False  # noqa: N815 - the event data store is not there
+    lakeSelectors: list[Any] = field(default_factory=list)  # noqa: N815 - instead of the trail's
+    lakeRetentionDays: int = 2557  # noqa: N815
+    lakeChangedDaysAgo: float = 700  # noqa: N815
+    lakeRefusals: int = 0  # noqa: N815 - how often the limit of concurrent queries refuses
+    queryPolls: int = 2  # noqa: N815 - how often a query of Lake or Athena is not ready yet
+    queryEnds: str = ""  # noqa: N815 - FAILED, CANCELLED or TIMED_OUT instead of success
+    queryBytesPerEvent: int = 1_500  # noqa: N815 - scanned and billed
+    queryPageSize: int = 1_000  # noqa: N815
+    queryLosesPages: bool = False  # noqa: N815 - results end after the first page without saying so
+    athenaCutoffBytes: int = 0  # noqa: N815 - of the workgroup; 0: none
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,12 @@ class World:
         from sandbox.truth import tell  # late: reads catalogues that serving AWS does not need
 
         return tell(self.behaviour)
+
+    @cached_property
+    def events(self) -> "EventStore":
+        from sandbox.eventstore import EventStore  # late: takes seconds, which most tests can spare
+
+        return EventStore(self.behaviour, self.bucket)
 
     def principal(self, access_key: str) -> Principal | None:
         for account, backends in list(iam_backends.items()):
