@@ -1,0 +1,271 @@
+"""What one principal may do, action by action, with the keys that are known of it; what is not known is told apart.
+
+Knows a principal, its policies, boundary and SCPs, and asks the engine. Must not know ways to escalate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from plumbline.assess.escalation_resources import resources
+from plumbline.iam.authorize import Hit, Layers, Outcome, authorize
+from plumbline.iam.conditions import Context, Values
+from plumbline.iam.documents import PolicyError
+from plumbline.iam.principals import Caller
+from plumbline.iam.statements import CompiledDocument, DocumentKind, Documents, Request, about, compiled, row
+from plumbline.model.snapshot import Account, Principal
+
+Keys = Mapping[str, Values]
+TRUST = "trust"  # stands for the trust policy of the target among policies
+UNREAD = -1
+_PRINCIPAL_TAG = "aws:principaltag/"
+_RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
+# What a request has of these the caller cannot choose.
+_FACTS = ("aws:principalorg", "aws:resourceorg", "aws:sourceorg", *_RESOURCE_TAGS)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Via:
+    """The statement that allows an action. `policy`: Policy.key, or `trust` for the trust policy of the target.
+    `statement`: its index, or UNREAD where the policy could not be read."""
+
+    action: str
+    policy: str
+    statement: int
+    sid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """It is, or may be, allowed."""
+
+    action: str
+    request: Request
+    outcome: Outcome
+
+    @property
+    def certain(self) -> bool:
+        return self.outcome.decision == "allowed"
+
+    @property
+    def conditional(self) -> bool:
+        """Does it depend on what the caller may supply, such as MFA, source IP or the time?"""
+        return any(not _is_fact(key) for key in self.outcome.missing_keys)
+
+    @property
+    def unread(self) -> list[Hit]:
+        """Documents that could not be read, and may decide."""
+        return [] if self.certain else [hit for hit in self.outcome.decided_by if hit.statement is None]
+
+
+def best(answers: Iterable[Answer | None]) -> Answer | None:
+    """The first that is certain, else the first that does not depend on the caller, else the first."""
+    found: Answer | None = None
+    for answer in answers:
+        if answer is None:
+            continue
+        if answer.certain:
+            return answer
+        if found is None or (found.conditional and not answer.conditional):
+            found = answer
+    return found
+
+
+class Asking:
+    """One principal, ready to be asked about."""
+
+    def __init__(self, principal: Principal, accounts: Mapping[str, Account]) -> None:
+        self._principal = principal
+        account = accounts.get(principal.account)
+        exempt = account is not None and account.management
+        self._layers = Layers(
+            identity=tuple(document(p.document) for p in principal.policies),
+            boundary=() if principal.boundary is None else (document(principal.boundary.document),),
+            scps=() if exempt else levels(account, "scp_levels", "identity"),
+        )
+        self._who = Caller(principal.kind, principal.name, principal.arn, principal.account, partition(principal.arn))
+        documents = [*self._layers.identity, *self._layers.boundary, *(d for level in self._layers.scps for d in level)]
+        self._mentioned = frozenset[str]().union(*map(_tag_keys, documents))
+        tags = {f"{_PRINCIPAL_TAG}{key.lower()}": (value,) for key, value in sorted(principal.tags.items())}
+        own = {"aws:userid": (principal.unique_id,)} if principal.kind == "user" else {}
+        self._known: Keys = {**self._who.keys(), **own, **tags}
+        self._anywhere: dict[tuple[object, ...], Answer | None] = {}
+        self._indifferent: dict[str, bool] = {}
+
+    def on(
+        self,
+        action: str,
+        resource: str,
+        keys: Keys,
+        *,
+        account: str | None = None,
+        trust: Documents = (),
+        rcps: tuple[Documents, ...] = (),
+        who: Caller | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Answer | None:
+        """On one resource. `account`: that of the resource, if it is another. `who`: one session of the role. `tags`:
+        those of the resource, where they are known."""
+        owner = account or self._principal.account
+        mentioned = self._mentioned.union(*map(_tag_keys, trust))
+        absent = {key: () for key in mentioned if key.startswith(_PRINCIPAL_TAG)}
+        of_resource = {} if tags is None else _resource_tags(tags, mentioned)
+        values = {**absent, **self._known, **(who.keys() if who else {}), **of_resource, **keys}
+        context = Context({**values, "aws:resourceaccount": (owner,)}, complete=False)
+        request = Request(who or self._who, action.lower(), resource, owner, context)
+        layers = self._layers
+        if trust or rcps:
+            layers = Layers(layers.identity, layers.boundary, resource=trust, scps=layers.scps, rcps=rcps)
+        outcome = authorize(request, layers)
+        return Answer(action, request, outcome) if outcome.may_allow else None
+
+    def indifferent(self, action: str) -> bool:
+        """Do all policies say the same about an action, whatever the resource and the keys?"""
+        if action not in self._indifferent:
+            self._indifferent[action] = all(
+                statement is not None and statement.always
+                for documents in self._in_force()
+                for at in about(documents, action.lower())
+                for _, statement in (row(documents)[at],)
+            )
+        return self._indifferent[action]
+
+    def anywhere(self, action: str, forms: Sequence[str], keys: Keys, *, trust: Documents = ()) -> Answer | None:
+        """On some resource of these forms that need not be in the data."""
+        asked = (action, tuple(forms), tuple(sorted(keys.items())), trust)
+        if asked not in self._anywhere:
+            self._anywhere[asked] = best(
+                self.on(action, resource, keys, trust=trust, account=_account(resource))
+                for form in forms
+                for resource in resources(action, form, self._in_force(), self._known)
+            )
+        return self._anywhere[asked]
+
+    def via(self, answer: Answer) -> Iterator[Via]:
+        """The statements that allow it."""
+        found = False
+        identity = self._layers.identity
+        for at in about(identity, answer.request.action):
+            index, statement = row(identity)[at]
+            key = self._principal.policies[index].key
+            if statement is None:
+                if not answer.certain:
+                    yield Via(answer.action, key, UNREAD)
+            elif statement.allow and statement.applies(answer.request) is not False:
+                found = True
+                yield Via(answer.action, key, statement.origin.index, statement.origin.sid)
+        if not found:
+            yield from self._by_trust(answer)
+
+    def _by_trust(self, answer: Answer) -> Iterator[Via]:
+        for hit in answer.outcome.decided_by:
+            if hit.layer == "resource" and (hit.statement is None or hit.statement.allow):
+                origin = None if hit.statement is None else hit.statement.origin
+                at = (UNREAD, None) if origin is None else (origin.index, origin.sid)
+                yield Via(answer.action, TRUST, *at)
+
+    def _in_force(self) -> list[Documents]:
+        layers = self._layers
+        return [layers.identity, *([layers.boundary] if layers.boundary else []), *layers.scps]
+
+
+def assumes(answer: Answer, principal: Principal | None = None) -> Iterator[str]:
+    """What had to be assumed because it is not in the data; `principal`: who asks, unless it is a service."""
+    for hit in answer.unread:
+        if hit.layer == "resource":
+            yield f"the trust policy of {answer.request.resource}, which could not be read, allows it"
+        elif hit.layer == "rcp":
+            yield f"the RCPs of account {answer.request.resource_account}, which could not be read, allow it"
+        elif principal is not None and hit.layer == "scp":
+            yield f"the SCPs of account {principal.account}, which could not be read, allow it"
+        elif principal is not None:
+            policy = principal.policies[hit.policy] if hit.layer == "identity" else principal.boundary
+            yield f"{'' if policy is None else policy.key} of {principal.arn}, which could not be read, allows it"
+    for key in answer.outcome.missing_keys:
+        if _is_fact(key):
+            yield f"{key} of {answer.request.resource}, which is not in the data, is as a condition wants it"
+
+
+def unreadable(principal: Principal) -> Iterator[str]:
+    """The policies that leave open what a principal is granted."""
+    boundary = () if principal.boundary is None else (principal.boundary,)
+    for policy in (*principal.policies, *boundary):
+        if document(policy.document) is None:
+            yield f"{policy.key} of {principal.arn}, which could not be read, leaves open whether the target adds access"
+
+
+def trusted(role: Principal, services: Iterable[str], accounts: Mapping[str, Account]) -> Answer | None:
+    """May one of these services act as the role, working for the role's own account?"""
+    trust = document(role.trust, "resource")
+    layers = Layers(resource=(trust,), rcps=levels(accounts.get(role.account), "rcp_levels", "resource"))
+    tags = _resource_tags(role.tags, _tag_keys(trust))
+    absent = {key: () for key in _tag_keys(trust) if key.startswith(_PRINCIPAL_TAG)}
+    own = {"aws:resourceaccount": (role.account,), "aws:sourceaccount": (role.account,)}
+    found = []
+    for name in services:
+        who = Caller("service", name)
+        context = Context({**absent, **who.keys(), **tags, **own}, complete=False)
+        request = Request(who, "sts:assumerole", role.arn, role.account, context)
+        outcome = authorize(request, layers)
+        found.append(Answer("sts:AssumeRole", request, outcome) if outcome.may_allow else None)
+    return best(found)
+
+
+def partition(arn: str) -> str:
+    return arn.split(":", 2)[1]
+
+
+@lru_cache(maxsize=65536)
+def document(text: str | None, kind: DocumentKind = "identity") -> CompiledDocument | None:
+    """None for one that could not be read."""
+    if text is None:
+        return None
+    try:
+        return compiled(text, kind)
+    except PolicyError:
+        return None
+
+
+def levels(account: Account | None, name: str, kind: DocumentKind) -> tuple[Documents, ...]:
+    """The SCPs or RCPs of an account; one that is not in the data has none."""
+    found: tuple[tuple[str, ...], ...] | None = () if account is None else getattr(account, name)
+    if found is None:
+        return ((None,),)
+    return tuple(tuple(document(text, kind) for text in level) for level in found)
+
+
+def _resource_tags(tags: Mapping[str, str], mentioned: Iterable[str]) -> dict[str, Values]:
+    """Those that policies mention: a tag that the resource has not is absent, and not unknown."""
+    by_key = {key.lower(): (value,) for key, value in sorted(tags.items())}
+    found: dict[str, Values] = {}
+    for key in mentioned:
+        if key.startswith(_RESOURCE_TAGS):
+            found[key] = by_key.get(key.partition("/")[2], ())
+    return found
+
+
+@lru_cache(maxsize=65536)
+def _tag_keys(found: CompiledDocument | None) -> frozenset[str]:
+    """The keys of tags that a document's conditions and variables mention, in lower case."""
+    if found is None:
+        return frozenset()
+    keys = set[str]()
+    for statement in found.statements:
+        for clause in statement.clauses:
+            keys |= {clause.key, *clause.variable_keys}
+        if statement.resources is not None:
+            keys |= {variable.key for variable in statement.resources.variables}
+    return frozenset(key for key in keys if key.startswith((_PRINCIPAL_TAG, *_RESOURCE_TAGS)))
+
+
+def _is_fact(key: str) -> bool:
+    low = key.lower()
+    return low.startswith(_FACTS) or ":resourcetag/" in low
+
+
+def _account(resource: str) -> str | None:
+    """That of a role in another account; other resources are one's own."""
+    parts = resource.split(":", 5)
+    return parts[4] if len(parts) == 6 and parts[2] == "iam" and parts[4].isdigit() else None

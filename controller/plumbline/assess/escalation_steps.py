@@ -1,0 +1,174 @@
+"""The actions of a way, one by one: may a principal do each of them, on the target or on whatever it needs.
+
+Knows ways, one principal and how it is asked; must not know whether a target is worth it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+
+from plumbline.assess.escalation_asking import Answer, Asking, Keys, best, document, partition
+from plumbline.assess.escalation_resources import SOME, forms
+from plumbline.assess.escalation_targets import Targets, group_arns, groups_of
+from plumbline.assess.escalation_ways import ASSUME_ROLE, PASS_ROLE, Need, Way
+from plumbline.iam.documents import canonical
+from plumbline.iam.statements import CompiledDocument
+from plumbline.model.snapshot import Principal
+
+_CHINA = "aws-cn"  # some services have names of their own there, which end in .cn
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An action that the principal may do. `resource`: the policy or group on which it falls, if it is not the target.
+    `session`: the caller has to name its session so."""
+
+    answer: Answer
+    resource: str | None = None
+    assumes: tuple[str, ...] = ()
+    session: str | None = None
+
+    @property
+    def conditional(self) -> bool:
+        return self.session is not None or self.answer.conditional
+
+
+class Steps:
+    """One principal. What several ways ask about the same target is asked once."""
+
+    def __init__(self, principal: Principal, asking: Asking, targets: Targets) -> None:
+        self._principal = principal
+        self._asking = asking
+        self._targets = targets
+        self._asked: dict[tuple[object, ...], Step | None] = {}
+
+    def on(self, way: Way, target: Principal) -> list[Step] | None:
+        """What the way does to the target; None when a part of it is not allowed."""
+        found: list[Step] = []
+        for need in way.needs:
+            if need.on == "any":
+                continue
+            asked = self._what_matters(way, need, target)
+            if asked not in self._asked:
+                self._asked[asked] = self._on(way, need, target)
+            step = self._asked[asked]
+            if step is None:
+                return None
+            found.append(step)
+        return found
+
+    def _what_matters(self, way: Way, need: Need, target: Principal) -> tuple[object, ...]:
+        """Equal for questions that have the same answer."""
+        if self._indifferent(need):
+            return (need,)
+        return need, target.arn, way.service if need.action == PASS_ROLE else (), tuple(sorted(way.context.items()))
+
+    def same_everywhere(self, way: Way) -> bool:
+        """Does what the way does to a target not depend on the target?"""
+        return all(need.on == "any" or self._indifferent(need) for need in way.needs)
+
+    def _indifferent(self, need: Need) -> bool:
+        return need.on == "target" and need.action != ASSUME_ROLE and self._asking.indifferent(need.action)
+
+    def _on(self, way: Way, need: Need, target: Principal) -> Step | None:
+        if need.on == "policy-of-target":
+            arns = sorted(p.arn for p in target.policies if p.kind == "customer" and p.arn is not None)
+            return _best(self._on_policy(way, need, arn) for arn in arns)
+        if need.on == "group-of-target":
+            return _best(self.on_group(way, need, *group_arns(target, name)) for name in groups_of(target))
+        if need.action == ASSUME_ROLE:
+            return self._assuming(target)
+        boundary = () if target.boundary is None or target.boundary.arn is None else (target.boundary.arn,)
+        answer = best(
+            self._asking.on(need.action, target.arn, {"iam:permissionsboundary": boundary, **fixed}, tags=target.tags)
+            for fixed in self._contexts(way, need)
+        )
+        return None if answer is None else Step(answer)
+
+    def _on_policy(self, way: Way, need: Need, arn: str) -> Step | None:
+        answer = best(self._asking.on(need.action, arn, fixed) for fixed in self._contexts(way, need))
+        return None if answer is None else Step(answer, arn)
+
+    def on_group(self, way: Way, need: Need, arn: str, form: str) -> Step | None:
+        """The path of a group is not in the data: it may be any, and most have none."""
+        contexts = list(self._contexts(way, need))
+        plain = best(self._asking.on(need.action, arn, fixed, tags={}) for fixed in contexts)
+        other = best(self._asking.anywhere(need.action, (form,), fixed) for fixed in contexts)
+        answer = plain or other
+        if answer is None:
+            return None
+        sure = plain is not None and other is not None
+        return Step(answer, arn, () if sure else (f"{arn} has {'no' if plain else 'a fitting'} path",))
+
+    def _assuming(self, target: Principal) -> Step | None:
+        trust, rcps = self._targets.trust(target)
+        for who in (None, *self._targets.sessions(self._principal, target)):
+            answer = self._asking.on(
+                ASSUME_ROLE,
+                target.arn,
+                {},
+                account=target.account,
+                trust=trust,
+                rcps=rcps,
+                who=who,
+                tags=target.tags,
+            )
+            if answer is not None:
+                return Step(answer, session=None if who is None else who.arn)
+        return None
+
+    def anywhere(self, way: Way, needs: Sequence[Need]) -> list[Step] | None:
+        """The actions on resources that need not be in the data; None when one of them is allowed nowhere."""
+        found: list[Step] = []
+        for need in needs:
+            trust = (_delegating(self._principal.account),) if need.action == ASSUME_ROLE else ()
+            answer = best(
+                self._asking.anywhere(need.action, self._forms(way, need), fixed, trust=trust)
+                for fixed in self._contexts(way, need)
+            )
+            if answer is None:
+                return None
+            found.append(Step(answer))
+        return found
+
+    def _forms(self, way: Way, need: Need) -> tuple[str, ...]:
+        own = self._principal
+        if need.on == "any":
+            return forms(need.action, need.resource_type, partition(own.arn), own.account)
+        kinds: tuple[str, ...] = ("role", "user") if way.target == "principal" else (way.target,)
+        if need.on != "target":
+            kinds = ("policy",) if need.on == "policy-of-target" else ("group",)
+        account = SOME if need.action == ASSUME_ROLE else own.account
+        return tuple(f"arn:{partition(own.arn)}:iam::{account}:{kind}/{SOME}" for kind in kinds)
+
+    def _contexts(self, way: Way, need: Need) -> Iterator[Keys]:
+        """The keys that the way fixes, in each combination."""
+        of = partition(self._principal.arn)
+        fixed = {key: tuple(v.replace("${partition}", of) for v in values) for key, values in way.context.items()}
+        if need.action == PASS_ROLE and way.service:
+            fixed["iam:passedtoservice"] = names(way.service, self._principal)
+        for values in product(*fixed.values()):
+            yield {key: (value,) for key, value in zip(fixed, values, strict=True)}
+
+
+def names(services: tuple[str, ...], principal: Principal) -> tuple[str, ...]:
+    """As services are named in the partition of a principal."""
+    china = tuple(f"{name}.cn" for name in services) if partition(principal.arn) == _CHINA else ()
+    return (*services, *china)
+
+
+def _best(steps: Iterable[Step | None]) -> Step | None:
+    """As `best`, of steps."""
+    given = [step for step in steps if step is not None]
+    answer = best(step.answer for step in given)
+    return next((step for step in given if step.answer is answer), None)
+
+
+@cache
+def _delegating(account: str) -> CompiledDocument | None:
+    """A trust policy that leaves it to an account's own policies who assumes the role."""
+    statement = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": ASSUME_ROLE}
+    return document(canonical({"Version": "2012-10-17", "Statement": statement}), "resource")

@@ -1,0 +1,560 @@
+"""Ways to gain privileges: each is found where it opens, and not where a guard closes it; what is unknown hides none."""
+
+import json
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plumbline.assess.escalation import MOST_TARGETS, Escalations, escalations
+from plumbline.assess.escalation_ways import PASSING, known_ways, read_ways
+from plumbline.iam.documents import canonical
+from plumbline.model.snapshot import Account
+from tests.iam.policies import allow, deny, document_of, inline, managed, role
+
+HERE, THERE = "111111111111", "222222222222"
+MFA = {"Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}}
+ADMIN = managed("AdministratorAccess", allow("*"), kind="aws")
+READER = inline("reader", allow("s3:GetObject"))
+WAYS = known_ways()
+ACTIONS = [(way, action) for way in WAYS for action in way.actions]
+GROUP = f"arn:aws:iam::{HERE}:group/"
+
+
+def ids(items):
+    return [f"{item[0].id}-{item[1].partition(':')[2]}" for item in items]
+
+
+def each(ways=WAYS):
+    return pytest.mark.parametrize("way", ways, ids=[way.id for way in ways])
+
+
+def trusts(principal, action="sts:AssumeRole", **more):
+    statement = {"Effect": "Allow", "Principal": principal, "Action": action, **more}
+    return canonical({"Version": "2012-10-17", "Statement": statement})
+
+
+def named(name, *policies, kind="role", account=HERE, trust=None, path="/", **more):
+    made = role(*policies, kind=kind)
+    if kind == "role" and trust is None:
+        trust = trusts({"Service": "nothing.amazonaws.com"})
+    arn = f"arn:aws:iam::{account}:{kind}{path}{name}"
+    return replace(made, arn=arn, name=name, account=account, path=path, trust=trust, unique_id=name, **more)
+
+
+def found(*principals, accounts=None, **more):
+    given_accounts = {HERE: Account(HERE), THERE: Account(THERE)} if accounts is None else {a.id: a for a in accounts}
+    return escalations({p.arn: p for p in principals}, given_accounts, **more)
+
+
+def where(result, principal):
+    return {(e.id, e.target) for e in result[principal.arn].escalations}
+
+
+def potential(result, principal):
+    return {e.id for e in result[principal.arn].potential}
+
+
+class Scene:
+    """A principal that holds the actions of one way in two policies, and a target that is an administrator."""
+
+    def __init__(self, way, *extra, condition=None, resource=None, boundary=None, tags=None, kind=None):
+        own_kind = kind or ("user" if way.kind == "self-escalation" and way.target in ("user", "group") else "role")
+        one, *two = way.actions
+        condition = condition or {}
+        policies = [inline("one", allow(one, resource=resource or "*", **condition.get(one, {})))]
+        if two:
+            policies.append(
+                managed(
+                    "two", *(allow(action, resource=resource or "*", **condition.get(action, {})) for action in two)
+                )
+            )
+        self.edited = managed("edited", allow("s3:ListBucket"))
+        if way.kind == "self-escalation":
+            policies += [self.edited, *([inline("devs/x", allow("sqs:SendMessage"))] if own_kind == "user" else [])]
+        own = named("me", *policies, *extra, kind=own_kind, tags=tags or {})
+        self.own = replace(own, boundary=boundary)
+        self.way = way
+        kind_of_target = "user" if way.target == "user" else "role"
+        trust = None
+        if way.kind in PASSING:
+            trust = trusts({"Service": way.trusts[0]})
+        elif way.target == "role":
+            trust = trusts({"AWS": HERE})
+        self.target = named("target", ADMIN, self.edited, kind=kind_of_target, trust=trust, tags={"team": "blue"})
+        self.member = named("member", inline("admins/all", allow("*")), kind="user")
+        if way.kind == "self-escalation":
+            others = [self.member] if way.target == "group" else []
+            self.expected = f"{GROUP}admins" if way.target == "group" else self.own.arn
+        else:
+            others = [self.target]
+            self.expected = self.target.arn
+        self.all = [self.own, *others]
+
+    def finding(self, **more):
+        result = found(*self.all, **more)[self.own.arn]
+        hits = [e for e in result.escalations if e.id == self.way.id and e.target == self.expected]
+        return hits[0] if hits else None
+
+    def potential(self, **more):
+        return self.way.id in potential(found(*self.all, **more), self.own)
+
+
+# The catalogue
+
+
+@each()
+def test_every_way_opens_over_two_policies(way):
+    scene = Scene(way)
+    finding = scene.finding()
+    assert finding
+    assert (finding.actions, finding.kind, finding.conditional) == (way.actions, way.kind, False)
+    assert {via.action for via in finding.via} == set(way.actions)
+    first, *others = way.actions
+    assert {via.policy for via in finding.via if via.action == first} == {"inline/one"}
+    assert {via.policy for via in finding.via if via.action in others} <= {f"arn:aws:iam::{HERE}:policy/two"}
+    if way.target != "group":
+        expected = {text for text in finding.assumes if "has no path" not in text}
+        assert expected == set(way.premises)
+    assert not scene.potential()
+
+
+@pytest.mark.parametrize(("way", "action"), ACTIONS, ids=ids(ACTIONS))
+def test_every_action_is_needed(way, action):
+    """Denied in another policy, not let through by the boundary, or denied by an SCP, each alone closes the way."""
+    for scene in (
+        Scene(way, inline("no", deny(action))),
+        Scene(way, inline("no", deny("iam:*" if action.startswith("iam:") else f"{action[:-1]}*"))),
+        Scene(way, boundary=managed("bound", {"Effect": "Allow", "NotAction": action, "Resource": "*"})),
+    ):
+        assert scene.finding() is None
+        assert not scene.potential()
+    scene = Scene(way)
+    scp = document_of(allow("*"), deny(action))
+    for account in (Account(HERE, scp_levels=((scp,),)), Account(HERE, scp_levels=((document_of(allow("s3:*")),),))):
+        assert scene.finding(accounts=[account]) is None
+        assert not scene.potential(accounts=[account])
+        assert scene.finding(accounts=[replace(account, management=True)])
+    without = replace(scene.own, policies=tuple(p for p in scene.own.policies if action not in (p.document or "")))
+    assert way.id not in {e.id for e in found(without, *scene.all[1:])[without.arn].escalations}
+
+
+@pytest.mark.parametrize(("way", "action"), ACTIONS, ids=ids(ACTIONS))
+def test_what_the_caller_may_supply_leaves_it_conditional(way, action):
+    assert Scene(way, condition={action: MFA}).finding().conditional
+    denied = Scene(way, inline("no", deny(action, Condition={"Bool": {"aws:SecureTransport": "false"}})))
+    assert denied.finding().conditional
+
+
+@pytest.mark.parametrize(("way", "action"), ACTIONS, ids=ids(ACTIONS))
+def test_tags_of_principal_and_target_are_known(way, action):
+    for value, opens in (("red", True), ("blue", False)):
+        own = {"Condition": {"StringEquals": {"aws:PrincipalTag/Team": value}}}
+        scene = Scene(way, condition={action: own}, tags={"team": "red"})
+        assert (scene.finding() is not None) == opens
+        assert scene.potential() is False
+    missing = Scene(way, condition={action: {"Condition": {"Null": {"aws:PrincipalTag/other": "false"}}}})
+    assert missing.finding() is None
+    on = {need.action: need.on for need in way.needs}[action]
+    if on != "target" or way.kind == "self-escalation":
+        return
+    for key in ("aws:ResourceTag/team", "iam:ResourceTag/Team"):
+        fits = Scene(way, condition={action: {"Condition": {"StringEquals": {key: "blue"}}}})
+        assert fits.finding()
+        assert not fits.finding().conditional
+        other = Scene(way, condition={action: {"Condition": {"StringEquals": {key: "green"}}}})
+        assert other.finding() is None
+        assert other.potential()
+
+
+@each([way for way in WAYS if way.kind in PASSING])
+def test_the_passed_role_must_trust_the_service_and_add_access(way):
+    scene = Scene(way)
+    for target in (
+        replace(scene.target, trust=trusts({"Service": "other.amazonaws.com"})),
+        replace(scene.target, trust=trusts({"AWS": HERE})),
+        replace(scene.target, trust=trusts({"Service": way.trusts[0]}, action="sts:TagSession")),
+        replace(scene.target, policies=()),
+        replace(scene.target, policies=(ADMIN,), boundary=managed("b", allow("a4b:None"))),
+        replace(scene.target, policies=(scene.own.policies[0],)),
+        replace(scene.target, path="/aws-service-role/x/", arn=f"arn:aws:iam::{HERE}:role/aws-service-role/x/target"),
+        replace(scene.target, account=THERE, arn=f"arn:aws:iam::{THERE}:role/target"),
+    ):
+        scene.all = [scene.own, target]
+        scene.expected = target.arn
+        assert scene.finding() is None
+        assert scene.potential()
+    trust = trusts({"Service": way.trusts[0]}, Condition={"StringEquals": {"aws:SourceAccount": HERE}})
+    scene = Scene(way)
+    scene.all[1] = replace(scene.target, trust=trust)
+    assert not scene.finding().conditional
+    scene.all[1] = replace(scene.target, trust=trust.replace(HERE, THERE))
+    assert scene.finding() is None
+
+
+@each([way for way in WAYS if "iam:PassRole" in way.actions])
+def test_the_service_to_which_a_role_is_passed_is_fixed(way):
+    for service, opens in ((way.service[0], True), ("other.amazonaws.com", False)):
+        scene = Scene(
+            way, condition={"iam:PassRole": {"Condition": {"StringEquals": {"iam:PassedToService": service}}}}
+        )
+        assert (scene.finding() is not None) == opens
+        assert not scene.potential()
+        if opens:
+            assert not scene.finding().conditional
+    assert Scene(way, inline("p", deny("iam:PassRole", resource="*/target"))).finding() is None
+
+
+@each([way for way in WAYS if way.kind == "principal-access" and way.gains == "target"])
+def test_taking_over_who_adds_nothing_is_potential(way):
+    scene = Scene(way)
+    scene.all[1] = replace(scene.target, policies=(scene.own.policies[0],))
+    assert scene.finding() is None
+    assert scene.potential()
+
+
+@each([way for way in WAYS if way.gains == "anything"])
+def test_what_is_changed_stays_within_its_boundary(way):
+    scene = Scene(way)
+    actions = [action for p in scene.own.policies for action in json.loads(p.document)["Statement"][0]["Action"]]
+    actions += ["s3:ListBucket", *way.actions]
+    bound = managed("bound", allow(*actions))
+    index = 0 if way.kind == "self-escalation" else 1
+    closed = list(scene.all)
+    closed[index] = replace(closed[index], boundary=bound)
+    if index == 0:
+        closed[0] = replace(closed[0], policies=(*closed[0].policies, inline("full", allow(*actions))))
+    else:
+        closed[0] = replace(closed[0], policies=(*closed[0].policies, inline("full", allow(*actions, "iam:GetRole"))))
+    scene.all = closed
+    assert scene.finding() is None
+    assert scene.potential()
+
+
+@each([way for way in WAYS if way.context])
+def test_the_attached_policy_is_an_administrative_one(way):
+    action = next(action for action in way.actions if action.startswith("iam:Attach"))
+    for policy, opens in (("ReadOnlyAccess", False), ("AdministratorAccess", True), ("IAMFullAccess", True)):
+        key = {"Condition": {"ArnEquals": {"iam:PolicyARN": f"arn:aws:iam::aws:policy/{policy}"}}}
+        scene = Scene(way, condition={action: key})
+        assert (scene.finding() is not None) == opens
+        assert not opens or not scene.finding().conditional
+
+
+@each([way for way in WAYS if "sts:AssumeRole" in way.actions])
+def test_the_hop_must_exist(way):
+    scene = Scene(way)
+    scene.all[1] = replace(scene.target, trust=trusts({"AWS": f"arn:aws:iam::{HERE}:role/other"}))
+    assert scene.finding() is None
+    assert scene.potential()
+    external = trusts({"AWS": HERE}, Condition={"StringEquals": {"sts:ExternalId": "x"}})
+    scene.all[1] = replace(scene.target, trust=external)
+    assert scene.finding().conditional
+    tagged = trusts({"AWS": HERE}, Condition={"StringEquals": {"aws:PrincipalTag/team": "red"}})
+    scene.all[1] = replace(scene.target, trust=tagged)
+    assert scene.finding() is None
+    scene.all[0] = replace(scene.own, tags={"Team": "red"})
+    assert not scene.finding().conditional
+    session = f"arn:aws:sts::{HERE}:assumed-role/me/alice"
+    scene.all[1] = replace(scene.target, trust=trusts({"AWS": session}))
+    assert scene.finding().conditional
+    assert f"the session is {session}" in scene.finding().assumes
+
+
+@each([way for way in WAYS if way.kind == "principal-access" and "sts:AssumeRole" not in way.actions])
+def test_other_principals_are_changed_in_the_same_account_only(way):
+    scene = Scene(way)
+    scene.all[1] = replace(scene.target, account=THERE, arn=scene.target.arn.replace(HERE, THERE))
+    scene.expected = scene.all[1].arn
+    assert scene.finding() is None
+    scene = Scene(way)
+    scene.all[1] = replace(scene.target, path="/aws-service-role/x/")
+    assert scene.finding() is None
+    assert scene.potential()
+
+
+@pytest.mark.parametrize("way", [w for w in WAYS if w.kind == "self-escalation"], ids=lambda w: w.id)
+def test_oneself_must_be_covered_and_of_the_right_kind(way):
+    other = f"arn:aws:iam::{HERE}:*/other"
+    scene = Scene(way, resource=other)
+    assert scene.finding() is None
+    assert scene.potential()
+    if way.target in ("role", "user", "group"):
+        wrong = Scene(way, kind="role" if way.target != "role" else "user")
+        assert wrong.finding() is None
+        assert wrong.potential()
+
+
+# Groups and policies
+
+
+def test_groups_are_known_by_the_names_of_their_policies():
+    way = inline("p", allow("iam:PutGroupPolicy", resource=f"{GROUP}devs"))
+    inside = named("a", way, inline("devs/x", allow("sqs:SendMessage")), kind="user")
+    outside = named("b", way, inline("ops/x", allow("sqs:SendMessage")), kind="user")
+    result = found(inside, outside)
+    [finding] = result[inside.arn].escalations
+    assert (finding.target, finding.resources) == (inside.arn, (f"{GROUP}devs",))
+    assert finding.assumes == (f"{GROUP}devs has no path",)
+    assert where(result, outside) == set()
+    assert potential(result, outside) == {"iam-put-group-policy"}
+    somewhere = replace(inside, policies=(inline("p", allow("iam:PutGroupPolicy")), inside.policies[1]))
+    assert found(somewhere)[inside.arn].escalations[0].assumes == ()
+    nested = inline("p", allow("iam:PutGroupPolicy", resource=f"{GROUP}team/devs"))
+    [finding] = found(replace(inside, policies=(nested, inside.policies[1])))[inside.arn].escalations
+    assert finding.assumes == (f"{GROUP}devs has a fitting path",)
+
+
+def test_groups_are_joined_only_if_they_add_access():
+    joins = inline("p", allow("iam:AddUserToGroup"))
+    own = named("a", joins, inline("devs/x", allow("s3:GetObject")), kind="user")
+    weak = named("b", inline("readers/x", allow("s3:GetObject")), kind="user")
+    strong = named("c", inline("writers/x", allow("s3:PutObject")), kind="user")
+    perhaps = named("d", inline("bosses/x", allow("s3:GetObject")), ADMIN, kind="user")
+    result = found(own, weak, strong, perhaps)
+    assert where(result, own) == {("iam-add-user-to-group", f"{GROUP}{g}") for g in ("writers", "bosses")}
+    assumed = {e.target: e.assumes for e in result[own.arn].escalations}
+    assert assumed[f"{GROUP}writers"] == ()
+    assert len(assumed[f"{GROUP}bosses"]) == 1
+
+
+def test_only_customer_managed_policies_that_one_has_are_rewritten():
+    rights = inline("p", allow("iam:CreatePolicyVersion", resource=f"arn:aws:iam::{HERE}:policy/mine"))
+    mine = managed("mine", allow("s3:GetObject"))
+    [finding] = found(named("a", rights, mine))[named("a").arn].escalations
+    assert finding.resources == (f"arn:aws:iam::{HERE}:policy/mine",)
+    for policy in (managed("other", allow("s3:GetObject")), managed("mine", allow("s3:GetObject"), kind="aws")):
+        own = named("a", rights, policy)
+        assert where(found(own), own) == set()
+    tagged = inline("p", allow("iam:CreatePolicyVersion", Condition={"StringEquals": {"aws:ResourceTag/a": "b"}}))
+    [finding] = found(named("a", tagged, mine))[named("a").arn].escalations
+    assert not finding.conditional
+    assert "aws:ResourceTag/a" in finding.assumes[0]
+
+
+# Resources that need not be in the data
+
+
+LAMBDA = trusts({"Service": "lambda.amazonaws.com"})
+INVOKE = "lambda-create-function-invoke"
+FUNCTION = f"arn:aws:lambda:*:{HERE}:function:"
+
+
+@pytest.mark.parametrize(
+    ("statements", "opens"),
+    [
+        ([allow("lambda:*", resource=f"{FUNCTION}team-*")], True),
+        ([allow("lambda:*", resource=f"{FUNCTION}team-*"), deny("lambda:*", resource=f"{FUNCTION}team-*")], False),
+        ([allow("lambda:*", resource=f"{FUNCTION}team-*"), deny("lambda:*", resource=f"{FUNCTION}*")], False),
+        ([allow("lambda:*", resource=f"{FUNCTION}team-*"), deny("lambda:*", resource=f"{FUNCTION}team-a*")], True),
+        ([allow("lambda:*"), {"Effect": "Deny", "Action": "*", "NotResource": "arn:aws:s3:::*"}], False),
+        ([allow("lambda:*"), {"Effect": "Deny", "Action": "lambda:*", "NotResource": f"{FUNCTION}team-*"}], True),
+        ([{"Effect": "Allow", "Action": "lambda:*", "NotResource": f"{FUNCTION}prod-*"}], True),
+        ([{"Effect": "Allow", "Action": "lambda:*", "NotResource": "arn:aws:lambda:*"}], False),
+        ([allow("lambda:*", resource=f"arn:aws:lambda:*:{THERE}:function:*")], False),
+        ([allow("lambda:*", resource="arn:aws:s3:::bucket")], False),
+        ([allow("lambda:*", resource=FUNCTION + "${aws:username}-x")], True),
+        ([allow("lambda:*", resource=FUNCTION + "${aws:PrincipalTag/team}"), deny("lambda:*", resource=FUNCTION + "blue")], False),
+        ([allow("lambda:*", resource=FUNCTION + "${aws:PrincipalTag/team}"), deny("lambda:*", resource=FUNCTION + "red")], True),
+    ],
+)  # fmt: skip
+def test_a_resource_is_looked_for_on_which_all_layers_agree(statements, opens):
+    own = named("a", inline("p", allow("iam:PassRole"), *statements), kind="user", tags={"team": "blue"})
+    result = found(own, named("t", ADMIN, trust=LAMBDA))
+    assert (INVOKE in {id_ for id_, _ in where(result, own)}) == opens
+
+
+def test_identity_policy_boundary_and_scp_must_meet_in_one_resource():
+    own = named("a", inline("p", allow("iam:PassRole"), allow("lambda:*", resource=f"{FUNCTION}team-*")))
+    target = named("t", ADMIN, trust=LAMBDA)
+    for bound, scp, opens in (("*-dev", "*", True), ("*-dev", "*-prod", False), ("other-*", "*", False)):
+        limited = replace(own, boundary=managed("b", allow("iam:*"), allow("lambda:*", resource=f"{FUNCTION}{bound}")))
+        guard = document_of(allow("iam:*"), allow("lambda:*", resource=f"{FUNCTION}{scp}"))
+        result = found(limited, target, accounts=[Account(HERE, scp_levels=((guard,),))])
+        assert (INVOKE in {id_ for id_, _ in where(result, limited)}) == opens
+
+
+def test_instances_are_not_reached_by_rights_on_other_resources():
+    target = named("t", ADMIN, trust=trusts({"Service": "ec2.amazonaws.com"}))
+    tasks = named("a", inline("p", allow("ssm:StartSession", resource="arn:aws:ecs:*:*:task/*")))
+    instances = named("b", inline("p", allow("ssm:StartSession", resource="arn:aws:ec2:*:*:instance/i-1")))
+    result = found(tasks, instances, target)
+    assert where(result, tasks) == set()
+    assert where(result, instances) == {("ssm-start-session", target.arn)}
+
+
+# What is known and what is not
+
+
+def test_an_administrator_has_nothing_to_gain():
+    own = named("a", ADMIN)
+    other = named("b", ADMIN, trust=LAMBDA)
+    assert list(found(own, other).values()) == [Escalations(), Escalations()]
+
+
+def test_resources_count_when_access_is_compared():
+    """Everything on one bucket is less than everything."""
+    own = named("a", inline("p", allow("*", resource="arn:aws:s3:::b")), inline("q", allow("sts:AssumeRole")))
+    other = named("b", ADMIN, trust=trusts({"AWS": HERE}))
+    assert ("sts-assume-role", other.arn) in where(found(own, other), own)
+
+
+def test_roles_of_other_accounts_add_whatever_they_are_granted():
+    own = named("a", READER, inline("p", allow("sts:AssumeRole")))
+    far = named("b", READER, account=THERE, trust=trusts({"AWS": HERE}))
+    near = named("c", READER, trust=trusts({"AWS": HERE}))
+    result = found(own, far, near)
+    assert where(result, own) == {("sts-assume-role", far.arn)}
+    guard = document_of(allow("sqs:*"))
+    assert where(found(own, far, accounts=[Account(HERE), Account(THERE, scp_levels=((guard,),))]), own) == set()
+
+
+def test_the_trust_policy_alone_may_let_in():
+    own = named("a", READER)
+    target = named("b", ADMIN, trust=trusts({"AWS": own.arn}))
+    [finding] = found(own, target)[own.arn].escalations
+    assert [(via.policy, via.statement) for via in finding.via] == [("trust", 0)]
+
+
+def test_accounts_that_are_not_in_the_data_are_named():
+    scene = Scene(WAYS[0])
+    assert f"the SCPs of account {HERE} are not in the data" in scene.finding(accounts=[]).assumes
+    unread = scene.finding(accounts=[Account(HERE, scp_levels=None)])
+    assert f"the SCPs of account {HERE}, which could not be read, allow it" in unread.assumes
+
+
+def test_the_organization_is_a_fact_and_no_choice():
+    way = next(way for way in WAYS if way.id == "iam-put-role-policy")
+    scene = Scene(way, condition={"iam:PutRolePolicy": {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}})
+    finding = scene.finding()
+    assert not finding.conditional
+    assert any(text.startswith("aws:PrincipalOrgID") for text in finding.assumes)
+
+
+def test_service_linked_roles_are_left_out():
+    linked = named("AWSServiceRoleForX", inline("p", allow("iam:*")), path="/aws-service-role/x/")
+    assert found(linked) == {}
+
+
+def test_the_worst_targets_are_listed_and_the_rest_counted():
+    own = named("a", inline("p", allow("sts:AssumeRole")))
+    weak = [named(f"weak{n:02}", READER, trust=trusts({"AWS": HERE})) for n in range(MOST_TARGETS + 4)]
+    strong = named("zz", ADMIN, trust=trusts({"AWS": HERE}))
+    result = found(own, *weak, strong)[own.arn]
+    assert len(result.escalations) == MOST_TARGETS
+    assert result.escalations[0].target == strong.arn
+    assert result.more == {"sts-assume-role": 5}
+
+
+def test_own_ways_are_judged_too():
+    text = """
+- {id: my-way, kind: new-passrole, summary: Runs as the role., service: batch.amazonaws.com,
+   needs: {iam:PassRole: target, batch:SubmitJob: any, batch:NoSuchAction: any}}
+"""
+    way = next(way for way in read_ways(text, "own.yaml") if way.id == "my-way")
+    scene = Scene(way)
+    finding = scene.finding(ways=[way])
+    assert "batch:NoSuchAction is not in the catalogue" in finding.assumes
+    own = replace(scene.own, policies=(inline("p", allow("iam:PassRole", "batch:SubmitJob")),))
+    assert found(own, scene.target, ways=[way])[own.arn] == Escalations()
+
+
+def test_other_partitions_have_their_own_names():
+    def moved(principal):
+        policies = tuple(
+            replace(p, document=(p.document or "").replace("arn:aws:", "arn:aws-cn:")) for p in principal.policies
+        )
+        trust = (principal.trust or "").replace("ec2.amazonaws.com", "ec2.amazonaws.com.cn")
+        return replace(principal, arn=principal.arn.replace("arn:aws:", "arn:aws-cn:"), policies=policies, trust=trust)
+
+    way = next(way for way in WAYS if way.id == "ec2-run-instances")
+    scene = Scene(way)
+    own, target = map(moved, scene.all)
+    assert (way.id, target.arn) in where(found(own, target), own)
+
+
+# Properties
+
+
+def layered(way, index, seed):
+    """Denies, boundaries and SCPs, drawn from a way's own actions and others."""
+    pick = random.Random(f"{way.id} {index} {seed}")
+    actions = [*way.actions, "iam:*", "s3:*", "lambda:*", "*"]
+    resource = pick.choice(["*", "*/target", "*/me", "arn:aws:iam::*:role/*"])
+    condition = pick.choice([{}, {}, MFA, {"Condition": {"StringEquals": {"aws:PrincipalTag/team": "red"}}}])
+    return deny(pick.choice(actions), resource=resource, **condition), allow(
+        *pick.sample(actions, 2), resource=resource
+    )
+
+
+@given(st.sampled_from(WAYS), st.integers(0, 9999), st.sampled_from(["deny", "boundary", "scp", "denyTarget"]))
+@settings(max_examples=150, deadline=None)
+def test_a_guard_never_adds_an_escalation(way, seed, kind):
+    scene = Scene(way)
+    before = found(*scene.all)
+    no, bound = layered(way, 0, seed)
+    accounts = None
+    own = scene.own
+    if kind == "deny":
+        scene.all[0] = replace(own, policies=(*own.policies, inline("guard", no)))
+    elif kind == "boundary":
+        scene.all[0] = replace(own, boundary=managed("guard", bound))
+    elif kind == "denyTarget" and len(scene.all) > 1:
+        scene.all[1] = replace(scene.all[1], policies=(*scene.all[1].policies, inline("guard", no)))
+    else:
+        accounts = [Account(HERE, scp_levels=((document_of(allow("*")),), (document_of(bound, no),)))]
+    after = found(*scene.all, accounts=accounts)
+    assert where(after, own) <= where(before, own)
+    assert potential(after, own) <= potential(before, own) | {id_ for id_, _ in where(before, own)}
+
+
+def unreadable(principal, pick):
+    """The principal with one document that could not be read."""
+    places = [
+        *range(len(principal.policies)),
+        *([-1] if principal.boundary else []),
+        *([-2] if principal.trust else []),
+    ]
+    place = pick.choice(places)
+    if place == -1:
+        return replace(principal, boundary=replace(principal.boundary, document=None))
+    if place == -2:
+        return replace(principal, trust=None)
+    policies = list(principal.policies)
+    text = pick.choice([None, '{"Statement": 1}'])
+    policies[place] = replace(policies[place], document=text)
+    return replace(principal, policies=tuple(policies))
+
+
+@given(st.sampled_from(WAYS), st.integers(0, 9999))
+@settings(max_examples=150, deadline=None)
+def test_what_could_not_be_read_never_hides_an_escalation(way, seed):
+    pick = random.Random(seed)
+    scene = Scene(way, boundary=pick.choice([None, managed("b", allow("*"))]))
+    no, bound = layered(way, 1, seed)
+    if pick.random() < 0.5:
+        scene.all[0] = replace(scene.own, policies=(*scene.own.policies, inline("guard", no)))
+    levels = ((document_of(allow("*")),), (document_of(bound, allow("*")),))
+    before = found(*scene.all, accounts=[Account(HERE, scp_levels=levels)])
+    index = pick.randrange(len(scene.all) + 1)
+    known = Account(HERE, scp_levels=levels if index < len(scene.all) else None)
+    if index < len(scene.all) and not (way.target == "group" and index == 1):
+        scene.all[index] = unreadable(scene.all[index], pick)
+    after = found(*scene.all, accounts=[known])
+    assert where(before, scene.own) <= where(after, scene.own)
+
+
+@given(st.permutations(range(6)), st.lists(st.sampled_from(WAYS), min_size=3, max_size=3, unique_by=lambda w: w.id))
+@settings(max_examples=25, deadline=None)
+def test_order_never_matters(order, chosen):
+    principals = [
+        replace(p, arn=f"{p.arn}{n}", name=f"{p.name}{n}", policies=p.policies)
+        for n, way in enumerate(chosen)
+        for p in (Scene(way).own, Scene(way).target)
+    ]
+    turned = [replace(principals[at], policies=principals[at].policies) for at in order]
+    first, second = found(*principals), found(*turned, ways=reversed(WAYS))
+    assert first == second
+    assert list(first) == list(second)
