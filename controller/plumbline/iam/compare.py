@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import product
+from itertools import islice, product
 from typing import Literal
 
 from plumbline.iam import values, variables
@@ -21,7 +21,7 @@ from plumbline.iam.documents import Document, PolicyError, Statement, parse_iden
 from plumbline.iam.principals import Caller, CallerKind, Naming
 from plumbline.iam.regions import Block, Budget, Part, Region, Strings, outside
 from plumbline.iam.representatives import CALLER_KEYS, callers
-from plumbline.iam.spaces import Space
+from plumbline.iam.spaces import Space, World
 from plumbline.iam.statements import CompiledStatement, Request
 from plumbline.iam.strings import Pattern, TooComplexError, Wild, glob, literal, matches, witness
 from plumbline.iam.variables import Parts
@@ -37,6 +37,10 @@ _TRUST_ACTIONS = ("sts:AssumeRole*", "sts:TagSession", "sts:SetSourceIdentity")
 _ROLE = "arn:aws:iam::999999999999:role/x"  # the resource of a trust policy
 _MOST_REGIONS = 5000  # for one pair of policies
 _MOST_SCENES = 512
+_MOST_CHOICES = 128  # for one caller
+_MOST_SEARCH = 300  # regions and scenes, for examples of what is suspected
+_MOST_EXAMPLES = 3  # of one region
+_FRESH = "x"
 _MOST_FITS = 4  # values that are tried where two patterns with variables meet
 # RCPFullAWSAccess is always attached:
 # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
@@ -168,6 +172,7 @@ class _Sides:
     new: tuple[Document, ...]
     within: tuple[Document, ...] = ()
     budget: Budget = field(default_factory=lambda: Budget(_MOST_REGIONS))
+    search: Budget = field(default_factory=lambda: Budget(_MOST_SEARCH))
 
     @cached_property
     def old(self) -> list[_Statement]:
@@ -209,6 +214,19 @@ class _Sides:
         return tuple(dict.fromkeys(c for s in self.everything for c in s.compiled.clauses))
 
     @cached_property
+    def names(self) -> Mapping[str, str]:
+        """Condition keys in lower case -> as written."""
+        found = [(c.key, c.name) for c in self.clauses]
+        found += [(v.key, v.name) for c in self.clauses for v in c.variables]
+        found += [
+            (v.key, v.name)
+            for s in self.everything
+            for p in s.resources or ()
+            for v in sorted(variables.named(p), key=repr)
+        ]
+        return dict(reversed(found))
+
+    @cached_property
     def callers(self) -> tuple[Caller, ...]:
         keys = self.resource_keys & CALLER_KEYS
         values_of = {key: sorted(set(self._fitting(key))) for key in keys}
@@ -223,19 +241,19 @@ class _Sides:
         return frozenset[str]().union(*(variables.keys(p) for p in parts))
 
     @cached_property
-    def scenes(self) -> Sequence[_Scene] | None:
-        """Every caller with every choice of values for the variables of Resource elements; None when there are too
-        many."""
+    def scenes(self) -> Sequence[_Scene]:
+        """Every caller with every choice of values for the variables of Resource elements, or as many as are looked at:
+        examples are found there."""
         found: list[_Scene] = []
         try:
             for who, canonical in self.hypotheses:
-                for chosen in self._choices(who):
+                for chosen in islice(self._choices(who), _MOST_CHOICES):
                     fixed = {**who.keys(), **chosen}
                     found.append(_Scene(self, who, fixed, self._space(fixed), canonical=canonical))
                     if len(found) > _MOST_SCENES:
-                        return None
+                        return found
         except TooComplexError:
-            return None
+            return found
         return found
 
     @cached_property
@@ -426,36 +444,38 @@ def _new_access(sides: _Sides, statement: _Statement, undecided: set[str]) -> Ex
     """A request that this statement allows newly. Raises TooComplexError."""
     if sides.loose_scenes is None:
         raise TooComplexError
-    suspected = False
-    for scene in sides.loose_scenes:
-        for region in _candidates(scene, statement, real=False):
-            suspected = True
-            example = _checked(scene, region, undecided)
+    suspects = set[int]()
+    for at, scene in enumerate(sides.loose_scenes):
+        for region in _candidates(scene, statement, sides.budget, real=False):
+            suspects.add(at)
+            example = _checked(scene, statement, region, undecided)
             if example is not None:
                 return example
             break
-    if not suspected:
+    if not suspects:
         return None
-    for scene in sides.scenes or ():
-        for region in _candidates(scene, statement, real=True):
-            example = _checked(scene, region, undecided)
+    undecided.add(LINKED)
+    for scene in sides.scenes:
+        sides.search.spend()
+        for region in _candidates(scene, statement, sides.search, real=True):
+            example = _checked(scene, statement, region, undecided)
             if example is not None:
                 return example
-    undecided.add(TOO_COMPLEX if sides.scenes is None else LINKED)
     return None
 
 
-def _checked(scene: _Scene, region: Region, undecided: set[str]) -> Example | None:
-    example = _example(scene, region)
-    if example is None or not _is_new(scene, example, scene.canonical):
-        return None
-    if scene.canonical is not None and not _is_allowed(scene, example, None):
+def _checked(scene: _Scene, statement: _Statement, region: Region, undecided: set[str]) -> Example | None:
+    """An example of the region that is new access by what the statements themselves say."""
+    for example in islice(_examples(scene, statement, region), _MOST_EXAMPLES):
+        if not _is_new(scene, example, scene.canonical):
+            continue
+        if scene.canonical is None or _is_allowed(scene, example, None):
+            return example
         undecided.add(CANONICAL)
-        return None
-    return example
+    return None
 
 
-def _candidates(scene: _Scene, statement: _Statement, *, real: bool) -> Iterator[Region]:
+def _candidates(scene: _Scene, statement: _Statement, budget: Budget, *, real: bool) -> Iterator[Region]:
     """Regions that the new side allows by this statement and the existing side does not: outside of what it allows, or
     inside of what only it denies."""
     if not scene.speaks(statement):
@@ -471,12 +491,12 @@ def _candidates(scene: _Scene, statement: _Statement, *, real: bool) -> Iterator
             blocks = scene.blocks(allowed, near), scene.blocks(denied, near)
         known, kept = blocks
         for region in _limited(scene, whole):
-            found = outside(region, [*known, *kept], scene.space, sides.budget)
+            found = outside(region, [*known, *kept], scene.space, budget)
             if found is not None:
                 yield found
             for deny in lost:
                 for inner in _common(scene, region, deny):
-                    found = outside(inner, kept, scene.space, sides.budget)
+                    found = outside(inner, kept, scene.space, budget)
                     if found is not None:
                         yield found
 
@@ -512,24 +532,37 @@ def _within(part: Part, strings: Strings) -> Iterator[Part]:
 # Examples
 
 
-def _example(scene: _Scene, region: Region) -> Example | None:
+def _examples(scene: _Scene, statement: _Statement, region: Region) -> Iterator[Example]:
     """None when no values are known that make such a request."""
     found = scene.space.example(region.contexts)
     action = _action(region.actions)
     if found is None or action is None:
-        return None
-    context = {k: v for k, v in found.items() if v}
+        return
     implied = scene.who.keys()
+    context = {k: v for k, v in found.items() if v}
     context.update({k: v for k, v in scene.fixed.items() if v and implied.get(k) != v})
-    names = dict(scene.space.names)
-    for parts in (p for s in scene.sides.everything for p in s.resources or ()):
-        names.update({v.key: v.name for v in variables.named(parts) if v.key not in names})
-    return Example(
-        principal=scene.who.arn or scene.who.name,
-        action=action,
-        resource=_resource(region.resources, action),
-        context={names.get(k, k): v for k, v in sorted(context.items())},
-    )
+    names = scene.sides.names
+    for resources, more in _settled(scene, statement, region.resources, {**found, **context}):
+        yield Example(
+            principal=scene.who.arn or scene.who.name,
+            action=action,
+            resource=_resource(resources, action),
+            context={names.get(k, k): v for k, v in sorted({**context, **more}.items())},
+        )
+
+
+def _settled(scene: _Scene, statement: _Statement, part: Part, known: World) -> Iterator[tuple[Part, World]]:
+    """The resources with the values that the context gives to their variables, and those that it does not give yet."""
+    given = {**known, **scene.who.keys()}
+    tied = [p for p in statement.resources or () if variables.keys(p)]
+    if not scene.loose or statement.resources_negated or len(tied) < len(statement.resources or ()):
+        yield part, {}
+    for parts in tied if scene.loose else ():
+        more = {k: (_FRESH,) for k in variables.keys(parts) if k not in given}
+        pattern = variables.resolve(parts, Context({**given, **more}).single(variables.keys(parts)) or {})
+        settled = None if pattern is None else Part.of((*part.inside, pattern), part.outside)
+        if settled is not None:
+            yield settled, more
 
 
 def _action(part: Part) -> str | None:

@@ -6,7 +6,7 @@ possible here is not possible at all; what is possible here may still have no va
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import product
 
@@ -31,7 +31,7 @@ class Given(Enum):
 
 
 Comparison = tuple[bool, bool, Parts]  # by segments of an ARN, in any letter case, with what
-Signature = tuple[int, int, bool]  # clauses that some value meets, that some value fails, and is any value not empty
+Signature = tuple[int, int, bool]  # clauses that some value meets, that some fails, where that matters; is any filled
 
 
 def truths(keys: Sequence[str], clauses: Sequence[Clause], fixed: Mapping[str, Values]) -> set[Truth]:
@@ -98,11 +98,12 @@ class _Owner:
         free = list(dict.fromkeys(p for c in self.clauses for p in self._free(c)))
         if len(free) > _MOST_FREE:
             raise TooComplexError
-        every = (1 << len(self.clauses)) - 1
+        met = _bits(values.matters(c)[0] for c in self.clauses)
+        unmet = _bits(values.matters(c)[1] for c in self.clauses)
         for hits in product((False, True), repeat=len(free)):
             chosen = dict(zip(free, hits, strict=True))
-            yes = sum(1 << at for at, c in enumerate(self.clauses) if self._meets(c, text, chosen))
-            yield yes, every - yes, text != ""
+            yes = _bits(self._meets(c, text, chosen) for c in self.clauses)
+            yield yes & met, ~yes & unmet, text != ""
 
     def _free(self, clause: Clause) -> Iterator[Comparison]:
         for parts in clause.parts:
@@ -145,6 +146,10 @@ class _Owner:
         if op.quantifier == "any":
             return others if op.negated else some
         return some != op.negated
+
+
+def _bits(flags: Iterable[bool]) -> int:
+    return sum(1 << at for at, flag in enumerate(flags) if flag)
 
 
 def _joined(letters: set[Signature]) -> set[Signature]:

@@ -113,14 +113,23 @@ def _of_account(
     """A role, a user and a federated user for each combination of patterns of aws:PrincipalArn, and of aws:username,
     that match any there."""
     iam, sts = f"arn:{partition}:iam::{account}:", f"arn:{partition}:sts::{account}:"
+    fixed = [p for p in names if p.literal]
+    others = tuple(_of_names(f"{iam}user/", (p for p in names if not p.literal)))
     for prefix in (f"{iam}role/", f"{iam}user/", f"{sts}federated-user/"):
-        asked = (*patterns, *_of_names(prefix, names)) if prefix.endswith(":user/") else patterns
         yield caller(f"{prefix}{_FRESH_NAME}")
-        for arn in representatives((glob(f"{prefix}?*"), *asked), inside=1) if asked else ():
-            who = _caller(arn)
-            if who is not None:
-                yield who
+        yield from _matching(glob(f"{prefix}?*"), (*patterns, *others) if prefix.endswith(":user/") else patterns)
+    for name in fixed:
+        for shape in _of_names(f"{iam}user/", (name,)):
+            yield from _matching(shape, patterns)
     yield caller(f"{iam}root")
+
+
+def _matching(shape: Pattern, patterns: tuple[Pattern, ...]) -> Iterator[Caller]:
+    """A caller of this shape for each combination of patterns that match any."""
+    for arn in representatives((shape, *patterns), inside=1) if patterns or shape.literal else ():
+        who = _caller(arn)
+        if who is not None:
+            yield who
 
 
 def _of_names(prefix: str, names: Iterable[Pattern]) -> Iterator[Pattern]:

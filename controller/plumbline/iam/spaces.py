@@ -7,14 +7,14 @@ joint values; components are independent of each other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice, product
+from math import prod
 
 from plumbline.iam import links, values
 from plumbline.iam.conditions import Clause, Context, Values
 from plumbline.iam.links import Truth
 from plumbline.iam.strings import TooComplexError
 
-_MOST_WORLDS = 20000
+_MOST_WORLDS = 2000  # of keys that variables link, whose values are looked at
 State = dict[int, int]  # component -> the worlds still possible, as bits
 World = Mapping[str, Values]
 
@@ -25,16 +25,29 @@ class Space:
     def __init__(self, clauses: Iterable[Clause], fixed: Mapping[str, Values]) -> None:
         known = tuple(dict.fromkeys(clauses))
         self._fixed = dict(fixed)
-        self.names = {c.key: c.name for c in known} | {v.key: v.name for c in known for v in c.variables}
-        keys = sorted(self.names.keys() - fixed.keys())
+        keys = sorted({k for c in known for k in (c.key, *c.variable_keys)} - fixed.keys())
         self._worlds: list[list[World | None]] = []  # None: no values are known that make it so
         self._real: State = {}
         self._truth: dict[Clause, tuple[int | None, int]] = {}
         for group, asked in _groups(keys, known):
-            self._add(_worlds(group, asked, self._fixed), asked)
+            self._link(group, asked)
         for clause in known:
             if clause not in self._truth:
                 self._truth[clause] = None, int(bool(clause.holds(Context(self._fixed))))
+
+    def _link(self, group: Sequence[str], asked: Sequence[Clause]) -> None:
+        try:
+            self._add(_worlds(group, asked, self._fixed), asked)
+        except TooComplexError:
+            if len(group) == 1:
+                raise
+        else:
+            return
+        # Key by key, as if each of them were alone with its variables: more may be possible then, never less.
+        for owner in dict.fromkeys(c.key for c in asked):
+            own = [c for c in asked if c.key == owner]
+            named = frozenset[str]().union(*(c.variable_keys for c in own))
+            self._add(_worlds([key for key in group if key == owner or key in named], own, self._fixed), own)
 
     def _add(self, found: Mapping[Truth, World | None], asked: Sequence[Clause]) -> None:
         component = len(self._worlds)
@@ -102,15 +115,21 @@ def _worlds(keys: Sequence[str], clauses: Sequence[Clause], fixed: World) -> dic
 
 
 def _tried(keys: Sequence[str], clauses: Sequence[Clause], fixed: World, *, partly: bool) -> Iterator[World]:
-    """`partly`: as many as there are, when there are too many."""
+    """`partly`: some from everywhere among them, when there are too many."""
     try:
         tried = values.candidates(clauses, keys, Context(fixed, complete=False))
     except TooComplexError:
         if partly:
             return
         raise
-    worlds = product(*(tried[key] for key in keys))
-    yield from (dict(zip(keys, world, strict=True)) for world in islice(worlds, _MOST_WORLDS))
+    total = prod(len(tried[key]) for key in keys)
+    for number in range(0, total, total // _MOST_WORLDS + 1 if partly else 1):
+        world: dict[str, Values] = {}
+        rest = number
+        for key in keys:
+            rest, at = divmod(rest, len(tried[key]))
+            world[key] = tried[key][at]
+        yield world
 
 
 def _groups(keys: Sequence[str], clauses: Sequence[Clause]) -> Iterator[tuple[list[str], list[Clause]]]:

@@ -141,12 +141,13 @@ def _character(char: str, fold: bool) -> str:
 class _Automaton:
     """A pattern whose set of positions is one integer."""
 
-    __slots__ = ("accept", "fold", "forever", "named", "one", "segment", "segment_one", "star")
+    __slots__ = ("accept", "at", "fold", "forever", "literal", "named", "one", "segment", "segment_one", "star")
 
     def __init__(self, pattern: Pattern) -> None:
         self.fold = pattern.fold
         self.star = self.segment = self.one = self.segment_one = 0
         self.named: dict[str, int] = {}
+        self.at: dict[int, tuple[str, ...]] = {}  # position -> the characters that lead on from it
         at = 0
         for token in pattern.tokens:
             bit = 1 << at
@@ -161,17 +162,27 @@ class _Automaton:
             elif token is Wild.SEGMENT_ONE:
                 self.segment_one |= bit
             elif isinstance(token, str):
-                for char in _cases(token) if self.fold else (token,):
+                self.at[bit] = _cases(token) if self.fold else (token,)
+                for char in self.at[bit]:
                     self.named[char] = self.named.get(char, 0) | bit
             at += 1
+        self.literal = sum(self.at)
         self.accept = 1 << at
         self.forever = self.accept & self.star  # once here, whatever follows is matched
 
-    def leads_on(self, positions: int) -> Iterable[str] | None:
-        """The characters with which the pattern goes on from here; None when there are others than it names."""
-        if positions & (self.star | self.one | self.segment | self.segment_one):
-            return None
-        return [char for char, at in self.named.items() if at & positions]
+    def names(self, positions: int) -> Iterator[str]:
+        """The characters that lead on from here in another way than any that the pattern does not name."""
+        left = positions & self.literal
+        while left:
+            bit = left & -left
+            yield from self.at[bit]
+            left ^= bit
+        if positions & (self.segment | self.segment_one):
+            yield ":"
+
+    def open(self, positions: int) -> bool:
+        """Does any character lead on from here?"""
+        return bool(positions & (self.star | self.one | self.segment | self.segment_one))
 
     def step(self, positions: int, char: str) -> int:
         stay, go = self.star, self.one | self.named.get(char, 0)
@@ -191,14 +202,21 @@ def _cases(char: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(c for c in (char, char.lower(), char.upper()) if len(c) == 1))
 
 
-def _alphabet(automata: Sequence[_Automaton]) -> tuple[str, ...]:
-    """Every character that some pattern names, the colon where it matters, and one that none names."""
+def _fresh(automata: Sequence[_Automaton]) -> str:
+    """A character that no pattern names."""
     named = {char for a in automata for char in a.named}
-    fresh = next((c for c in _FRESH_FIRST if c not in named), None) or chr(
+    return next((c for c in _FRESH_FIRST if c not in named), None) or chr(
         next(n for n in range(_FRESH_AFTER, _FRESH_AFTER + 6400) if chr(n) not in named)
     )
-    colon = {":"} if any(a.segment or a.segment_one for a in automata) else set()
-    return (fresh, *sorted(named | colon))
+
+
+def _options(automata: Sequence[_Automaton], needed: int, state: Sequence[int], fresh: str) -> Sequence[str]:
+    """One character for each way to go on; all that no pattern names here are as good as the fresh one."""
+    for a, positions in zip(automata[:needed], state, strict=False):
+        if not a.open(positions):
+            return list(dict.fromkeys(a.names(positions)))
+    named = {char for a, positions in zip(automata, state, strict=True) for char in a.names(positions)}
+    return [fresh, *sorted(named)]
 
 
 def _explore(
@@ -207,7 +225,7 @@ def _explore(
     """Shortest text and positions of every joint state from which the first `needed` patterns may still match, those
     from which they are soonest matched first. `avoid`: none from which another pattern matches whatever follows.
     """
-    alphabet = _alphabet(automata)
+    fresh = _fresh(automata)
     start = (1,) * len(automata)
     seen = {start}
     order = 0
@@ -216,13 +234,7 @@ def _explore(
     while queue:
         _, _, text, state = heappop(queue)
         yield text, state
-        options: Iterable[str] = alphabet
-        for a, positions in zip(automata[:needed], state, strict=False):
-            only = a.leads_on(positions)
-            if only is not None:
-                options = only
-                break
-        for char in options:
+        for char in _options(automata, needed, state, fresh):
             work += 1
             following = tuple(a.step(s, char) for a, s in zip(automata, state, strict=True))
             if following in seen:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from itertools import pairwise, product
 
@@ -45,7 +46,7 @@ def candidates(
         _exchange(by_key, base, known, extra)
         base = {key: texts(found, known, extra[key], base) for key, found in by_key.items()}
     return {
-        key: ((), *_options(base[key], _tests(found, known, extra[key], base), several=multivalued(found)))
+        key: ((), *_options(base[key], _questions(found, known, extra[key], base), several=multivalued(found)))
         for key, found in by_key.items()
     }
 
@@ -195,39 +196,56 @@ def _addresses(ranges: Iterable[str], each: int) -> list[str]:
     return result
 
 
-def _tests(
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Something that is asked of each value. `yes`: it matters whether one is among the values for which it is so;
+    `no`: for which it is not."""
+
+    test: Test
+    yes: bool = True
+    no: bool = True
+
+
+def _questions(
     clauses: Sequence[Clause], known: Context, literals: Iterable[str], others: Mapping[str, Sequence[str]]
-) -> list[Test]:
+) -> list[_Question]:
     """What values of the key are asked. Where a variable is unknown, each pattern that it may make is one question."""
-    result: list[Test] = [literal_text.__eq__ for literal_text in literals]
+    result = [_Question(text.__eq__) for text in literals]
     for clause in clauses:
-        if clause.test is not None:
-            result.append(clause.test)
-            continue
+        yes, no = matters(clause)
         names = known.single(clause.variable_keys)
-        if names is None:
-            result += [matcher((p,)) for p in dict.fromkeys(_patterns(clause, known, others))]
+        if clause.test is not None:
+            result.append(_Question(clause.test, yes=yes, no=no))
+        elif names is None:
+            result += [_Question(matcher((p,))) for p in dict.fromkeys(_patterns(clause, known, others))]
         elif clause.operator.kind != "null":
-            result.append(matcher(clause.patterns(names)))
+            result.append(_Question(matcher(clause.patterns(names)), yes=yes, no=no))
     return result
 
 
-def _options(found: Sequence[str], tests: Sequence[Test], *, several: bool) -> list[Values]:
+def matters(clause: Clause) -> tuple[bool, bool]:
+    """Of several values: does it matter whether one of them is met, and whether one of them is not?"""
+    unmet = (clause.operator.quantifier == "all") != (clause.operator.negated and clause.operator.quantifier != "")
+    return not unmet, unmet
+
+
+def _options(found: Sequence[str], questions: Sequence[_Question], *, several: bool) -> list[Values]:
     """The values as a request gives them: one, or several. Conditions hold or fail for several values because of what
     one of them is or is not, so only such sets are told apart."""
     letters: dict[tuple[bool, ...], str] = {}
     for text in (*found, "") if several else found:
-        letters.setdefault((text != "", *(test(text) for test in tests)), text)
+        letters.setdefault((text != "", *(q.test(text) for q in questions)), text)
     singles: list[Values] = [(text,) for text in letters.values()]
     if not several:
         return singles
-    sets: dict[tuple[int, int], Values] = {}
-    masks = {text: _masks(vector) for vector, text in letters.items()}
-    queue: list[tuple[tuple[int, int], Values]] = [(masks[text], (text,)) for text in letters.values()]
-    for (yes, no), values in queue:
-        for text, (more, less) in masks.items():
-            both = yes | more, no | less
-            if text in values or both in sets or (both == (yes, no) and len(values) > 1):
+    asked = (_Question(bool, no=False), *questions)
+    masks = {text: _mask(vector, asked) for vector, text in letters.items()}
+    sets: dict[int, Values] = {}
+    queue: list[tuple[int, Values]] = [(masks[text], (text,)) for text in letters.values()]
+    for mask, values in queue:
+        for text, more in masks.items():
+            both = mask | more
+            if text in values or both in sets:
                 continue
             sets[both] = (*values, text)
             queue.append((both, sets[both]))
@@ -236,9 +254,12 @@ def _options(found: Sequence[str], tests: Sequence[Test], *, several: bool) -> l
     return [*singles, *sets.values()]
 
 
-def _masks(vector: Sequence[bool]) -> tuple[int, int]:
-    yes = sum(1 << at for at, hit in enumerate(vector) if hit)
-    return yes, (1 << len(vector)) - 1 - yes
+def _mask(vector: Sequence[bool], questions: Sequence[_Question]) -> int:
+    result = 0
+    for at, (hit, question) in enumerate(zip(vector, questions, strict=True)):
+        if question.yes if hit else question.no:
+            result |= 1 << 2 * at + int(hit)
+    return result
 
 
 def fits(parts: Parts, text: str, known: Context, *, fold: bool = False) -> list[dict[Variable, str]]:
