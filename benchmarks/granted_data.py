@@ -64,5 +64,5 @@ class Answers:
         self._lines.append(sha256(json.dumps(sets).encode()).hexdigest())
 
     def facts(self) -> dict[str, Any]:
-        self._path.writecanonical("\n".join(self._lines))
+        self._path.write_text("\n".join(self._lines))
         return dict(zip(("granted", "masked", "unused"), self._counts, strict=True))
