@@ -243,6 +243,6 @@ def test_memory_does_not_grow_with_the_records():
     aggregator = Aggregator(overlay(), "test")
     for number in range(5):
         aggregator.feed(str(number), io.BytesIO(batch()))
-    assert len(aggregator._groups) == 1
-    assert len(aggregator._requests._facts) <= 4096
+    assert len(aggregator.tally.groups) == 1
+    assert aggregator._remembered <= 100
     assert json.dumps(aggregator.result().bins)

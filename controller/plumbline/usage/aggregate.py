@@ -7,69 +7,28 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-refe
 from __future__ import annotations
 
 import io
+from array import array
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, NamedTuple
+from functools import cache
+from typing import BinaryIO
 
 from plumbline.iam.overlay import Overlay
-from plumbline.model.evidence import MAX_RESOURCES, Evidence, GrantChange, Outcome, TrailChange, UnmappedUse
+from plumbline.model.evidence import Evidence, GrantChange, Outcome, TrailChange, UnmappedUse
 from plumbline.usage.attribution import Caller, caller_of
 from plumbline.usage.changes import grant_change, is_change, trail_change
 from plumbline.usage.classify import BINS, Bin, bin_of, is_service_event, special_bin
 from plumbline.usage.grouping import evidence_of, unmapped_of
 from plumbline.usage.outcomes import denied_action, outcome_of
-from plumbline.usage.records import Batch, Problem, Record, read
-from plumbline.usage.request import NOTHING, Facts, Requests
+from plumbline.usage.records import NO_VALUE, Batch, Problem, Record, UserIdentity, read
+from plumbline.usage.repeats import NO_MARK, Memory
+from plumbline.usage.request import NOTHING, Reader, Requests
+from plumbline.usage.tally import Group, Key, Shape, Tally
 
-# Event ids remembered to recognise a record that was delivered again: two generations of so many.
-_REMEMBERED = 250_000
-
-
-class Key(NamedTuple):
-    """What makes records one group."""
-
-    caller: Caller
-    event_source: str
-    event_name: str
-    variant: str
-    code: str | None
-    outcome: Outcome
-    refused: str | None
-    invoked_by: str | None
-    special: Bin | None
-
-
-class Group:
-    """The tally of one group. `resources`: each a set of ARNs that one call was about; `unknown`: some call named none.
-    `shared`: ids of copies that the caller's own account may hold as well."""
-
-    __slots__ = ("count", "extra", "first", "last", "resources", "shared", "truncated", "unknown")
-
-    def __init__(self, at: datetime) -> None:
-        self.count = 0
-        self.first = self.last = at
-        self.resources: set[tuple[str, ...]] = set()
-        self.truncated = self.unknown = False
-        self.shared: set[int] = set()
-        self.extra: dict[str, Group] = {}
-
-    def add(self, at: datetime, resources: tuple[str, ...]) -> None:
-        self.count += 1
-        if at < self.first:
-            self.first = at
-        elif at > self.last:
-            self.last = at
-        if not resources:
-            self.unknown = True
-        elif resources not in self.resources:
-            self._keep(resources)
-
-    def _keep(self, resources: tuple[str, ...]) -> None:
-        self.resources.add(resources)
-        if len(self.resources) > 2 * MAX_RESOURCES:
-            # The first in order: what is kept does not hang on the order of reading.
-            self.resources = set(sorted(self.resources)[:MAX_RESOURCES])
-            self.truncated = True
+# Requests whose place is remembered: of one call, and of all calls together.
+_OF_ONE, _OF_ALL = 64, 131_072
+_IDENTITIES = 8_192
+_NONE: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +48,85 @@ class Usage:
     path_unknown: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Like records that somebody else has counted: one of them for all, with the number of records, of calls without
+    those delivered again, and first and last time. `exact`: False where other requests stand behind some of them."""
+
+    record: Record
+    records: int
+    calls: int
+    first: datetime
+    last: datetime
+    exact: bool = True
+
+
+@dataclass(slots=True)
+class Journal:
+    """The records of one batch that may have been delivered before, in other batches: their marks, and the number of
+    each one's shape."""
+
+    marks: array[int]
+    shapes: array[int]
+
+
+class _Place:
+    """Where records are counted: a group, and extra actions of it."""
+
+    __slots__ = ("extra", "group", "shape")
+
+    def __init__(self, group: Group, extra: tuple[Group, ...], shape: int) -> None:
+        self.group, self.extra, self.shape = group, extra, shape
+
+
+class _Call:
+    """What records of one caller share that agree in all but request and time."""
+
+    __slots__ = ("account", "changes", "key", "own", "places", "reader", "requests", "special")
+
+    def __init__(self, key: Key, account: str, reader: Reader, *, changes: bool, own: bool) -> None:
+        """`key`: without its variant. `account`: whose resources it names. `changes`: it changed grants or a trail.
+        `own`: the caller's own account recorded it."""
+        self.key, self.account, self.reader, self.changes, self.own = key, account, reader, changes, own
+        self.special = key.special is not None
+        self.places: dict[tuple[str, tuple[str, ...]], _Place] = {}
+        # By the hash of the request: what is in it has been noted.
+        self.requests: dict[int, _Place] = {}
+
+
+class _Who:
+    """One caller with its calls, by what the record says besides request and time."""
+
+    __slots__ = ("account", "caller", "calls", "invoked_by", "kind")
+
+    def __init__(
+        self, caller: Caller, kind: str | None = None, account: str | None = None, invoked_by: str | None = None
+    ) -> None:
+        self.caller, self.kind, self.account, self.invoked_by = caller, kind, account, invoked_by
+        self.calls: dict[tuple[str | None, ...], _Call] = {}
+
+
 class Aggregator:
     """Takes record files one after another, in any order; `result` may be asked at any time."""
 
-    def __init__(self, overlay: Overlay, source: str) -> None:
-        """`source`: the name of the source that the evidence will carry."""
+    def __init__(self, overlay: Overlay, source: str, *, journal: bool = False) -> None:
+        """`source`: the name of the source that the evidence will carry. `journal`: repetitions are looked for within
+        each batch only, and `journals` gets what is needed to find those between batches."""
         self._overlay, self._source = overlay, source
         self._requests = Requests(overlay)
-        self._groups: dict[Key, Group] = {}
-        self._natures: dict[tuple[str, str, str | None, str | None, str | None], tuple[Bin | None, bool]] = {}
-        self._recent: set[int] = set()
-        self._older: set[int] = set()
-        self._callers: set[int] = set()
-        self._malformed = 0
-        self._repeated: dict[Key, int] = {}
-        self._grants: set[GrantChange] = set()
-        self._trails: set[TrailChange] = set()
-        self.problems: list[Problem] = []
+        self._memory = None if journal else Memory()
+        self._identities: dict[UserIdentity | None, _Who] = {}
+        self._whos: dict[tuple[Caller, str | None, str | None, str | None], _Who] = {}
+        self._calls: list[_Call] = []
+        self._remembered = 0
+        self.tally = Tally()
+        self.shapes: list[Shape] = []
+        self.journals: list[Journal] = []
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What could not be read so far; others may add to it."""
+        return self.tally.problems
 
     def feed(self, name: str, data: bytes | BinaryIO) -> None:
         """Adds one file, as bytes or as a stream; what is damaged in it is added to `problems`."""
@@ -114,117 +135,187 @@ class Aggregator:
             self.add(batch)
 
     def add(self, batch: Batch) -> None:
-        """Adds decoded records; None counts as malformed."""
-        for record in batch:
-            if record is None:
-                self._malformed += 1
+        """Counts the records of one batch."""
+        records = [record for record in batch if record is not None]
+        self.tally.malformed += len(batch) - len(records)
+        marks = [NO_MARK if r.eventID is None else hash((r.eventID, r.eventName, r.eventSource)) for r in records]
+        again = (self._memory or Memory()).seen(marks)
+        shapes = self._count(records)
+        for place in again:
+            self.tally.repeat(self.shapes[shapes[place]], 1)
+            marks[place] = NO_MARK
+        if self._memory is None:
+            self.journals.append(Journal(array("q", marks), array("L", shapes)))
+
+    def add_counted(self, found: Counted) -> None:
+        """Adds records that were counted elsewhere."""
+        (number,) = self._count([found.record])
+        shape = self.shapes[number]
+        group = self.tally.groups[shape.key]
+        group.repeated += found.records - found.calls
+        group.truncated |= not found.exact
+        for one in (group, *(group.extra[name] for name in shape.extra)):
+            one.count += found.calls - 1
+            one.first, one.last = min(one.first, found.first), max(one.last, found.last)
+
+    def _count(self, records: list[Record]) -> list[int]:
+        """Counts all, and says under which shape. Almost all time is spent here: what this loop looks up was found out
+        the first time that something occurred."""
+        identities, shapes, no_value = self._identities, list[int](), NO_VALUE
+        for record in records:
+            who = identities.get(record.userIdentity)
+            if who is None:
+                who = self._identified(record.userIdentity)
+            if record.errorCode is None and record.errorMessage is None:
+                call = who.calls.get(
+                    (
+                        record.eventName,
+                        record.eventSource,
+                        record.eventType,
+                        record.eventCategory,
+                        record.recipientAccountId,
+                        record.awsRegion,
+                    )
+                )
+                if call is None:
+                    call = self._call(who, record)
             else:
-                self._add(record)
+                call = self._call(who, record)
+            if call.special:
+                request = 0
+            elif record.resources is no_value:
+                request = hash(bytes(record.requestParameters))
+            else:
+                request = hash((bytes(record.requestParameters), bytes(record.resources)))
+            place = call.requests.get(request)
+            if place is None:
+                place = self._place(call, record, request)
+            group, at = place.group, record.eventTime
+            group.count += 1
+            if at > group.last:
+                group.last = at
+            elif at < group.first:
+                group.first = at
+            for extra in place.extra:
+                extra.seen(at)
+            if record.sharedEventID is not None:
+                self._share(call, group, record.sharedEventID)
+            if call.changes:
+                self._note_change(record, call)
+            shapes.append(place.shape)
+        return shapes
 
-    def _add(self, record: Record) -> None:
-        identity = record.userIdentity
-        kind = identity.type if identity is not None else None
-        caller = caller_of(identity)
-        code = record.errorCode
-        message = record.errorMessage
-        outcome: Outcome = "used" if code is None and message is None else outcome_of(code, message)
-        special, changes = self._nature(record, kind)
-        account = record.recipientAccountId or (identity.accountId if identity is not None else None) or ""
-        facts = NOTHING if special else self._requests.facts(record, account)
-        key = Key(
-            caller,
-            record.eventSource,
+    def _identified(self, identity: UserIdentity | None) -> _Who:
+        new = _Who(caller_of(identity))
+        if identity is not None:
+            new = _Who(new.caller, identity.type, identity.accountId, identity.invokedBy)
+        who = self._whos.setdefault((new.caller, new.kind, new.account, new.invoked_by), new)
+        if len(self._identities) >= _IDENTITIES:
+            self._identities.clear()
+        self._identities[identity] = who
+        return who
+
+    def _call(self, who: _Who, record: Record) -> _Call:
+        """The call of a record: made when it is the first of its kind. Failed ones are told apart by their error."""
+        code, message = record.errorCode, record.errorMessage
+        kind: tuple[str | None, ...] = (
             record.eventName,
-            facts.variant,
-            code,
-            outcome,
-            denied_action(message) if outcome == "denied" else None,
-            identity.invokedBy if identity is not None else None,
-            special,
+            record.eventSource,
+            record.eventType,
+            record.eventCategory,
+            record.recipientAccountId,
+            record.awsRegion,
         )
-        if self._seen_before(record):
-            self._repeated[key] = self._repeated.get(key, 0) + 1
-            return
-        self._tally(key, record, facts, kind)
-        if changes and outcome == "used" and not special:
-            self._note_change(record, account, caller)
+        outcome: Outcome = "used"
+        refused = None
+        if code is not None or message is not None:
+            outcome = outcome_of(code, message)
+            refused = denied_action(message) if outcome == "denied" else None
+            kind = (*kind, code, outcome, refused)
+        call = who.calls.get(kind)
+        if call is None:
+            service_event = is_service_event(record.eventType, record.eventCategory, who.kind)
+            special = special_bin(self._overlay, record.eventSource, record.eventName, record.eventType, service_event)
+            changes = outcome == "used" and not special and is_change(record.eventSource, record.eventName)
+            own = who.account == record.recipientAccountId and who.kind != "AWSAccount"
+            source, name = record.eventSource, record.eventName
+            key = Key(who.caller, source, name, "", code, outcome, refused, who.invoked_by, special)
+            account = record.recipientAccountId or who.account or ""
+            reader = self._requests.reader(source, name, account, record.awsRegion or "")
+            call = who.calls[kind] = _Call(key, account, reader, changes=changes, own=own)
+            self._calls.append(call)
+        return call
 
-    def _tally(self, key: Key, record: Record, facts: Facts, kind: str | None) -> None:
-        group = self._groups.get(key)
-        at = record.eventTime
-        if group is None:
-            group = self._groups[key] = Group(at)
-        group.add(at, facts.resources)
-        for action, resources in facts.extra:
-            extra = group.extra.get(action)
-            if extra is None:
-                extra = group.extra[action] = Group(at)
-            extra.add(at, resources)
-        if record.sharedEventID is not None and not key.special:
-            # A call across accounts is recorded in both. The caller's own copy names its role; it is the one to count.
-            identity = record.userIdentity
-            own = identity is not None and identity.accountId == record.recipientAccountId and kind != "AWSAccount"
-            (self._callers if own else group.shared).add(hash(record.sharedEventID))
+    def _place(self, call: _Call, record: Record, request: int) -> _Place:
+        """Where a record belongs by its request, and what the request says besides."""
+        facts = NOTHING
+        if not call.special:
+            facts = call.reader.facts(bytes(record.requestParameters), bytes(record.resources))
+        names = tuple([action for action, _ in facts.extra]) if facts.extra else _NONE
+        place = call.places.get((facts.variant, names))
+        if place is None:
+            place = call.places[facts.variant, names] = self._new_place(call, facts.variant, names, record.eventTime)
+        place.group.about(facts.resources)
+        if names:
+            for extra, (_, resources) in zip(place.extra, facts.extra, strict=True):
+                extra.about(resources)
+        if len(call.requests) < _OF_ONE:  # else its requests are too many to come again
+            if self._remembered >= _OF_ALL:
+                self._remembered = 0
+                for other in self._calls:
+                    other.requests.clear()
+            self._remembered += 1
+            call.requests[request] = place
+        return place
 
-    def _seen_before(self, record: Record) -> bool:
-        """Whether the record was read already: CloudTrail may deliver one more than once.
+    def _new_place(self, call: _Call, variant: str, names: tuple[str, ...], at: datetime) -> _Place:
+        key = call.key._replace(variant=variant)
+        group = self.tally.groups.setdefault(key, Group(at))
+        extra = tuple(group.extra.setdefault(name, Group(at)) for name in names)
+        self.shapes.append(Shape(key, names))
+        return _Place(group, extra, len(self.shapes) - 1)
 
-        Remembered are at least the last 250,000; a repetition further off counts again.
-        """
-        if record.eventID is None:
-            return False
-        mark = hash((record.eventID, record.eventName, record.eventSource))
-        if mark in self._recent or mark in self._older:
-            return True
-        if len(self._recent) >= _REMEMBERED:
-            self._older, self._recent = self._recent, set()
-        self._recent.add(mark)
-        return False
+    def _share(self, call: _Call, group: Group, shared: str) -> None:
+        """A call across accounts is recorded in both. The caller's own copy names its role; it is the one to count."""
+        if not call.special:
+            (self.tally.callers if call.own else group.shared).append(hash(shared))
 
-    def _nature(self, record: Record, kind: str | None) -> tuple[Bin | None, bool]:
-        """(the special bin of the event, whether it changes grants or a trail), found out once for each event."""
-        event = (record.eventSource, record.eventName, record.eventType, record.eventCategory, kind)
-        nature = self._natures.get(event)
-        if nature is None:
-            service_event = is_service_event(record.eventType, record.eventCategory, kind)
-            special = special_bin(self._overlay, *event[:3], service_event)
-            nature = self._natures[event] = (special, is_change(record.eventSource, record.eventName))
-        return nature
-
-    def _note_change(self, record: Record, account: str, caller: Caller) -> None:
+    def _note_change(self, record: Record, call: _Call) -> None:
         if record.eventSource == "iam.amazonaws.com":
-            change = grant_change(record, account, caller.principal)
+            change = grant_change(record, call.account, call.key.caller.principal)
             if change is not None:
-                self._grants.add(change)
+                self.tally.grants.add(change)
         else:
-            trail = trail_change(record, account)
+            trail = trail_change(record, call.account)
             if trail is not None:
-                self._trails.add(trail)
+                self.tally.trails.add(trail)
 
     def result(self) -> Usage:
         """Everything found so far, sorted; equal for equal records in whatever files and order they came."""
-        bins: dict[Bin, int] = dict.fromkeys(BINS, 0)
-        bins["unmapped"] += self._malformed
-        for key, group in self._groups.items():
-            bins[self._bin(key)] += group.count
-        for key, count in self._repeated.items():
-            bins[self._bin(key)] += count
-        groups = [(k, g, g.count - len(g.shared & self._callers)) for k, g in self._groups.items() if not k.special]
-        counted = [(key, group, count) for key, group, count in groups if count > 0]
-        return Usage(
-            records=sum(bins.values()),
-            bins=bins,
-            evidence=evidence_of(counted, self._overlay, self._source),
-            unmapped=unmapped_of(counted, self._overlay),
-            grant_changes=tuple(
-                sorted(self._grants, key=lambda c: (c.at, c.event_name, c.target, c.policy or "", c.by))
-            ),
-            trail_changes=tuple(sorted(self._trails, key=lambda c: (c.at, c.event_name, c.trail))),
-            problems=tuple(self.problems),
-            first=min((g.first for g in self._groups.values()), default=None),
-            last=max((g.last for g in self._groups.values()), default=None),
-            path_unknown=frozenset(k.caller.principal for k, _, _ in counted if not k.caller.path_known),
-        )
+        return usage_of(self.tally, self._overlay, self._source)
 
-    def _bin(self, key: Key) -> Bin:
-        return bin_of(key.special, key.outcome, self._overlay.event(key.event_source, key.event_name).known)
+
+def usage_of(tally: Tally, overlay: Overlay, source: str) -> Usage:
+    """What a tally means, sorted."""
+    bins: dict[Bin, int] = dict.fromkeys(BINS, 0)
+    bins["unmapped"] += tally.malformed
+    event = cache(overlay.event)
+    for key, group in tally.groups.items():
+        known = event(key.event_source, key.event_name).known
+        bins[bin_of(key.special, key.outcome, known)] += group.count + group.repeated
+    callers = set(tally.callers)
+    groups = [(k, g, g.count - len(callers.intersection(g.shared))) for k, g in tally.groups.items() if not k.special]
+    counted = [(key, group, count) for key, group, count in groups if count > 0]
+    seen = [group for group in tally.groups.values() if group.count]
+    return Usage(
+        records=sum(bins.values()),
+        bins=bins,
+        evidence=evidence_of(counted, overlay, source),
+        unmapped=unmapped_of(counted, overlay),
+        grant_changes=tuple(sorted(tally.grants, key=lambda c: (c.at, c.event_name, c.target, c.policy or "", c.by))),
+        trail_changes=tuple(sorted(tally.trails, key=lambda c: (c.at, c.event_name, c.trail))),
+        problems=tuple(tally.problems),
+        first=min((group.first for group in seen), default=None),
+        last=max((group.last for group in seen), default=None),
+        path_unknown=frozenset(key.caller.principal for key, _, _ in counted if not key.caller.path_known),
+    )

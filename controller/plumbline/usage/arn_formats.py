@@ -7,8 +7,7 @@ Knows formats only, no records.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import msgspec
@@ -30,10 +29,13 @@ class _Format(msgspec.Struct):
     arn: str
 
 
-def fitting(action: str, arns: Iterable[str]) -> tuple[str, ...]:
+@lru_cache(16_384)  # principals of an account share resources
+def fitting(action: str, arns: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `arns` that the action can name, sorted. Empty when a resource that the action requires is not among
     them: then a part of what it was about is unknown, and the rest alone would mislead."""
     known = _formats(action)
+    if not known:
+        return ()
     found = {arn: {name for name, _, pattern in known if pattern.match(arn)} for arn in arns}
     matched = set().union(*found.values())
     if any(required and name not in matched for name, required, _ in known):

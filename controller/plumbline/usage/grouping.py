@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from plumbline.iam.overlay import Overlay
+from plumbline.iam.overlay import EventActions, Overlay
 from plumbline.model.evidence import MAX_RESOURCES, Evidence, Outcome, UnmappedUse
 from plumbline.usage.arn_formats import fitting
 from plumbline.usage.outcomes import bare, not_found
@@ -77,9 +78,10 @@ class Merged:
 
 def evidence_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay, source: str) -> tuple[Evidence, ...]:
     """Sorted evidence from (Key, Group, count) of an aggregator."""
+    event = cache(overlay.event)  # most groups share their event with others
     merged: dict[tuple[str, str | None, str, Outcome, bool], Merged] = {}
     for key, group, count in groups:
-        for use in _uses(key, group, count, overlay):
+        for use in _uses(key, group, count, overlay, event(key.event_source, key.event_name, key.variant)):
             caller = key.caller
             name = (caller.principal, caller.unique_id, use.action, use.outcome, use.ambiguous)
             total = merged.setdefault(name, Merged(use.first, use.last))
@@ -95,9 +97,10 @@ def evidence_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay, source
 
 def unmapped_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay) -> tuple[UnmappedUse, ...]:
     """The events whose action is unknown; refused calls are not among them, they were no use."""
+    event = cache(overlay.event)
     found: dict[tuple[str, str | None, str, str], tuple[datetime, int]] = {}
     for key, group, count in groups:
-        if key.outcome == "denied" or overlay.event(key.event_source, key.event_name).known:
+        if key.outcome == "denied" or event(key.event_source, key.event_name).known:
             continue
         name = (key.caller.principal, key.caller.unique_id, key.event_source, key.event_name)
         last, before = found.get(name, (group.last, 0))
@@ -112,8 +115,7 @@ def unmapped_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay) -> tup
     )
 
 
-def _uses(key: Any, group: Any, count: int, overlay: Overlay) -> Iterator[_Use]:
-    event = overlay.event(key.event_source, key.event_name, key.variant)
+def _uses(key: Any, group: Any, count: int, overlay: Overlay, event: EventActions) -> Iterator[_Use]:
 
     def use(action: str, outcome: Outcome, ambiguous: bool) -> _Use:
         arns, partial = _resources(action, group)
@@ -138,6 +140,8 @@ def _uses(key: Any, group: Any, count: int, overlay: Overlay) -> Iterator[_Use]:
 
 def _resources(action: str, group: Any) -> tuple[list[str], bool]:
     """(the ARNs that calls of the action were about, whether there were more)."""
+    if not group.resources:
+        return [], False
     calls = [fitting(action, call) for call in sorted(group.resources)[:MAX_RESOURCES]]
     found = sorted({arn for call in calls for arn in call})
     return found, bool(found) and (

@@ -12,11 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from plumbline.iam.overlay import Overlay, PassRole
-from plumbline.usage.records import Record
-from plumbline.usage.resources import copy_source, from_record, partition_of, resource_arns
+from plumbline.usage.resources import Finder, copy_source, from_record, partition_of
 
 _ANY = msgspec.json.Decoder()
-_CACHED = 4096
 
 _CREATING = (
     "Add",
@@ -68,6 +66,7 @@ _S3_BUCKET_HEADERS = (
     ("x-amz-bucket-object-lock-enabled", "s3:PutBucketObjectLockConfiguration"),
     ("x-amz-object-ownership", "s3:PutBucketOwnershipControls"),
 )
+_S3_COPIES = frozenset({"CopyObject", "UploadPartCopy"})
 _S3_WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload", "InitiateMultipartUpload", "PostObject"})
 
 
@@ -93,44 +92,49 @@ class _Plan:
 
 
 class Requests:
-    """Reads facts from requests; remembers them by the request's bytes, because callers repeat themselves."""
+    """Readers of requests, one for each event, account and Region."""
 
     def __init__(self, overlay: Overlay) -> None:
         self._overlay = overlay
         self._plans: dict[tuple[str, str], _Plan] = {}
-        self._facts: dict[tuple[str, str, str, str, bytes, bytes], Facts] = {}
+        self._readers: dict[tuple[str, str, str, str], Reader] = {}
 
-    def facts(self, record: Record, account: str) -> Facts:
-        """The facts of one record; `account` is the one whose resources it names. Never raises."""
-        request, listed = bytes(record.requestParameters), bytes(record.resources)
+    def reader(self, event_source: str, event_name: str, account: str, region: str) -> Reader:
+        """`account`: the one whose resources the requests name."""
+        key = (event_source, event_name, account, region)
+        reader = self._readers.get(key)
+        if reader is None:
+            plan = self._plans.get(key[:2])
+            if plan is None:
+                plan = self._plans[event_source, event_name] = _make_plan(self._overlay, event_source, event_name)
+            reader = self._readers[key] = Reader(plan, account, region)
+        return reader
+
+
+class Reader:
+    """Reads facts from the requests of one event."""
+
+    __slots__ = ("_finder", "_inside", "_partition", "_plan")
+
+    def __init__(self, plan: _Plan, account: str, region: str) -> None:
+        self._plan, self._partition = plan, partition_of(region)
+        self._finder = Finder(plan.service, plan.operation, account, region)
+        # Whether anything in a request of this event may be authorized besides.
+        self._inside = plan.pass_role is not None or plan.tag_action is not None or plan.service in ("sts", "s3")
+
+    def facts(self, request: bytes, listed: bytes) -> Facts:
+        """The facts of one record, by its `requestParameters` and `resources`. Never raises."""
         if len(request) <= 4 and len(listed) <= 4:  # absent, null, {} or []
             return NOTHING
-        region = record.awsRegion or ""
-        key = (record.eventSource, record.eventName, account, region, request, listed)
-        found = self._facts.get(key)
-        if found is None:
-            if len(self._facts) >= _CACHED:
-                self._facts.clear()
-            found = self._facts[key] = self._read(record, account, region, request, listed)
-        return found
-
-    def _read(self, record: Record, account: str, region: str, request: bytes, listed: bytes) -> Facts:
-        plan = self._plan(record.eventSource, record.eventName)
         parameters = decoded(request)
         if not isinstance(parameters, dict):
             parameters = {}
-        arns = resource_arns(
-            plan.service, plan.operation, parameters, from_record(decoded(listed)), account=account, region=region
-        )
-        extra = tuple(sorted(set(_extra(plan, parameters, arns, partition_of(region)))))
-        variant = "versionId" if plan.service == "s3" and parameters.get("versionId") else ""
-        return Facts(arns, variant, extra)
-
-    def _plan(self, source: str, name: str) -> _Plan:
-        plan = self._plans.get((source, name))
-        if plan is None:
-            plan = self._plans[source, name] = _make_plan(self._overlay, source, name)
-        return plan
+        arns = self._finder.arns(parameters, from_record(decoded(listed)) if len(listed) > 4 else ())
+        extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+        if self._inside:
+            extra = tuple(sorted(set(_extra(self._plan, parameters, arns, self._partition))))
+        variant = "versionId" if self._plan.service == "s3" and parameters.get("versionId") else ""
+        return Facts(arns, variant, extra) if arns or variant or extra else NOTHING
 
 
 def _make_plan(overlay: Overlay, source: str, name: str) -> _Plan:
@@ -157,11 +161,13 @@ def _extra(
         yield from _passed(plan.pass_role, parameters)
     if plan.tag_action is not None and _carries_tags(parameters):
         yield plan.tag_action, ()
-    if plan.service == "sts":
+    if plan.service == "sts" and not _SESSION.keys().isdisjoint(parameters):
         for name, action in _SESSION.items():
             if parameters.get(name):
                 yield action, arns
-    elif plan.service == "s3":
+    elif plan.service == "s3" and (
+        plan.operation in _S3_COPIES or any(name[:2] in ("x-", "X-") for name in parameters)
+    ):
         yield from _s3(plan.operation, parameters, arns, partition)
 
 
@@ -209,7 +215,7 @@ def _s3(
             for header, action in headers:
                 if value and name.lower().startswith(header):
                     yield action, arns
-    if operation in ("CopyObject", "UploadPartCopy"):
+    if operation in _S3_COPIES:
         source = copy_source(parameters, partition)
         if source is None:
             yield "s3:GetObject", ()

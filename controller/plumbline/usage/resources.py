@@ -63,23 +63,64 @@ def from_record(resources: Any) -> list[str]:
     return [arn for arn in found if isinstance(arn, str) and arn.startswith("arn:")]
 
 
-def resource_arns(
-    service: str, operation: str, parameters: Mapping[str, Any], listed: Iterable[str], *, account: str, region: str
-) -> tuple[str, ...]:
-    """The sorted ARNs of one call, at most 100; empty when they are unknown."""
-    where = {"p": partition_of(region), "r": region, "a": account}
-    found = set(listed)
-    if service == "s3":
-        found |= set(_s3(parameters, where["p"]))
-        objects = {arn for arn in found if "/" in arn}
-        # An object's record also lists its bucket, which the call was not about.
-        found = objects or found
-    elif service == "sqs":
-        found |= set(_sqs(parameters, where))
-    found |= set(_by_format(service, operation, parameters, where))
-    if service == "logs" and isinstance(stream := parameters.get("logStreamName"), str) and stream:
-        found |= {f"{arn}:log-stream:{stream}" for arn in found if ":log-group:" in arn}
-    return tuple(sorted(found)[:_MAX_FOUND])
+class Finder:
+    """Finds the ARNs of the calls of one event in one account and Region. What follows from these alone is made once."""
+
+    __slots__ = ("_formats", "_members", "_service", "_where")
+
+    def __init__(self, service: str, operation: str, account: str, region: str) -> None:
+        self._service = service
+        self._where = {"p": partition_of(region), "r": region, "a": account}
+        formats = _FORMATS.get(service, {})
+        if service == "ssm" and not operation.startswith(_SSM_PARAMETERS):
+            formats = {}
+        self._formats = {name: self._filled(template) for name, template in formats.items()}
+        self._members: dict[str, tuple[str, str] | None] = {}
+
+    def _filled(self, template: str) -> tuple[str, str]:
+        before, _, after = template.format(v="\0", **self._where).partition("\0")
+        return before, after
+
+    def arns(self, parameters: Mapping[str, Any], listed: Iterable[str]) -> tuple[str, ...]:
+        """The sorted ARNs of one call, at most 100; empty when they are unknown. `listed`: those of the record."""
+        found, service, members = set(listed), self._service, self._members
+        if service == "s3":
+            if (arn := _s3(parameters, self._where["p"])) is not None:
+                found.add(arn)
+            # An object's record also lists its bucket, which the call was not about.
+            found = {arn for arn in found if "/" in arn} or found
+        elif service == "sqs":
+            found |= set(_sqs(parameters, self._where))
+        elif service == "dynamodb" and isinstance(items := parameters.get("requestItems"), dict):
+            found |= {_named(table, *self._formats["tablename"]) for table in items}
+        for name, value in parameters.items():
+            if isinstance(value, str):
+                if name not in members:
+                    self._member(name)
+                if members[name] is not None or value.startswith("arn:"):
+                    self._add(members[name], value, found)
+            elif isinstance(value, (list, dict)):
+                for inner, text in _inner(name, value):
+                    self._add(self._member(inner), text, found)
+        if service == "logs" and isinstance(stream := parameters.get("logStreamName"), str) and stream:
+            found |= {f"{arn}:log-stream:{stream}" for arn in found if ":log-group:" in arn}
+        return tuple(sorted(found)[:_MAX_FOUND]) if len(found) > 1 else tuple(found)
+
+    def _add(self, parts: tuple[str, str] | None, value: str, found: set[str]) -> None:
+        """`parts`: the ARN's format, where the member's name has one."""
+        if value.startswith("arn:"):
+            # ARNs of other services in a request (a role, a key) are not what the call is about.
+            if value.split(":", 3)[2] == self._service:
+                found.add(value)
+        elif parts is not None and value and not (self._service == "kms" and value.startswith("alias/")):
+            # An alias does not say which key.
+            found.add(_named(value.lstrip("/"), *parts))
+
+    def _member(self, name: str) -> tuple[str, str] | None:
+        if len(self._members) > _MAX_FOUND:
+            self._members.clear()
+        parts = self._members[name] = self._formats.get(name.lower())
+        return parts
 
 
 def bucket_of(object_arn: str) -> str:
@@ -100,11 +141,16 @@ def copy_source(parameters: Mapping[str, Any], partition: str) -> tuple[str, boo
     return arn, bool(query)
 
 
-def _s3(parameters: Mapping[str, Any], partition: str) -> Iterator[str]:
+def _named(value: str, before: str, after: str) -> str:
+    return value if value.startswith("arn:") else f"{before}{value}{after}"
+
+
+def _s3(parameters: Mapping[str, Any], partition: str) -> str | None:
     bucket, key = parameters.get("bucketName"), parameters.get("key")
-    if isinstance(bucket, str) and bucket:
-        arn = bucket if bucket.startswith("arn:") else f"arn:{partition}:s3:::{bucket}"
-        yield f"{arn}/{key}" if isinstance(key, str) and key else arn
+    if not isinstance(bucket, str) or not bucket:
+        return None
+    arn = bucket if bucket.startswith("arn:") else f"arn:{partition}:s3:::{bucket}"
+    return f"{arn}/{key}" if isinstance(key, str) and key else arn
 
 
 def _sqs(parameters: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[str]:
@@ -114,39 +160,13 @@ def _sqs(parameters: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[st
         yield f"arn:{where['p']}:sqs:{where['r']}:{account}:{name}"
 
 
-def _by_format(service: str, operation: str, parameters: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[str]:
-    formats = _FORMATS.get(service, {})
-    for name, value in _values(parameters):
-        if value.startswith("arn:"):
-            # ARNs of other services in a request (a role, a key) are not what the call is about.
-            if value.split(":")[2] == service:
-                yield value
-            continue
-        template = formats.get(name.lower())
-        if template is None or not value or (service == "ssm" and not _is_parameter(operation)):
-            continue
-        if service == "kms" and value.startswith("alias/"):
-            continue  # an alias does not say which key
-        yield template.format(v=value.lstrip("/"), **where)
-    if service == "dynamodb" and isinstance(items := parameters.get("requestItems"), dict):
-        for table in items:
-            yield table if table.startswith("arn:") else formats["tablename"].format(v=table, **where)
-
-
-def _is_parameter(operation: str) -> bool:
-    return operation.startswith(_SSM_PARAMETERS)
-
-
-def _values(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(member, text) of a request: its members, their lists, and the `items` sets of Amazon EC2."""
-    for name, value in parameters.items():
-        if isinstance(value, str):
-            yield name, value
-        elif isinstance(value, list):
-            for item in value[:_MAX_FOUND]:
-                if isinstance(item, str):
-                    yield name, item
-        elif isinstance(value, dict) and isinstance(items := value.get("items"), list):
-            for item in items[:_MAX_FOUND]:
-                if isinstance(item, dict):
-                    yield from ((k, v) for k, v in item.items() if isinstance(v, str))
+def _inner(name: str, value: list[Any] | dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(member, text) of a list in a request, and of the `items` sets of Amazon EC2."""
+    if isinstance(value, list):
+        for item in value[:_MAX_FOUND]:
+            if isinstance(item, str):
+                yield name, item
+    elif isinstance(items := value.get("items"), list):
+        for item in items[:_MAX_FOUND]:
+            if isinstance(item, dict):
+                yield from ((k, v) for k, v in item.items() if isinstance(v, str))

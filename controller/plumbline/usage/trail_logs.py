@@ -171,7 +171,7 @@ class _Worker:
         problems: Sequence[Problem] = (),
     ) -> Partition:
         aggregator = Aggregator(self._overlay, self._source.name)
-        aggregator.problems += problems
+        aggregator.problems.extend(problems)
         unreadable = any(problem.reason not in _LASTING for problem in problems)
         for item, stream, error in self._opened(logs):
             if stream is None:

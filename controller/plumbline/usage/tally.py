@@ -1,0 +1,124 @@
+"""What records add up to: groups of like ones with count, times and resources, and the sum of several such tallies.
+
+The sum is the same in whatever order and parts records were counted. Must not know how records are read, or actions.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from plumbline.model.evidence import MAX_RESOURCES, GrantChange, Outcome, TrailChange
+from plumbline.usage.attribution import Caller
+from plumbline.usage.classify import Bin
+from plumbline.usage.records import Problem
+
+# More are cut, to what is shown. The difference saves sorting at each new one.
+_KEPT = MAX_RESOURCES + 32
+
+
+class Key(NamedTuple):
+    """What makes records one group."""
+
+    caller: Caller
+    event_source: str
+    event_name: str
+    variant: str
+    code: str | None
+    outcome: Outcome
+    refused: str | None
+    invoked_by: str | None
+    special: Bin | None
+
+
+class Shape(NamedTuple):
+    """Where a record is counted: in a group, and in these of its extra actions."""
+
+    key: Key
+    extra: tuple[str, ...]
+
+
+class Group:
+    """The tally of one group. `repeated`: records of it that were delivered again, which `count` leaves out.
+    `resources`: each a set of ARNs that one call was about; `unknown`: some call named none. `shared`: ids of copies
+    that the caller's own account may hold as well; an array, because there may be many."""
+
+    __slots__ = ("count", "extra", "first", "last", "limit", "repeated", "resources", "shared", "truncated", "unknown")
+
+    def __init__(self, at: datetime) -> None:
+        self.count = self.repeated = 0
+        self.first = self.last = at
+        self.resources: set[tuple[str, ...]] = set()
+        self.truncated = self.unknown = False
+        self.limit: tuple[str, ...] = ()  # when some were cut: the last that was kept
+        self.shared = array("q")
+        self.extra: dict[str, Group] = {}
+
+    def seen(self, at: datetime) -> None:
+        """Counts one more."""
+        self.count += 1
+        if at > self.last:
+            self.last = at
+        elif at < self.first:
+            self.first = at
+
+    def about(self, resources: tuple[str, ...]) -> None:
+        """Notes what one call was about."""
+        if not resources:
+            self.unknown = True
+        elif resources not in self.resources and not (self.limit and resources > self.limit):
+            self.resources.add(resources)
+            if len(self.resources) > _KEPT:
+                self._cut()
+
+    def _cut(self) -> None:
+        # The first in order: what is kept does not hang on the order of reading.
+        first = sorted(self.resources)[:MAX_RESOURCES]
+        self.resources, self.limit, self.truncated = set(first), first[-1], True
+
+    def join(self, other: Group) -> None:
+        """Adds another tally of the same group."""
+        self.count += other.count
+        self.repeated += other.repeated
+        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
+        self.resources |= other.resources
+        self.truncated |= other.truncated
+        self.unknown |= other.unknown
+        if len(self.resources) > MAX_RESOURCES:
+            self._cut()
+        self.shared.extend(other.shared)
+        for name, extra in other.extra.items():
+            mine = self.extra.get(name)
+            if mine is None:
+                self.extra[name] = extra
+            else:
+                mine.join(extra)
+
+
+@dataclass(slots=True)
+class Tally:
+    """All that was counted. `callers`: ids of calls across accounts whose own copy, which names the role, was read."""
+
+    groups: dict[Key, Group] = field(default_factory=dict)
+    callers: array[int] = field(default_factory=lambda: array("q"))
+    malformed: int = 0
+    grants: set[GrantChange] = field(default_factory=set)
+    trails: set[TrailChange] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+    def repeat(self, shape: Shape, times: int) -> None:
+        """Takes records that were counted for repetitions of others."""
+        group = self.groups[shape.key]
+        group.repeated += times
+        for one in (group, *(group.extra[name] for name in shape.extra)):
+            one.count -= times
+
+    def join_group(self, key: Key, group: Group) -> None:
+        """Adds one group of another tally."""
+        mine = self.groups.get(key)
+        if mine is None:
+            self.groups[key] = group
+        else:
+            mine.join(group)
