@@ -319,7 +319,7 @@ def sides_of_request(kind, case, old, new):
     return [{**request, KINDS[kind]: levels if kind == "scp" else levels[0]} for levels in wrapped]
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.sampled_from(sorted(KINDS)), st.data())
 def test_the_authorizer_never_contradicts(kind, data):
     old, new = data.draw(changed(kind))
