@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from plumbline.cli.account_files import ACCOUNT_DETAILS, read
+
 if TYPE_CHECKING:
     from plumbline.iam.access import Access, AccessGroup, Source
     from plumbline.model.snapshot import Principal
@@ -32,10 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def granted(
     arn: Annotated[str, typer.Argument(metavar="ARN", help="A role or user of the file.")],
-    account_details: Annotated[
-        list[Path],
-        typer.Option(metavar="FILE", help="Output of aws iam get-account-authorization-details; several times."),
-    ],
+    account_details: Annotated[list[Path], ACCOUNT_DETAILS],
     output: Annotated[
         Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
     ] = None,
@@ -46,12 +45,8 @@ def granted(
     or less.
     """
     from plumbline.iam.access import access_of
-    from plumbline.inventory.files import AccountDetailsError, read_account_details
 
-    try:
-        principals = read_account_details(account_details)
-    except AccountDetailsError as error:
-        raise typer.BadParameter(str(error), param_hint="--account-details") from error
+    principals = read(account_details)
     principal = principals.get(arn)
     if principal is None:
         raise typer.BadParameter(f"{arn} is not in the files", param_hint="ARN")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from plumbline.cli.account_files import ACCOUNT_DETAILS, read
+
 if TYPE_CHECKING:
     from plumbline.assess.reach import Hop
     from plumbline.assess.reach import Path as Way
@@ -36,10 +38,7 @@ def paths(
     target: Annotated[
         str | None, typer.Argument(metavar="[TO]", help="The role to reach; without it, all.", show_default=False)
     ] = None,
-    account_details: Annotated[
-        list[Path],
-        typer.Option(metavar="FILE", help="Output of aws iam get-account-authorization-details; several times."),
-    ] = [],  # noqa: B006 - typer copies it
+    account_details: Annotated[list[Path], ACCOUNT_DETAILS] = [],  # noqa: B006 - typer copies it
     output: Annotated[
         Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
     ] = None,
@@ -50,14 +49,10 @@ def paths(
     """
     from plumbline.assess.reach import hops
     from plumbline.assess.reach import paths as ways
-    from plumbline.inventory.files import AccountDetailsError, read_account_details
 
     if not account_details:
         raise typer.BadParameter("give at least one file", param_hint="--account-details")
-    try:
-        principals = read_account_details(account_details)
-    except AccountDetailsError as error:
-        raise typer.BadParameter(str(error), param_hint="--account-details") from error
+    principals = read(account_details)
     found = hops(principals, {})
     if source not in principals and not any(hop.source == source for hop in found):
         raise typer.BadParameter(

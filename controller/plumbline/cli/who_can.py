@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from plumbline.cli.account_files import ACCOUNT_DETAILS, read
+
 if TYPE_CHECKING:
     from plumbline.inventory.who_can import Ground, WhoCan
 
@@ -31,10 +33,7 @@ def register(app: typer.Typer) -> None:
 def who_can(
     action: Annotated[str, typer.Argument(metavar="ACTION", help="Such as s3:GetObject.")],
     resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="ARN, or * for actions without resources.")],
-    account_details: Annotated[
-        list[Path],
-        typer.Option(metavar="FILE", help="Output of aws iam get-account-authorization-details; several times."),
-    ],
+    account_details: Annotated[list[Path], ACCOUNT_DETAILS],
     output: Annotated[
         Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
     ] = None,
@@ -44,15 +43,11 @@ def who_can(
     Needs no AWS credentials and no network. Ends with 2 when it is unknown of somebody.
     """
     from plumbline.inventory import who_can as engine
-    from plumbline.inventory.files import AccountDetailsError, read_account_details
 
     service, colon, name = action.partition(":")
     if not (service and colon and name) or "*" in action or "?" in action:
         raise typer.BadParameter(f"{action!r} must name one action, such as s3:GetObject", param_hint="ACTION")
-    try:
-        principals = read_account_details(account_details)
-    except AccountDetailsError as error:
-        raise typer.BadParameter(str(error), param_hint="--account-details") from error
+    principals = read(account_details)
     found = engine.who_can(action, resource, principals)
     if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
         sys.stdout.write(json.dumps(as_json(action, resource, found), indent=2, sort_keys=True) + "\n")
