@@ -27,13 +27,15 @@ _DENIED = frozenset(
     }
 )
 _DENIED_ENDINGS = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-_DENIED_MESSAGE = re.compile(
-    r"\b(is|are|was|were) not authorized to (perform|invoke|call|access|make)\b|\bnot authorized to perform\b",
-    re.IGNORECASE,
+# Also used in SQL, with the engine's own regular expressions: plain constructs only.
+DENIED_MESSAGE = (
+    r"\b(is|are|was|were) not authorized to (perform|invoke|call|access|make)\b|\bnot authorized to perform\b"
 )
+_DENIED_MESSAGE = re.compile(DENIED_MESSAGE, re.IGNORECASE)
 # "User: arn:... is not authorized to perform: iam:PassRole on resource: ...": the action that was really refused, which
 # need not be the one of the event. https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-_DENIED_ACTION = re.compile(r"not authorized to perform:? \[?'?\"?([a-z0-9-]+:[A-Za-z0-9]+)")
+DENIED_ACTION = r"not authorized to perform:? \[?'?\"?([a-z0-9-]+:[A-Za-z0-9]+)"
+_DENIED_ACTION = re.compile(DENIED_ACTION)
 
 # "Request would have succeeded, but DryRun flag is set." The caller has the permission.
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html

@@ -104,11 +104,19 @@ class Requests:
         key = (event_source, event_name, account, region)
         reader = self._readers.get(key)
         if reader is None:
-            plan = self._plans.get(key[:2])
-            if plan is None:
-                plan = self._plans[event_source, event_name] = _make_plan(self._overlay, event_source, event_name)
-            reader = self._readers[key] = Reader(plan, account, region)
+            reader = self._readers[key] = Reader(self._plan(event_source, event_name), account, region)
         return reader
+
+    def possible(self, event_source: str, event_name: str) -> tuple[str, ...]:
+        """The actions that lie deeper in a request than the names of its parameters tell: for one that is not known."""
+        plan = self._plan(event_source, event_name)
+        return tuple(a for a in ("iam:PassRole" if plan.pass_role else None, plan.tag_action) if a)
+
+    def _plan(self, event_source: str, event_name: str) -> _Plan:
+        plan = self._plans.get((event_source, event_name))
+        if plan is None:
+            plan = self._plans[event_source, event_name] = _make_plan(self._overlay, event_source, event_name)
+        return plan
 
 
 class Reader:

@@ -18,17 +18,21 @@ class SyncProblem:
     day: str
     reason: str
     message: str
+    remedy: str = ""
 
 
 @dataclass(slots=True)
 class SyncReport:
-    """`read`, `unchanged`, `sealed`: partitions. `objects` were read with `records`."""
+    """`read`, `unchanged`, `sealed`: partitions. `objects` were read with `records`. `queries` were asked, for which AWS
+    scanned and bills `scanned` bytes."""
 
     read: int = 0
     unchanged: int = 0
     sealed: int = 0
     objects: int = 0
     records: int = 0
+    queries: int = 0
+    scanned: int = 0
     problems: list[SyncProblem] = field(default_factory=list)
 
     def failed(self, account: str) -> list[SyncProblem]:

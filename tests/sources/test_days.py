@@ -1,0 +1,144 @@
+"""Days are asked for once for good, whatever happens in between, and within the limit of cost."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from plumbline.aws.errors import Throttled
+from plumbline.iam.overlay import overlay
+from plumbline.store.ledger import partitions, revision, usage_of
+from plumbline.store.schema import evidence
+from plumbline.usage.sources.days import ALL, Answer, asked_days, sync_days
+from plumbline.usage.sources.polling import LONGEST, Progress, over_limit, wait
+from tests.sources.test_query import row
+
+NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
+START = datetime(2026, 6, 20, tzinfo=UTC)
+
+
+class Source:
+    """One event a day, and a note of what was asked for."""
+
+    name = "lake"
+    scopes = (ALL,)
+
+    def __init__(self, limit=10_000, a_day=100):
+        self.limit, self.a_day = limit, a_day
+        self.asked, self.fails, self.loses = [], None, False
+
+    def proven(self, days, scopes):
+        return {}
+
+    def ask(self, first, last, scopes):
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        self.asked.append(days)
+        if self.fails is not None:
+            raise self.fails
+        total = str(len(days) + self.loses)
+        times = {"records": "1", "calls": "1", "total": total}
+        rows = [row(event_day=f"{d}", first_at=f"{d} 08:00:00", last_at=f"{d} 08:00:00", **times) for d in days]
+        return Answer(rows, self.a_day * len(days))
+
+
+def sync(engine, source, now=NOW):
+    return sync_days(engine, "all", source, start=START, now=now, overlay=overlay())
+
+
+def count(engine):
+    found = usage_of(engine, "all", START)
+    return sum(item.count for use in found.values() for item in use.evidence)
+
+
+def test_every_day_that_is_over_is_asked_for_and_none_twice(engine):
+    source = Source()
+    report = sync(engine, source)
+    assert [len(days) for days in source.asked] == [1, 9]
+    assert (report.queries, report.scanned, report.records, count(engine)) == (2, 1_000, 10, 10)
+    before = revision(engine, "all")
+    again = sync(engine, source)
+    assert (len(source.asked), again.queries, again.scanned, count(engine)) == (2, 0, 0, 10)
+    assert revision(engine, "all") == before
+
+
+def test_the_newest_day_is_asked_for_again_when_late_events_have_come(engine):
+    source = Source()
+    sync(engine, source)
+    assert asked_days(partitions(engine, "all").values(), ALL) == ((START, datetime(2026, 6, 29, tzinfo=UTC)),)
+    sync(engine, source, NOW + timedelta(days=1))
+    assert [f"{day:%d}" for day in source.asked[-1]] == ["29", "30"]
+    assert count(engine) == 11
+
+
+def test_a_pass_that_was_killed_counts_nothing_twice(engine):
+    source = Source()
+    sync(engine, source)
+    with engine.begin() as connection:
+        # As if it had ended after the events and before the marker.
+        connection.execute(sa.text("DELETE FROM partition WHERE region = '*' AND day = '2026-06-25'"))
+    sync(engine, source)
+    assert [f"{day:%d}" for day in source.asked[-1]] == ["25"]
+    assert count(engine) == 10
+
+
+@pytest.mark.parametrize("failure", [Throttled("too fast", code="Throttling"), OSError("no way")])
+def test_a_query_that_fails_leaves_the_ledger_and_names_the_reason(engine, failure):
+    source = Source()
+    source.fails = failure
+    report = sync(engine, source)
+    assert (len(source.asked), count(engine)) == (1, 0)
+    assert [problem.reason for problem in report.problems] == [getattr(failure, "reason", "Unreadable")]
+    assert asked_days(partitions(engine, "all").values(), ALL) == ()
+
+
+def test_results_that_are_not_whole_are_not_taken(engine):
+    source = Source()
+    source.loses = True
+    report = sync(engine, source)
+    assert (report.problems[0].reason, count(engine)) == ("ResultsIncomplete", 0)
+
+
+def test_queries_span_what_the_limit_allows(engine):
+    source = Source(limit=350)
+    sync(engine, source)
+    assert [len(days) for days in source.asked] == [1, 3, 3, 3]
+
+
+def test_a_day_that_costs_too_much_is_not_paid_for_again(engine):
+    source = Source(limit=50)
+    source.fails = over_limit(60, 50)
+    assert sync(engine, source).problems[0].reason == "CostLimit"
+    report = sync(engine, source)
+    assert (len(source.asked), report.problems[0].reason) == (1, "CostLimit")
+    assert "maxGigabytesPerQuery" in report.problems[0].remedy
+    source.limit, source.fails = 10_000, None
+    assert sync(engine, source).problems == []
+    assert count(engine) == 10
+
+
+def test_the_catalogues_change_asks_again_without_counting_twice(engine):
+    source = Source()
+    sync(engine, source)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE partition SET fingerprint = 'old/0' || char(10) || 'final' || char(10) || '1'")
+        )
+    sync(engine, source)
+    assert count(engine) == 10
+    with engine.connect() as connection:
+        assert len(connection.execute(evidence.select()).all()) == 10
+
+
+def test_waiting_ends():
+    slept = []
+    with pytest.raises(Exception, match="did not end within 30 minutes") as caught:
+        wait(lambda: Progress(0), lambda: None, 1, slept.append)
+    assert caught.value.reason == "QueryTimedOut"
+    assert LONGEST <= sum(slept) < LONGEST + 20
+
+
+def test_a_running_query_over_the_limit_is_cancelled():
+    cancelled = []
+    with pytest.raises(Exception, match="cancelled after 11 bytes; the limit is 10"):
+        wait(lambda: Progress(11), lambda: cancelled.append(1), 10, lambda _: None)
+    assert cancelled == [1]
