@@ -124,9 +124,12 @@ def _cel(value):
 
 def _holds(rule, value, old):
     python = re.sub(r"has\(self\.(\w+)\)", r"('\1' in self)", rule)
+    exists = r"(self\.\w+)\.exists\((\w), (self\.\w+)\.exists\((\w), ([^()]+)\)\)"
+    python = re.sub(exists, r"some(\5 for \2 in \1 for \4 in \3)", python)
     python = python.replace("&&", " and ").replace("||", " or ")
     python = re.sub(r"!(?!=)", " not ", python).strip()
     try:
-        return eval(python, {"__builtins__": {}}, {"self": _cel(value), "oldSelf": _cel(old), "size": len})
+        names = {"self": _cel(value), "oldSelf": _cel(old), "size": len, "some": any}
+        return eval(python, {"__builtins__": {}, **names})
     except (KeyError, TypeError, AttributeError):
         return True  # the schema has refused the value already

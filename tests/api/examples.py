@@ -8,6 +8,7 @@ DROP = object()
 ARN = "arn:aws:iam::123456789012:role/app"
 DIGEST = "0" * 64
 TRAIL = "arn:aws:cloudtrail:us-east-1:123456789012:trail/all"
+EVENT_DATA_STORE = "arn:aws:cloudtrail:us-east-1:123456789012:eventdatastore/5f1c0a8e-7d42-4b7e-9a63-2c1d9e8f4b10"
 
 LANDSCAPE = {
     "apiVersion": "plumbline.dev/v1alpha1",
@@ -34,6 +35,15 @@ LANDSCAPE = {
                     "regions": ["us-east-1"],
                 },
                 {"name": "files", "folder": "logs", "assumeComplete": ["management", "data:AWS::S3::Object"]},
+            ],
+            "cloudTrailLake": [{"name": "lake", "eventDataStore": EVENT_DATA_STORE, "account": "123456789012"}],
+            "athena": [
+                {
+                    "name": "athena",
+                    "s3": {"bucket": "logs", "organizationId": "o-a1b2c3d4e5"},
+                    "createTable": "plumbline_cloudtrail",
+                    "outputLocation": "s3://results/plumbline/",
+                }
             ],
             "lastAccessed": {"refreshInterval": "24h"},
             "policyGeneration": {"trailArn": TRAIL, "accessRoleName": "generation", "dailyJobs": 10},
@@ -189,6 +199,21 @@ WRONG = [
         ("evidence.cloudTrailLogs[0].trailArn", "arn:aws:s3:::b", "it must be the ARN of a trail"),
         ("evidence.cloudTrailLogs[0].s3.organizationId", "o-x", "it must be the ID of an organization"),
         ("evidence.cloudTrailLogs[0].s3.bucket", "ab", "at least 3 characters"),
+        ("evidence.cloudTrailLake[0].eventDataStore", TRAIL, "it must be the ARN of an event data store"),
+        ("evidence.cloudTrailLake[0].eventDataStore", EVENT_DATA_STORE + "' OR 1=1", "the ARN of an event data store"),
+        ("evidence.cloudTrailLake[0].eventDataStore", DROP, "add it"),
+        ("evidence.cloudTrailLake[0].maxGigabytesPerQuery", 0, "greater than 0"),
+        ("evidence.cloudTrailLake[0].name", "last-accessed", "give this one another", "evidence.cloudTrailLake[0]"),
+        ("evidence.cloudTrailLake[0].name", "athena", "must have a name of its own; set name", "evidence"),
+        ("evidence.cloudTrailLake[0].name", "files", "must have a name of its own; set name", "evidence"),
+        ("evidence.athena[0].name", "all", "must have a name of its own; set name", "evidence"),
+        ("evidence.athena[0].table", "events", "exactly one of table and createTable", "evidence.athena[0]"),
+        ("evidence.athena[0].createTable", DROP, "exactly one of table and createTable", "evidence.athena[0]"),
+        ("evidence.athena[0].createTable", "x; DROP TABLE y", "a name of lower-case letters"),
+        ("evidence.athena[0].database", "a.b", "a name of lower-case letters"),
+        ("evidence.athena[0].workgroup", "a b", "it must be the name of a workgroup"),
+        ("evidence.athena[0].outputLocation", "results", "it must be an S3 location"),
+        ("evidence.athena[0].s3", DROP, "add it"),
         ("evidence.lastAccessed.refreshInterval", "0d", "it must be longer than zero"),
         ("evidence.lastAccessed.refreshInterval", "1 day", "such as 90d or 1h30m"),
         ("evidence.policyGeneration.dailyJobs", 0, "greater than or equal to 1"),

@@ -15,7 +15,7 @@ from plumbline.aws.session import AwsSessions
 from plumbline.iam.documents import parse
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy" / "aws"
-SERVICES = ("iam", "sts", "organizations", "accessanalyzer", "account", "cloudtrail", "s3", "securityhub")
+SERVICES = ("iam", "sts", "organizations", "accessanalyzer", "account", "cloudtrail", "s3", "securityhub", "athena")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,11 @@ def test_nothing_listed_writes():
         "sts:AssumeRole",
         "iam:GenerateServiceLastAccessedDetails",
         "access-analyzer:StartPolicyGeneration",
+        # Queries, and the one statement that makes the table to query.
+        "athena:StartQueryExecution",
+        "athena:StopQueryExecution",
+        "cloudtrail:StartQuery",
+        "cloudtrail:CancelQuery",
     }
 
 
@@ -108,6 +113,24 @@ def test_pass_role_is_bound_to_access_analyzer():
     (statement,) = [s for s in policy["Statement"] if s["Action"] == "iam:PassRole"]
     assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "access-analyzer.amazonaws.com"}}
     assert statement["Resource"] != "*"
+
+
+def test_results_and_tables_are_the_only_things_that_may_be_written():
+    policy = json.loads((DEPLOY / "member-role-policy.json").read_text())
+    written = {
+        action: statement["Resource"]
+        for statement in policy["Statement"]
+        for action in statement["Action"]
+        if action in ("s3:PutObject", "glue:CreateTable")
+    }
+    assert written == {
+        "s3:PutObject": ["arn:aws:s3:::RESULTS_BUCKET", "arn:aws:s3:::RESULTS_BUCKET/*"],
+        "glue:CreateTable": [
+            "arn:aws:glue:*:*:catalog",
+            "arn:aws:glue:*:*:database/DATABASE",
+            "arn:aws:glue:*:*:table/DATABASE/*",
+        ],
+    }
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in DEPLOY.glob("*.json")))

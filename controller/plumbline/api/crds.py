@@ -52,6 +52,12 @@ _ANY_TARGET_MESSAGE = (
     "organizationalUnits; tags only narrow these"
 )
 
+# Lists that are maps by name keep their own names apart.
+_NAMES_DIFFER = " && ".join(
+    f"(!has(self.{one}) || !has(self.{other}) || !self.{one}.exists(a, self.{other}.exists(b, a.name == b.name)))"
+    for one, other in (("cloudTrailLogs", "cloudTrailLake"), ("cloudTrailLogs", "athena"), ("cloudTrailLake", "athena"))
+)
+
 KINDS = (
     Kind(
         IAMLandscape,
@@ -86,6 +92,24 @@ KINDS = (
                 "evidence.cloudTrailLogs[]",
                 f"!(self.name in [{', '.join(repr(name) for name in RESERVED_SOURCES)}])",
                 "the name is taken by another source; give the logs another, such as cloudtrail-logs",
+            ),
+            *(
+                (
+                    f"evidence.{field}[]",
+                    f"!(self.name in [{', '.join(repr(name) for name in RESERVED_SOURCES)}])",
+                    "the name is taken by another source; give this one another, such as athena",
+                )
+                for field in ("cloudTrailLake", "athena")
+            ),
+            (
+                "evidence.athena[]",
+                "has(self.table) != has(self.createTable)",
+                "athena must have exactly one of table and createTable",
+            ),
+            (
+                "evidence",
+                _NAMES_DIFFER,
+                "each of cloudTrailLogs, cloudTrailLake and athena must have a name of its own; set name",
             ),
             _longer_than_zero("evidence.lastAccessed.refreshInterval"),
             _longer_than_zero("memory"),

@@ -32,6 +32,28 @@ EventClass = Annotated[
         "management or data: with a resource type of CloudTrail, such as data:AWS::S3::Object",
     ),
 ]
+EventDataStoreArn = Annotated[
+    str,
+    Field(max_length=256),
+    Form(
+        r"^arn:aws[a-z-]*:cloudtrail:[a-z0-9-]+:[0-9]{12}:eventdatastore/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        "the ARN of an event data store, such as"
+        " arn:aws:cloudtrail:us-east-1:123456789012:eventdatastore/5f1c0a8e-7d42-4b7e-9a63-2c1d9e8f4b10",
+    ),
+]
+SqlName = Annotated[
+    str,
+    Field(max_length=119),
+    Form(r"^[a-z_][a-z0-9_]{0,118}$", "a name of lower-case letters, digits and _, such as cloudtrail_logs"),
+]
+GigabytesPerQuery = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=1_000_000,
+        description="Most that one query may scan. One that needs more is not started where that is known, and cancelled otherwise.",
+    ),
+]
 AccountIdOrAll = Annotated[str, Form(r"^([0-9]{12}|\*)$", 'an account ID of 12 digits in quotes, or "*" for all')]
 # Names under which the other sources report; a log source of such a name could not be told from them.
 RESERVED_SOURCES = ("last-accessed", "policy-generation")
@@ -132,6 +154,76 @@ class CloudTrailLogs(Model):
         return self
 
 
+def _check_name(name: str) -> None:
+    if name in RESERVED_SOURCES:
+        raise ValueError("the name is taken by another source; give this one another, such as athena")
+
+
+class CloudTrailLake(Model):
+    """An event data store of CloudTrail Lake, queried for all accounts at once. What it records, its own selectors say."""
+
+    name: Name = "cloudtrail-lake"
+    event_data_store: EventDataStoreArn
+    account: Annotated[
+        AccountId | None,
+        Field(
+            description="The account whose member role queries: the store's owner, or the delegated administrator of CloudTrail. Default: the owner."
+        ),
+    ] = None
+    max_gigabytes_per_query: GigabytesPerQuery = 1000.0
+    required: bool = True
+
+    @model_validator(mode="after")
+    def _own_name(self) -> Self:
+        _check_name(self.name)
+        return self
+
+
+class Athena(Model):
+    """Athena over the bucket of a trail, queried for all accounts at once. As for log files, digest files and the trail's
+    selectors say what silence means."""
+
+    name: Name = "athena"
+    s3: S3Location
+    trail_arn: Annotated[
+        TrailArn | None,
+        Field(
+            description="The trail that writes the bucket. Its selectors say what silence means; without it nothing becomes unused from these logs.",
+        ),
+    ] = None
+    account: Annotated[
+        AccountId | None,
+        Field(description="The account whose member role queries. Without it the operator's own credentials are used."),
+    ] = None
+    region: Annotated[str | None, Field(max_length=32)] = None
+    workgroup: Annotated[
+        str,
+        Field(max_length=128),
+        Form(r"^[A-Za-z0-9._-]{1,128}$", "the name of a workgroup, such as primary"),
+    ] = "primary"
+    database: SqlName = "default"
+    table: Annotated[SqlName | None, Field(description="A table that exists, with our columns and partitions.")] = None
+    create_table: Annotated[
+        SqlName | None,
+        Field(description="Start of the name of a table that is made; a digest of its definition is appended."),
+    ] = None
+    output_location: Annotated[
+        str | None,
+        Field(max_length=1024, description="Where Athena writes results, unless the workgroup says so."),
+        Form(r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^ ]*)?$", "an S3 location, such as s3://results/plumbline/"),
+    ] = None
+    regions: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=64)] = []
+    max_gigabytes_per_query: GigabytesPerQuery = 1000.0
+    required: bool = True
+
+    @model_validator(mode="after")
+    def _one_table(self) -> Self:
+        if (self.table is None) == (self.create_table is None):
+            raise ValueError("athena must have exactly one of table and createTable")
+        _check_name(self.name)
+        return self
+
+
 class LastAccessed(Model):
     """Service-last-accessed data of IAM, for each role that a baseline targets."""
 
@@ -162,14 +254,36 @@ class EvidenceSources(Model):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = []
+    cloud_trail_lake: Annotated[
+        list[CloudTrailLake],
+        Field(
+            max_length=10,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = []
+    athena: Annotated[
+        list[Athena],
+        Field(
+            max_length=10,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = []
     last_accessed: LastAccessed | None = None
     policy_generation: PolicyGeneration | None = None
+
+    @property
+    def event_logs(self) -> list[CloudTrailLogs | CloudTrailLake | Athena]:
+        """All sources that show single events, each with `name` and `required`."""
+        return [*self.cloud_trail_logs, *self.cloud_trail_lake, *self.athena]
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         names = [source.name for source in self.cloud_trail_logs]
         if len(set(names)) != len(names):
             raise ValueError("each of cloudTrailLogs must have a name of its own; set name")
+        names = [source.name for source in self.event_logs]
+        if len(set(names)) != len(names):
+            raise ValueError("each of cloudTrailLogs, cloudTrailLake and athena must have a name of its own; set name")
         return self
 
 

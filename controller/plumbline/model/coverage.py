@@ -94,3 +94,9 @@ def merge_intervals(intervals: Sequence[Interval]) -> tuple[Interval, ...]:
         else:
             merged.append((low, high))
     return tuple(merged)
+
+
+def overlap(intervals: Sequence[Interval], others: Sequence[Interval]) -> tuple[Interval, ...]:
+    """What lies in both."""
+    both = [(max(low, a), min(high, b)) for low, high in intervals for a, b in others]
+    return merge_intervals([(low, high) for low, high in both if low < high])

@@ -18,6 +18,7 @@ from plumbline.iam.overlay import overlay
 from plumbline.model.coverage import Coverage, LogCoverage, SourceState, State
 from plumbline.model.evidence import GeneratedPolicy, GrantChange, LastAccessed, PrincipalUsage
 from plumbline.model.snapshot import Snapshot
+from plumbline.reconcile.event_queries import athena_logs, lake_logs, trail_facts
 from plumbline.store.access import forget_answers, load_answers
 from plumbline.store.ledger import (
     PartitionKey,
@@ -26,17 +27,15 @@ from plumbline.store.ledger import (
     forget_other_sources,
     grant_changes,
     partitions,
-    trail_changes,
     usage_of,
 )
-from plumbline.usage.log_coverage import TrailFacts, log_coverage
+from plumbline.usage.log_coverage import log_coverage
 from plumbline.usage.log_source import LogSource, log_source
 from plumbline.usage.principals import usage_of_principals
 from plumbline.usage.sources import last_accessed, policy_generation
 from plumbline.usage.sources.policy_generation import Wanted
 from plumbline.usage.sync_report import SyncReport
 from plumbline.usage.trail_logs import sync
-from plumbline.usage.trails import fetch_trail, remember_selection
 
 Progress = Callable[[str], None]
 _PROGRESS_EVERY = 25  # partitions
@@ -82,6 +81,8 @@ def collect_evidence(
     for config in sources.cloud_trail_logs:
         for coverage in _logs(sessions, engine, snapshot, config, wish, now, progress):
             logs.setdefault(coverage.account, []).append(coverage)
+    for coverage in _queried(sessions, engine, snapshot, spec, wish, now, progress):
+        logs.setdefault(coverage.account, []).append(coverage)
     answers, access_states = _last_accessed(sessions, engine, snapshot, spec, wish, now, progress)
     generated, generation_states, still_open = _generated(sessions, engine, snapshot, spec, wish, now, progress)
     usage = usage_of_principals(snapshot.principals.values(), usage_of(engine, name, wish.memory), answers, generated)
@@ -96,19 +97,19 @@ def collect_evidence(
         ),
         changes=grant_changes(engine, name, wish.start, snapshot.principals),
         records=bins(engine, name),
-        log_sources=tuple(config.name for config in sources.cloud_trail_logs),
+        log_sources=tuple(config.name for config in sources.event_logs),
         generation_open=still_open,
     )
 
 
 def _configured(spec: LandscapeSpec) -> frozenset[str]:
-    names = {config.name for config in spec.evidence.cloud_trail_logs}
+    names = {config.name for config in spec.evidence.event_logs}
     names |= {last_accessed.SOURCE} if spec.evidence.last_accessed else set()
     return frozenset(names | ({policy_generation.SOURCE} if spec.evidence.policy_generation else set()))
 
 
 def _required(spec: LandscapeSpec) -> frozenset[str]:
-    names = {config.name for config in spec.evidence.cloud_trail_logs if config.required}
+    names = {config.name for config in spec.evidence.event_logs if config.required}
     access, generation = spec.evidence.last_accessed, spec.evidence.policy_generation
     names |= {last_accessed.SOURCE} if access and access.required else set()
     return frozenset(names | ({policy_generation.SOURCE} if generation and generation.required else set()))
@@ -117,7 +118,7 @@ def _required(spec: LandscapeSpec) -> frozenset[str]:
 def _forget(engine: sa.Engine, snapshot: Snapshot, spec: LandscapeSpec, wish: Wish) -> None:
     """What is older than the memory, of sources that are no longer configured, or of principals that are gone."""
     forget_before(engine, snapshot.landscape, wish.memory.date().isoformat())
-    forget_other_sources(engine, snapshot.landscape, [config.name for config in spec.evidence.cloud_trail_logs])
+    forget_other_sources(engine, snapshot.landscape, [config.name for config in spec.evidence.event_logs])
     collected = {account.id for account in snapshot.accounts.values() if not account.error}
     gone = [
         arn
@@ -140,7 +141,7 @@ def _logs(
     progress: Progress,
 ) -> Iterable[LogCoverage]:
     """The coverage of one source, account by account. One that cannot be opened at all is unavailable everywhere."""
-    accounts = {a.id: a.regions for a in snapshot.accounts.values() if a.state == "ACTIVE" and not a.error}
+    accounts = _readable(snapshot)
     try:
         source = _opened(sessions, config)
     except (AwsError, OSError) as error:
@@ -148,7 +149,7 @@ def _logs(
         progress(f"logs {config.name}: {state.message}")
         return [LogCoverage(account, config.name, regions, state=state) for account, regions in accounts.items()]
     report = _synced(engine, snapshot.landscape, source, accounts, wish, now, progress)
-    facts = _trail_facts(sessions, engine, snapshot.landscape, source, now)
+    facts = trail_facts(sessions, engine, snapshot.landscape, source.trail_arn, now)
     found = partitions(engine, snapshot.landscape, source.name).values()
     return [
         log_coverage(
@@ -199,19 +200,26 @@ def _synced(
     return report
 
 
-def _trail_facts(
-    sessions: AwsSessions, engine: sa.Engine, landscape: str, source: LogSource, now: datetime
-) -> TrailFacts:
-    """The trail is asked as the member role of the account that owns it."""
-    if source.trail_arn is None:
-        return TrailFacts(None)
-    _, _, _, region, account, _ = source.trail_arn.split(":", 5)
-    try:
-        trail = fetch_trail(sessions.client("cloudtrail", account, region), source.trail_arn, account)
-    except AwsError as error:
-        return TrailFacts(error)
-    changed = remember_selection(engine, landscape, trail, now)
-    return TrailFacts(trail, trail_changes(engine, landscape, trail.arn), changed)
+def _queried(
+    sessions: AwsSessions,
+    engine: sa.Engine,
+    snapshot: Snapshot,
+    spec: LandscapeSpec,
+    wish: Wish,
+    now: datetime,
+    progress: Progress,
+) -> Iterable[LogCoverage]:
+    """The coverage of the sources that answer SQL."""
+    name, accounts, window = snapshot.landscape, _readable(snapshot), (wish.start, wish.end)
+    for lake in spec.evidence.cloud_trail_lake:
+        yield from lake_logs(sessions, engine, name, lake, accounts, window=window, now=now, progress=progress)
+    for athena in spec.evidence.athena:
+        yield from athena_logs(sessions, engine, name, athena, accounts, window=window, now=now, progress=progress)
+
+
+def _readable(snapshot: Snapshot) -> dict[str, tuple[str, ...] | None]:
+    """The accounts whose logs are read, with their enabled Regions."""
+    return {a.id: a.regions for a in snapshot.accounts.values() if a.state == "ACTIVE" and not a.error}
 
 
 # Last-accessed data and policy generation

@@ -45,7 +45,20 @@ GRANT_CHANGES: Mapping[str, tuple[tuple[str, str], str | None]] = {
     "SetDefaultPolicyVersion": (_POLICY, "policyArn"),
 }
 TRAIL_CHANGES = frozenset(
-    {"CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging", "PutEventSelectors"}
+    {
+        "CreateTrail",
+        "UpdateTrail",
+        "DeleteTrail",
+        "StartLogging",
+        "StopLogging",
+        "PutEventSelectors",
+        "CreateEventDataStore",
+        "UpdateEventDataStore",
+        "DeleteEventDataStore",
+        "RestoreEventDataStore",
+        "StartEventDataStoreIngestion",
+        "StopEventDataStoreIngestion",
+    }
 )
 _IAM, _CLOUDTRAIL = "iam.amazonaws.com", "cloudtrail.amazonaws.com"
 
@@ -79,11 +92,12 @@ def grant_change(record: Record, account: str, by: str) -> GrantChange | None:
 def trail_change(record: Record, account: str) -> TrailChange | None:
     """The change of a trail that the record made; None when it names none."""
     request, response = _mapping(record.requestParameters), _mapping(record.responseElements)
-    name = response.get("trailARN") or request.get("name") or request.get("trailName")
+    store = request.get("eventDataStore") or response.get("eventDataStoreArn")
+    name = store or response.get("trailARN") or request.get("name") or request.get("trailName")
     if not isinstance(name, str) or not name:
         return None
-    region = record.awsRegion or ""
-    arn = name if name.startswith("arn:") else f"arn:{partition_of(region)}:cloudtrail:{region}:{account}:trail/{name}"
+    region, kind = record.awsRegion or "", "eventdatastore" if store else "trail"
+    arn = name if name.startswith("arn:") else f"arn:{partition_of(region)}:cloudtrail:{region}:{account}:{kind}/{name}"
     return TrailChange(record.eventName, arn, record.eventTime)
 
 

@@ -176,14 +176,14 @@ def _state(
     name, partial = coverage.source, State.PARTIAL
     start, end = window
     if since is None:
-        remedy = "start logging on the trail"
+        remedy = f"start logging on the {trail.kind}"
         return SourceState(name, State.UNAVAILABLE, "TrailNotLogging", f"{trail.arn} does not log", remedy)
     if not trail.logging:
         message = f"{trail.arn} does not log at present"
-        return SourceState(name, partial, "TrailNotLogging", message, "start logging on the trail")
+        return SourceState(name, partial, "TrailNotLogging", message, f"start logging on the {trail.kind}")
     selected = coverage.management
     if not (selected.read or selected.write or coverage.data_types):
-        message = "; ".join(trail.selection.partial) or "the trail's selectors select nothing"
+        message = "; ".join(trail.selection.partial) or f"the {trail.kind}'s selectors select nothing"
         remedy = "select all management events, or whole resource types"
         return SourceState(name, State.UNAVAILABLE, "SelectorsNotUnderstood", message, remedy)
     if coverage.regions is None:
@@ -192,9 +192,9 @@ def _state(
         message = "the trail writes no digest files, so nothing proves that its logs are complete"
         return SourceState(name, partial, "NoDigests", message, "enable log file validation on the trail")
     if problems:
-        return SourceState(name, partial, problems[0].reason, problems[0].message)
+        return SourceState(name, partial, problems[0].reason, problems[0].message, problems[0].remedy)
     if since > start:
-        message = f"the trail records as it does now since {since:%Y-%m-%dT%H:%MZ}"
+        message = f"the {trail.kind} records as it does now since {since:%Y-%m-%dT%H:%MZ}"
         return SourceState(name, partial, "TrailTooYoung", message, f"wait until {since + (end - start):%Y-%m-%d}")
     for region in coverage.regions:
         gap = coverage.first_gap(region, start, end)

@@ -27,7 +27,8 @@ _GLOBAL_SOURCES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """`started_at`: its last StartLogging. `digest` names everything that decides what it records."""
+    """`started_at`: its last StartLogging. `digest` names everything that decides what it records. `kind`: an event data
+    store of CloudTrail Lake records as a trail does, but writes no digest files; for it `validation` is true."""
 
     arn: str
     name: str
@@ -39,6 +40,7 @@ class Trail:
     started_at: datetime | None
     selection: Selection
     digest: str
+    kind: str = "trail"
 
 
 def fetch_trail(client: Any, arn: str, account: str | None = None) -> Trail:
