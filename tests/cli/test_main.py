@@ -58,7 +58,7 @@ def test_usage_as_text_names_each_principal_once_and_whole(plumbline, tmp_path):
 
 
 def test_an_interrupt_is_130(plumbline, tmp_path, monkeypatch):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("plumbline.usage.summary.read_paths", interrupt)

@@ -36,17 +36,25 @@ def usage(
     output: Annotated[
         Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many processes read. Default: one for each processor, where it is worth it."),
+    ] = None,
 ) -> None:
     """Show who used which actions, from CloudTrail log files.
 
     Needs no AWS credentials and no network. Ends with 2 when something could not be read; the rest is printed.
     """
+    from plumbline.usage.pool import ReaderEndedError
     from plumbline.usage.summary import NoSuchPathError, as_json, read_paths
 
     try:
-        summary = read_paths(paths, _progress if sys.stderr.isatty() else None)
+        summary = read_paths(paths, _progress if sys.stderr.isatty() else None, processes=processes)
     except NoSuchPathError as error:
         raise typer.BadParameter(str(error), param_hint="PATH") from error
+    except ReaderEndedError as error:
+        sys.stderr.write(f"{error}: --processes 1\n")
+        raise typer.Exit(EXIT_NOT_ALL_READ) from error
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
     if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
@@ -59,8 +67,8 @@ def usage(
         raise typer.Exit(EXIT_NOT_ALL_READ)
 
 
-def _progress(path: Path) -> None:
-    sys.stderr.write(f"\r\x1b[Kreading {path.name[:70]}")
+def _progress(path: str) -> None:
+    sys.stderr.write(f"\r\x1b[Kreading {Path(path).name[:70]}")
 
 
 def _print(summary: UsageSummary) -> None:

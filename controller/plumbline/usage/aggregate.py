@@ -11,6 +11,7 @@ from array import array
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from sys import intern
 from typing import BinaryIO
 
 from plumbline.iam.overlay import Overlay
@@ -22,13 +23,12 @@ from plumbline.usage.grouping import evidence_of, unmapped_of
 from plumbline.usage.outcomes import denied_action, outcome_of
 from plumbline.usage.records import NO_VALUE, Batch, Problem, Record, UserIdentity, read
 from plumbline.usage.repeats import NO_MARK, Memory
-from plumbline.usage.request import NOTHING, Reader, Requests
+from plumbline.usage.request import NOTHING, Facts, Reader, Requests
 from plumbline.usage.tally import Group, Key, Shape, Tally
 
 # Requests whose place is remembered: of one call, and of all calls together.
-_OF_ONE, _OF_ALL = 64, 131_072
+_OF_ONE, _OF_ALL = 64, 65_536
 _IDENTITIES = 8_192
-_NONE: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,6 @@ class Usage:
     first: datetime | None
     last: datetime | None
     path_unknown: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Like records that somebody else has counted: one of them for all, with the number of records, of calls without
-    those delivered again, and first and last time. `exact`: False where other requests stand behind some of them."""
-
-    record: Record
-    records: int
-    calls: int
-    first: datetime
-    last: datetime
-    exact: bool = True
 
 
 @dataclass(slots=True)
@@ -79,17 +66,21 @@ class _Place:
         self.group, self.extra, self.shape = group, extra, shape
 
 
+_NO_PLACES: dict[tuple[str, tuple[str, ...]], _Place] = {}
+
+
 class _Call:
     """What records of one caller share that agree in all but request and time."""
 
-    __slots__ = ("account", "changes", "key", "own", "places", "reader", "requests", "special")
+    __slots__ = ("account", "changes", "key", "own", "places", "plain", "reader", "requests", "special")
 
     def __init__(self, key: Key, account: str, reader: Reader, *, changes: bool, own: bool) -> None:
         """`key`: without its variant. `account`: whose resources it names. `changes`: it changed grants or a trail.
         `own`: the caller's own account recorded it."""
         self.key, self.account, self.reader, self.changes, self.own = key, account, reader, changes, own
         self.special = key.special is not None
-        self.places: dict[tuple[str, tuple[str, ...]], _Place] = {}
+        self.plain: _Place | None = None  # of requests with nothing special
+        self.places: dict[tuple[str, tuple[str, ...]], _Place] = _NO_PLACES
         # By the hash of the request: what is in it has been noted.
         self.requests: dict[int, _Place] = {}
 
@@ -145,18 +136,7 @@ class Aggregator:
             self.tally.repeat(self.shapes[shapes[place]], 1)
             marks[place] = NO_MARK
         if self._memory is None:
-            self.journals.append(Journal(array("q", marks), array("L", shapes)))
-
-    def add_counted(self, found: Counted) -> None:
-        """Adds records that were counted elsewhere."""
-        (number,) = self._count([found.record])
-        shape = self.shapes[number]
-        group = self.tally.groups[shape.key]
-        group.repeated += found.records - found.calls
-        group.truncated |= not found.exact
-        for one in (group, *(group.extra[name] for name in shape.extra)):
-            one.count += found.calls - 1
-            one.first, one.last = min(one.first, found.first), max(one.last, found.last)
+            self.journals.append(Journal(array("q", marks), array("q", shapes)))
 
     def _count(self, records: list[Record]) -> list[int]:
         """Counts all, and says under which shape. Almost all time is spent here: what this loop looks up was found out
@@ -238,9 +218,10 @@ class Aggregator:
             special = special_bin(self._overlay, record.eventSource, record.eventName, record.eventType, service_event)
             changes = outcome == "used" and not special and is_change(record.eventSource, record.eventName)
             own = who.account == record.recipientAccountId and who.kind != "AWSAccount"
-            source, name = record.eventSource, record.eventName
+            kind = tuple(part if part is None else intern(part) for part in kind)
+            name, source = intern(record.eventName), intern(record.eventSource)
             key = Key(who.caller, source, name, "", code, outcome, refused, who.invoked_by, special)
-            account = record.recipientAccountId or who.account or ""
+            account = intern(record.recipientAccountId or who.account or "")
             reader = self._requests.reader(source, name, account, record.awsRegion or "")
             call = who.calls[kind] = _Call(key, account, reader, changes=changes, own=own)
             self._calls.append(call)
@@ -251,14 +232,12 @@ class Aggregator:
         facts = NOTHING
         if not call.special:
             facts = call.reader.facts(bytes(record.requestParameters), bytes(record.resources))
-        names = tuple([action for action, _ in facts.extra]) if facts.extra else _NONE
-        place = call.places.get((facts.variant, names))
-        if place is None:
-            place = call.places[facts.variant, names] = self._new_place(call, facts.variant, names, record.eventTime)
+        if facts.variant or facts.extra:
+            place = self._special_place(call, facts, record.eventTime)
+        else:
+            place = call.plain or self._new_place(call, "", (), record.eventTime)
+            call.plain = place
         place.group.about(facts.resources)
-        if names:
-            for extra, (_, resources) in zip(place.extra, facts.extra, strict=True):
-                extra.about(resources)
         if len(call.requests) < _OF_ONE:  # else its requests are too many to come again
             if self._remembered >= _OF_ALL:
                 self._remembered = 0
@@ -266,6 +245,16 @@ class Aggregator:
                     other.requests.clear()
             self._remembered += 1
             call.requests[request] = place
+        return place
+
+    def _special_place(self, call: _Call, facts: Facts, at: datetime) -> _Place:
+        names = tuple(action for action, _ in facts.extra)
+        place = call.places.get((facts.variant, names))
+        if place is None:
+            place = self._new_place(call, facts.variant, names, at)
+            call.places = {**call.places, (facts.variant, names): place}
+        for extra, (_, resources) in zip(place.extra, facts.extra, strict=True):
+            extra.about(resources)
         return place
 
     def _new_place(self, call: _Call, variant: str, names: tuple[str, ...], at: datetime) -> _Place:
@@ -278,7 +267,10 @@ class Aggregator:
     def _share(self, call: _Call, group: Group, shared: str) -> None:
         """A call across accounts is recorded in both. The caller's own copy names its role; it is the one to count."""
         if not call.special:
-            (self.tally.callers if call.own else group.shared).append(hash(shared))
+            if call.own:
+                self.tally.callers.append(hash(shared))
+            else:
+                group.share((hash(shared),))
 
     def _note_change(self, record: Record, call: _Call) -> None:
         if record.eventSource == "iam.amazonaws.com":
@@ -304,7 +296,9 @@ def usage_of(tally: Tally, overlay: Overlay, source: str) -> Usage:
         known = event(key.event_source, key.event_name).known
         bins[bin_of(key.special, key.outcome, known)] += group.count + group.repeated
     callers = set(tally.callers)
-    groups = [(k, g, g.count - len(callers.intersection(g.shared))) for k, g in tally.groups.items() if not k.special]
+    groups = [
+        (k, g, g.count - len(callers.intersection(g.shared or ()))) for k, g in tally.groups.items() if not k.special
+    ]
     counted = [(key, group, count) for key, group, count in groups if count > 0]
     seen = [group for group in tally.groups.values() if group.count]
     return Usage(

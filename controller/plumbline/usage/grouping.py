@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 from plumbline.iam.overlay import EventActions, Overlay
@@ -79,20 +80,28 @@ class Merged:
 def evidence_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay, source: str) -> tuple[Evidence, ...]:
     """Sorted evidence from (Key, Group, count) of an aggregator."""
     event = cache(overlay.event)  # most groups share their event with others
-    merged: dict[tuple[str, str | None, str, Outcome, bool], Merged] = {}
-    for key, group, count in groups:
-        for use in _uses(key, group, count, overlay, event(key.event_source, key.event_name, key.variant)):
-            caller = key.caller
-            name = (caller.principal, caller.unique_id, use.action, use.outcome, use.ambiguous)
-            total = merged.setdefault(name, Merged(use.first, use.last))
-            via = [key.invoked_by] if key.invoked_by else []
-            total.add(use, use.resources, via, [bare(key.code)] if key.code else [], use.truncated)
-    return tuple(
-        total.evidence(principal, unique_id, action, outcome, source=source, ambiguous=ambiguous)
-        for (principal, unique_id, action, outcome, ambiguous), total in sorted(
-            merged.items(), key=lambda item: tuple(str(part or "") for part in item[0])
+    result: list[Evidence] = []
+    # One principal after another: what is joined on the way is never that of all.
+    for principal, own in groupby(sorted(groups, key=_principal), key=_principal):
+        merged: dict[tuple[str | None, str, Outcome, bool], Merged] = {}
+        for key, group, count in own:
+            for use in _uses(key, group, count, overlay, event(key.event_source, key.event_name, key.variant)):
+                name = (key.caller.unique_id, use.action, use.outcome, use.ambiguous)
+                total = merged.setdefault(name, Merged(use.first, use.last))
+                via = [key.invoked_by] if key.invoked_by else []
+                total.add(use, use.resources, via, [bare(key.code)] if key.code else [], use.truncated)
+        result += (
+            total.evidence(principal, unique_id, action, outcome, source=source, ambiguous=ambiguous)
+            for (unique_id, action, outcome, ambiguous), total in sorted(
+                merged.items(), key=lambda item: tuple(str(part or "") for part in item[0])
+            )
         )
-    )
+    return tuple(result)
+
+
+def _principal(group: tuple[Any, Any, int]) -> str:
+    principal: str = group[0].caller.principal
+    return principal
 
 
 def unmapped_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay) -> tuple[UnmappedUse, ...]:

@@ -6,6 +6,8 @@ The sum is the same in whatever order and parts records were counted. Must not k
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -17,6 +19,9 @@ from plumbline.usage.records import Problem
 
 # More are cut, to what is shown. The difference saves sorting at each new one.
 _KEPT = MAX_RESOURCES + 32
+
+
+_NONE: frozenset[tuple[str, ...]] = frozenset()
 
 
 class Key(NamedTuple):
@@ -43,17 +48,17 @@ class Shape(NamedTuple):
 class Group:
     """The tally of one group. `repeated`: records of it that were delivered again, which `count` leaves out.
     `resources`: each a set of ARNs that one call was about; `unknown`: some call named none. `shared`: ids of copies
-    that the caller's own account may hold as well; an array, because there may be many."""
+    that the caller's own account may hold as well. There are many groups; what most have not is made when needed."""
 
-    __slots__ = ("count", "extra", "first", "last", "limit", "repeated", "resources", "shared", "truncated", "unknown")
+    __slots__ = ("_limit", "count", "extra", "first", "last", "repeated", "resources", "shared", "truncated", "unknown")
 
     def __init__(self, at: datetime) -> None:
         self.count = self.repeated = 0
         self.first = self.last = at
-        self.resources: set[tuple[str, ...]] = set()
+        self.resources: AbstractSet[tuple[str, ...]] = _NONE
         self.truncated = self.unknown = False
-        self.limit: tuple[str, ...] = ()  # when some were cut: the last that was kept
-        self.shared = array("q")
+        self._limit: tuple[str, ...] = ()  # when some were cut: the last that was kept
+        self.shared: array[int] | None = None
         self.extra: dict[str, Group] = {}
 
     def seen(self, at: datetime) -> None:
@@ -68,33 +73,40 @@ class Group:
         """Notes what one call was about."""
         if not resources:
             self.unknown = True
-        elif resources not in self.resources and not (self.limit and resources > self.limit):
-            self.resources.add(resources)
-            if len(self.resources) > _KEPT:
-                self._cut()
+        elif resources not in self.resources and not (self._limit and resources > self._limit):
+            self._keep((resources,))
 
-    def _cut(self) -> None:
-        # The first in order: what is kept does not hang on the order of reading.
-        first = sorted(self.resources)[:MAX_RESOURCES]
-        self.resources, self.limit, self.truncated = set(first), first[-1], True
+    def _keep(self, more: Iterable[tuple[str, ...]], most: int = _KEPT) -> None:
+        if not isinstance(self.resources, set):
+            self.resources = set()
+        self.resources.update(more)
+        if len(self.resources) > most:
+            # The first in order: what is kept does not hang on the order of reading.
+            first = sorted(self.resources)[:MAX_RESOURCES]
+            self.resources, self._limit, self.truncated = set(first), first[-1], True
+
+    def share(self, marks: Iterable[int]) -> None:
+        """Notes copies of calls across accounts."""
+        if self.shared is None:
+            self.shared = array("q")
+        self.shared.extend(marks)
 
     def join(self, other: Group) -> None:
         """Adds another tally of the same group."""
         self.count += other.count
         self.repeated += other.repeated
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)
-        self.resources |= other.resources
         self.truncated |= other.truncated
         self.unknown |= other.unknown
-        if len(self.resources) > MAX_RESOURCES:
-            self._cut()
-        self.shared.extend(other.shared)
+        if other.resources:
+            self._keep(other.resources, MAX_RESOURCES)
+        if other.shared:
+            self.share(other.shared)
         for name, extra in other.extra.items():
-            mine = self.extra.get(name)
-            if mine is None:
-                self.extra[name] = extra
+            if name in self.extra:
+                self.extra[name].join(extra)
             else:
-                mine.join(extra)
+                self.extra[name] = extra
 
 
 @dataclass(slots=True)

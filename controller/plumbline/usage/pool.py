@@ -1,0 +1,176 @@
+"""Reads files with several processes; the sum is the one of a single process over the same files in the same order.
+
+Each process counts for itself and hands over its tally once. Records delivered again are found here, batch by batch in
+the order of files. Knows processes and their orders; must not know what a record means.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import threading
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+from typing import BinaryIO, cast
+
+from plumbline.usage.repeats import Memory
+from plumbline.usage.tally import Tally
+from plumbline.usage.worker import Done, Give, Groups, Order, Read, Rest, group_of, receive_answer, send
+
+# Files that are read with one order: so many bytes as they lie there, or so many files.
+_BYTES, _FILES = 2 << 20, 500
+# How far reading may run ahead of the oldest order that is not done, so that what waits to be merged stays small.
+_AHEAD = 8
+# Below it a second process would take longer to start than it saves.
+WORTH = 24 << 20
+
+
+class ReaderEndedError(OSError):
+    """A reading process ended before its time; what it had counted is lost."""
+
+
+def processors() -> int:
+    """How many processes can work at once."""
+    return len(os.sched_getaffinity(0))
+
+
+def portions(files: Sequence[tuple[str, int]]) -> Iterator[tuple[str, ...]]:
+    """Files with their sizes, in order, divided into orders."""
+    some, size = list[str](), 0
+    for path, length in files:
+        some.append(path)
+        size += length
+        if size >= _BYTES or len(some) >= _FILES:
+            yield tuple(some)
+            some, size = [], 0
+    if some:
+        yield tuple(some)
+
+
+def read_files(files: Sequence[tuple[str, int]], processes: int, progress: Callable[[str], None] | None) -> Tally:
+    """The tally of files, given with their sizes. Raises ReaderEndedError."""
+    return _Run(list(portions(files)), processes, progress).tally()
+
+
+class _Run:
+    def __init__(self, orders: list[tuple[str, ...]], processes: int, progress: Callable[[str], None] | None) -> None:
+        self._orders, self._progress = orders, progress
+        # The same seed for all, so that their marks can be compared; another for each run, so that nobody can choose
+        # names that collide.
+        env = {**os.environ, "PYTHONHASHSEED": str(secrets.randbelow(1 << 32))}
+        self._workers = [_Worker(env) for _ in range(min(processes, len(orders)))]
+        self._next, self._lock = iter(enumerate(orders)), threading.Lock()
+        self._ahead = threading.Semaphore(len(self._workers) + _AHEAD)
+        self._over = False
+        self._found: SimpleQueue[tuple[int, int, Done | BaseException]] = SimpleQueue()
+
+    def tally(self) -> Tally:
+        try:
+            for number in range(len(self._workers)):
+                threading.Thread(target=self._drive, args=(number,), name=f"logs-{number}", daemon=True).start()
+            result = Tally()
+            repeats = self._merged(result)
+            for worker, found in zip(self._workers, repeats, strict=True):
+                worker.hand_over(found, result)
+            return result
+        finally:
+            self._over = True
+            for worker in self._workers:
+                worker.end()
+                self._ahead.release()
+
+    def _drive(self, number: int) -> None:
+        """Gives one worker order after order."""
+        try:
+            while True:
+                self._ahead.acquire()
+                with self._lock:
+                    place, paths = next(self._next, (-1, ()))
+                if place < 0 or self._over:
+                    return
+                self._found.put((place, number, self._workers[number].read(paths)))
+        except BaseException as error:  # noqa: BLE001 - raised again by the one who waits
+            self._found.put((-1, number, error))
+
+    def _merged(self, result: Tally) -> list[Counter[int]]:
+        """Takes in what is done, in the order of files. For each worker: shape -> records that were repetitions."""
+        memory = Memory()
+        repeats: list[Counter[int]] = [Counter() for _ in self._workers]
+        waiting: dict[int, tuple[int, Done]] = {}
+        for place, paths in enumerate(self._orders):
+            while place not in waiting:
+                number, worker, done = self._found.get()
+                if isinstance(done, BaseException):
+                    raise done
+                waiting[number] = (worker, done)
+            worker, done = waiting.pop(place)
+            self._ahead.release()
+            for batch in done.batches:
+                again = memory.seen(array("q", batch.marks))
+                if again:
+                    shapes = array("q", batch.shapes)
+                    repeats[worker].update(shapes[one] for one in again)
+            result.problems.extend(done.problems)
+            if self._progress is not None:
+                self._progress(paths[-1])
+        return repeats
+
+
+class _Worker:
+    """One process, and the pipes to it."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        # -P: what lies in the current folder is not for the process to import.
+        command = [sys.executable, "-P", "-m", "plumbline.usage.worker"]
+        # In a group of its own: an interrupt from a terminal reaches the one who waits, who then ends the others.
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, process_group=0
+        )
+        self._orders = cast("BinaryIO", self._process.stdin)
+        self._answers = cast("BinaryIO", self._process.stdout)
+
+    def read(self, paths: tuple[str, ...]) -> Done:
+        answer = self._ask(Read(paths))
+        if not isinstance(answer, Done):
+            raise self._ended()
+        return answer
+
+    def hand_over(self, repeats: Counter[int], result: Tally) -> None:
+        """Adds the worker's tally to the result."""
+        answer = self._ask(Give(dict(repeats)))
+        while isinstance(answer, Groups):
+            for key, row in answer.groups:
+                result.join_group(key, group_of(row))
+            answer = receive_answer(self._answers)
+        if not isinstance(answer, Rest):
+            raise self._ended()
+        result.callers.frombytes(answer.callers)
+        result.malformed += answer.malformed
+        result.grants.update(answer.grants)
+        result.trails.update(answer.trails)
+
+    def _ask(self, order: Order) -> Done | Groups | Rest | None:
+        try:
+            send(self._orders, order)
+        except BrokenPipeError:
+            return None
+        return receive_answer(self._answers)
+
+    def _ended(self) -> ReaderEndedError:
+        return ReaderEndedError(
+            "a reading process ended before its time, perhaps for want of memory; read with one process instead"
+        )
+
+    def end(self) -> None:
+        """Ends the process at once; one that has handed over has nothing more to do."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._orders, self._answers):
+            try:
+                pipe.close()
+            except OSError:  # an order that was not read
+                continue
