@@ -27,6 +27,7 @@ Pattern = list[Any]  # single characters, ANY and ONE
 ALLOWED, EXPLICIT, IMPLICIT, UNDETERMINED = "allowed", "explicitDeny", "implicitDeny", "undetermined"
 ANY, ONE = object(), object()  # the wildcards * and ?
 FRESH = "fresh-value"  # no vocabulary has it
+OUTSIDE = "198.51.100.1"  # no vocabulary has a range with it
 
 
 # ---- texts and patterns
@@ -574,7 +575,7 @@ def samples(operator: str, pattern: Pattern, fills: list[str]) -> set[str]:
         return {"true", "false"}
     if operator == "ipaddress":
         network = ipaddress.ip_network(text, strict=False)
-        return {str(network[0]), str(network[-1]), str(network[network.num_addresses // 2])}
+        return {str(network[0]), str(network[-1]), str(network[network.num_addresses // 2]), OUTSIDE}
     if operator == "stringequalsignorecase":
         return {text, text.swapcase()}
     if operator in {"stringlike", "arnequals", "arnlike"}:

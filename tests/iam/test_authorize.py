@@ -124,6 +124,8 @@ BAD = [
     ("an object as value of a key", {"context": {"a:b": {}}}, "$.context.a:b", "must be a text"),
     ("a key twice in another case", {"context": {"a:b": "1", "A:B": "2"}}, "$.context.A:B", "occurs twice"),
     ("a document that is no list", {"identityPolicies": {}}, "$.identityPolicies", "must be a list"),
+    ("a number that JSON cannot hold", {"context": {"a:b": float("inf")}}, "$.context.a:b", "must be a text"),
+    ("a number of too many digits", {"identityPolicies": [{"Id": 10**5000}]}, "$.identityPolicies[0]", "digits"),
     ("a number as document", {"identityPolicies": [1]}, "$.identityPolicies[0]", "must be a policy document"),
     (
         "an unknown condition operator",

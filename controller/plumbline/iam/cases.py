@@ -128,7 +128,8 @@ def _resource_account(case: Mapping[str, Any], resource: str, who: Caller, assum
     given = case.get("resourceAccount")
     if given is not None and given != _AWS:
         if not isinstance(given, str) or not _ACCOUNT.fullmatch(given):
-            raise CaseError("$.resourceAccount", f"{given!r} must be an account id of 12 digits")
+            shown = f"{given!r} " if isinstance(given, str) else ""
+            raise CaseError("$.resourceAccount", f"{shown}must be an account id of 12 digits")
         return given
     parts = resource.split(":", 5)
     if len(parts) == 6 and parts[0] == "arn" and _ACCOUNT.fullmatch(parts[4]):
@@ -161,7 +162,7 @@ def _context(case: Mapping[str, Any], who: Caller, account: str | None, assumpti
             continue
         try:
             own[name.lower()] = context_values(value)
-        except TypeError:
+        except (TypeError, ValueError):
             raise CaseError(f"$.context.{name}", "must be a text, a number, true, false, or a list of them") from None
     if who.kind == "session" and "aws:principalarn" not in own:
         assumptions.append("aws:PrincipalArn: a session does not tell the path of its role; none is assumed")
@@ -222,6 +223,8 @@ def _document(given: Any, path: str, kind: DocumentKind) -> CompiledDocument:
         raise CaseError(path, "holds half of a surrogate pair, which is no character") from None
     except RecursionError:
         raise CaseError(path, "is nested too deeply") from None
+    except ValueError:
+        raise CaseError(path, "holds a number of more digits than are read") from None
     found = _compiled(data, kind)
     if isinstance(found, PolicyError):
         raise CaseError(path + found.path.removeprefix("$"), found.message)

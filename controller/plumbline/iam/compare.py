@@ -23,7 +23,7 @@ from plumbline.iam.regions import Block, Budget, Part, Region, Strings, outside
 from plumbline.iam.representatives import CALLER_KEYS, callers
 from plumbline.iam.spaces import Space, World
 from plumbline.iam.statements import CompiledStatement, Request
-from plumbline.iam.strings import Pattern, TooComplexError, Wild, glob, literal, matches, witness
+from plumbline.iam.strings import Pattern, TooComplexError, Wild, glob, limited, literal, matches, witness
 from plumbline.iam.variables import Parts
 
 PolicyType = Literal["identity", "resource", "trust", "scp", "rcp", "boundary"]
@@ -36,6 +36,7 @@ _ARN_SHAPES = (glob("arn:?*:?*:*:*:?*"), glob("arn:*"), glob("?*"))  # what an e
 _TRUST_ACTIONS = ("sts:AssumeRole*", "sts:TagSession", "sts:SetSourceIdentity")
 _ROLE = "arn:aws:iam::999999999999:role/x"  # the resource of a trust policy
 _MOST_REGIONS = 5000  # for one pair of policies
+_MOST_WORK = 2_000_000  # steps of patterns
 _MOST_SCENES = 512
 _MOST_CHOICES = 128  # for one caller
 _MOST_SEARCH = 300  # regions and scenes, for examples of what is suspected
@@ -89,6 +90,11 @@ def compare(kind: PolicyType, existing: Sequence[str], new: Sequence[str], withi
     such as a boundary. Raises PolicyError for what is no legal policy of its kind."""
     old, fresh, limits = (tuple(parsed(kind, d) for d in documents) for documents in (existing, new, within))
     sides = _Sides(kind, old, fresh, limits)
+    with limited(_MOST_WORK):
+        return _compared(sides)
+
+
+def _compared(sides: _Sides) -> Comparison:
     reasons: list[Reason] = []
     undecided: set[str] = set()
     for policy, statement in sides.granting():

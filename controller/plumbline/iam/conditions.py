@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 from plumbline.iam import variables
@@ -58,7 +59,8 @@ class Context:
 
 
 def context_values(value: Any) -> Values:
-    """A JSON value of a context key as texts. Raises TypeError when it is no text, number, boolean, or list of them."""
+    """A JSON value of a context key as texts. Raises TypeError when it is no text, number, boolean, or list of them, and
+    ValueError for a number that cannot be written."""
     if value is None:
         return ()
     items = value if isinstance(value, list) else [value]
@@ -68,6 +70,8 @@ def context_values(value: Any) -> Values:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(value)
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, str):

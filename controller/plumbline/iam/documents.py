@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Literal, NoReturn
 from urllib.parse import unquote
 
@@ -275,6 +276,8 @@ def _conditions(data: Any, path: str) -> tuple[Condition, ...]:
 
 def _condition_value(value: Any, path: str) -> str:
     # AWS takes true and 300 for "true" and "300".
+    if isinstance(value, float) and not isfinite(value):
+        raise PolicyError(path, "must be a number that can be written")
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     return _text(value, path)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import Enum
 from functools import lru_cache
 from heapq import heappop, heappush
@@ -33,7 +35,7 @@ class Wild(Enum):
 Token = str | Wild  # a literal character, or a wildcard
 Tokens = tuple[Token, ...]
 _WILD = {"*": Wild.ANY, "?": Wild.ONE}
-_REGEX = {Wild.ANY: ".*", Wild.ONE: ".", Wild.SEGMENT: "[^:]*", Wild.SEGMENT_ONE: "[^:]"}
+_REGEX = {Wild.ONE: ".", Wild.SEGMENT_ONE: "[^:]"}
 
 
 class Pattern:
@@ -100,8 +102,16 @@ def matcher(patterns: Iterable[Pattern]) -> Callable[[str], bool]:
     rest = [p for p in given if p.literal is None]
     if not rest:
         return plain.__contains__
+    if all(p.fold and len(p.beginning) == len(p.tokens) for p in rest):
+        return lambda text: text in plain or any(_same_but_case(p.beginning, text) for p in rest)
     match = re.compile("|".join(_source(p) for p in rest), re.DOTALL).fullmatch
     return lambda text: text in plain or match(text) is not None
+
+
+def _same_but_case(written: str, text: str) -> bool:
+    if len(written) != len(text):
+        return False
+    return all(a == b or b in _cases(a) for a, b in zip(written, text, strict=True))
 
 
 @lru_cache(maxsize=65536)
@@ -116,19 +126,19 @@ def matches(pattern: Pattern, text: str) -> bool:
 
 def _source(pattern: Pattern) -> str:
     # Split at the stars: the leftmost match of each part between two of them is always the best one, so that atomic
-    # groups keep matching linear. Segment wildcards may need to go back.
-    parts: list[list[str]] = [[]]
+    # groups keep matching linear. That holds for stars within a segment too: no star over colons comes before one.
+    parts: list[tuple[str, list[str]]] = [("", [])]
     for token in pattern.tokens:
-        if token is Wild.ANY:
-            parts.append([])
+        if token in (Wild.ANY, Wild.SEGMENT):
+            parts.append(("." if token is Wild.ANY else "[^:]", []))
         else:
-            parts[-1].append(_REGEX[token] if isinstance(token, Wild) else _character(token, pattern.fold))
-    texts = ["".join(part) for part in parts]
-    atomic = not any(t in (Wild.SEGMENT, Wild.SEGMENT_ONE) for t in pattern.tokens)
-    body = texts[0]
-    if len(texts) > 1:
-        middle = [f"(?>.*?{text})" if atomic else f".*?{text}" for text in texts[1:-1] if text]
-        body += "".join(middle) + f".*{texts[-1]}"
+            parts[-1][1].append(_REGEX[token] if isinstance(token, Wild) else _character(token, pattern.fold))
+    (_, first), *middle = parts
+    body = "".join(first)
+    if middle:
+        star, last = middle.pop()
+        body += "".join(f"(?>{wild}*?{''.join(part)})" for wild, part in middle if part or wild != star)
+        body += f"{star}*{''.join(last)}"
     return f"(?:{body})"
 
 
@@ -220,7 +230,7 @@ def _options(automata: Sequence[_Automaton], needed: int, state: Sequence[int], 
 
 
 def _explore(
-    automata: Sequence[_Automaton], needed: int, limit: int, *, avoid: bool
+    automata: Sequence[_Automaton], needed: int, work: _Work, *, avoid: bool
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Shortest text and positions of every joint state from which the first `needed` patterns may still match, those
     from which they are soonest matched first. `avoid`: none from which another pattern matches whatever follows.
@@ -230,12 +240,11 @@ def _explore(
     seen = {start}
     order = 0
     queue: list[tuple[int, int, str, tuple[int, ...]]] = [(0, order, "", start)]
-    work = 0
     while queue:
         _, _, text, state = heappop(queue)
         yield text, state
         for char in _options(automata, needed, state, fresh):
-            work += 1
+            work.spend(len(automata))
             following = tuple(a.step(s, char) for a, s in zip(automata, state, strict=True))
             if following in seen:
                 continue
@@ -250,11 +259,34 @@ def _explore(
                 default=0,
             )
             heappush(queue, (len(text) + 1 + ahead, order, text + char, following))
-        if work * len(automata) > limit:
+
+
+class _Work:
+    """Steps of single patterns; `left`: how many more there may be."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def spend(self, steps: int) -> None:
+        """Raises TooComplexError when nothing is left."""
+        self.left -= steps
+        if self.left < 0:
             raise TooComplexError
 
 
-@lru_cache(maxsize=65536)
+_work: ContextVar[_Work | None] = ContextVar("work", default=None)
+
+
+@contextmanager
+def limited(steps: int) -> Iterator[None]:
+    """All questions asked herein may take so many steps together, those that are answered from memory too."""
+    token = _work.set(_Work(steps))
+    try:
+        yield
+    finally:
+        _work.reset(token)
+
+
 def witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: int = MAX_WORK) -> str | None:
     """The shortest string that every pattern of `inside` matches and none of `outside`; None when there is none.
 
@@ -264,14 +296,30 @@ def witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: in
     if fixed is not None:
         right = all(matches(p, fixed) for p in inside) and not any(matches(p, fixed) for p in outside)
         return fixed if right else None
+    known, found, steps = _witness(inside, outside, limit)
+    work = _work.get()
+    if work is not None:
+        work.spend(steps)
+    if not known:
+        raise TooComplexError
+    return found
+
+
+@lru_cache(maxsize=65536)
+def _witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: int) -> tuple[bool, str | None, int]:
+    """(is it known, the string, steps)."""
+    work = _Work(limit)
     automata = [_automaton(p) for p in (*inside, *outside)]
     count = len(inside)
     accepts = [a.accept for a in automata]
-    for text, state in _explore(automata, count, limit, avoid=True):
-        hits = [s & a for s, a in zip(state, accepts, strict=True)]
-        if all(hits[:count]) and not any(hits[count:]):
-            return text
-    return None
+    try:
+        for text, state in _explore(automata, count, work, avoid=True):
+            hits = [s & a for s, a in zip(state, accepts, strict=True)]
+            if all(hits[:count]) and not any(hits[count:]):
+                return True, text, limit - work.left
+    except TooComplexError:
+        return False, None, limit
+    return True, None, limit - work.left
 
 
 @lru_cache(maxsize=4096)
@@ -285,7 +333,7 @@ def representatives(patterns: tuple[Pattern, ...], limit: int = MAX_WORK, inside
     automata = [_automaton(p) for p in patterns]
     accepts = [a.accept for a in automata]
     found: dict[tuple[bool, ...], str] = {}
-    for text, state in _explore(automata, inside, limit, avoid=False):
+    for text, state in _explore(automata, inside, _Work(limit), avoid=False):
         vector = tuple(bool(s & a) for s, a in zip(state, accepts, strict=True))
         if all(vector[:inside]) and not found.get(vector):
             found[vector] = text

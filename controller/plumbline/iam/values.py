@@ -23,6 +23,7 @@ _MOST_SETS = 2048  # of values of one multivalued key
 _MOST_SUBSTITUTES = 16  # values of a variable that are put into the patterns of another key
 _MOST_FITS = 4096  # ways in which a pattern with variables may match one text, while they are looked for
 _MOST_VALUES = 64  # of one variable with which a pattern matches one text
+_MOST_BOUNDS = 2000  # of the ranges of one key
 _DIGITS = 5000  # more than any sum of two numbers of a policy that is no joke
 _ORDERED = frozenset({"number", "date", "ip"})
 
@@ -171,6 +172,8 @@ def _numbers(clauses: Iterable[Clause]) -> list[Decimal]:
     bounds = sorted({b for b in found if b is not None})
     if not bounds:
         return [Decimal(0)]
+    if len(bounds) > _MOST_BOUNDS:
+        raise TooComplexError
     with localcontext(prec=_DIGITS):
         between = [(low + high) / 2 for low, high in pairwise(bounds)]
         around = [bounds[0] - 1, bounds[-1] + 1]
@@ -187,6 +190,8 @@ def _addresses(ranges: Iterable[str], each: int) -> list[str]:
     for found in map(network, ranges):
         if found is not None:
             edges[found.version] |= {int(found.network_address), int(found.broadcast_address) + 1}
+    if sum(map(len, edges.values())) > _MOST_BOUNDS:
+        raise TooComplexError
     result: list[str] = []
     for version, starts in edges.items():
         make: Callable[[int], object] = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
