@@ -1,4 +1,4 @@
-"""How far two engines agree on the same requests, and of which kind each difference is.
+"""How far two engines agree on the same requests: `python -m benchmarks.agreement compare RESULT REQUESTS OWN PEER`.
 
 Three kinds are documented, because the engines read the documentation of AWS differently; a difference of another kind
 counts against the agreement. The kind follows from the request and the policies, never from what was answered.
@@ -6,12 +6,14 @@ counts against the agreement. The kind follows from the request and the policies
 
 import json
 import re
+import sys
 from collections import Counter
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from benchmarks.requests import listed
+from benchmarks.timer import Timer, run
 from benchmarks.workload import Json
 
 RESOURCE_POLICY = "kms or sts that needs a policy of the resource"
@@ -22,7 +24,7 @@ _ARN_PARTS = 6
 _TRUST = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
 
 
-def compare(given: str, own: str, answer: str) -> Json:
+def compare(given: str, own: str, answer: str) -> tuple[Timer, Json]:
     """`refused`: requests that the peer takes for malformed. The share of the rest that agrees, but for the documented
     kinds, and how many there are of each."""
     data = json.loads(Path(given).read_text())
@@ -38,7 +40,8 @@ def compare(given: str, own: str, answer: str) -> Json:
         else:
             kinds[kind_of(one, data)] += 1
     counted = equal + kinds[OTHER]
-    return {"equal": equal, "refused": refused, "kinds": dict(kinds), "agreement": equal / counted if counted else 0.0}
+    facts = {"equal": equal, "refused": refused, "kinds": dict(kinds), "agreement": equal / counted if counted else 0.0}
+    return Timer(), facts
 
 
 def kind_of(one: Json, data: Json) -> str:
@@ -83,3 +86,7 @@ def _spans(pattern: str, resource: str) -> bool:
 def _like(pattern: str, text: str) -> bool:
     source = "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in re.sub(r"\$\{[^}]*\}", "*", pattern))
     return re.fullmatch(source, text, re.DOTALL) is not None
+
+
+if __name__ == "__main__":
+    run({"compare": compare}, *sys.argv[1:])

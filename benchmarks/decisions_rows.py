@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import installed
-from benchmarks.agreement import compare
 from benchmarks.child import ROOT, Measured, measure, measure_command
 from benchmarks.rows import Rows, interleaved, least, target
 
@@ -60,7 +59,7 @@ def _agree(given: str, own: str, work: Path, packages: Path | None) -> bool:
     for mode in ("unsafe", "validated") if packages is not None else ():
         answer = str(work / f"{mode}.json")
         _simulate(packages, given, answer, mode)
-        facts = compare(given, own, answer)
+        facts = measure("benchmarks.agreement", "compare", given, own, answer).facts
         kinds = "; ".join(f"{count:,} x {kind}" for kind, count in sorted(facts["kinds"].items()))
         refused = f", {facts['refused']:,} refused" if facts["refused"] else ""
         print(
