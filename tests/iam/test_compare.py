@@ -284,6 +284,11 @@ def test_what_is_too_complex_is_undecided():
     assert found.undecided_because == (LINKED,)
 
 
+def test_everything_is_more_than_very_many_patterns():
+    many = [allow([f"s{n}:*" for n in range(200)], f"arn:aws:s3:::b{m}/*") for m in range(5)]
+    assert compare("identity", [json.dumps(document(*many))], [json.dumps(document(allow("*")))]).result == MORE
+
+
 KINDS = {
     "identity": "identityPolicies",
     "resource": "resourcePolicy",

@@ -16,6 +16,7 @@ from heapq import heappop, heappush
 
 _FRESH_FIRST = "x0aqzj1_-kwvbcdefghilmnoprstuy23456789"
 _FRESH_AFTER = 0xE000  # private use: no name in AWS has such a character
+_MANY = 8  # patterns, with which a string is guessed before it is searched
 MAX_WORK = 200_000  # steps of single patterns in one question
 
 
@@ -194,6 +195,14 @@ class _Automaton:
         """Does any character lead on from here?"""
         return bool(positions & (self.star | self.one | self.segment | self.segment_one))
 
+    def accepts(self, text: str) -> bool:
+        positions = 1
+        for char in text:
+            positions = self.step(positions, char)
+            if not positions:
+                return False
+        return bool(positions & self.accept)
+
     def step(self, positions: int, char: str) -> int:
         stay, go = self.star, self.one | self.named.get(char, 0)
         if char != ":":
@@ -305,6 +314,20 @@ def witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: in
     return found
 
 
+def _guessed(inside: Sequence[Pattern], automata: Sequence[_Automaton]) -> str | None:
+    """A string with wildcards as what no pattern names, which is the hardest for others to match."""
+    fresh = _fresh(automata)
+    for pattern in inside:
+        for stars in (fresh, "", fresh * 3):
+            tokens = (
+                stars if t in (Wild.ANY, Wild.SEGMENT) else fresh if isinstance(t, Wild) else t for t in pattern.tokens
+            )
+            text = "".join(tokens)
+            if all(a.accepts(text) == (at < len(inside)) for at, a in enumerate(automata)):
+                return text
+    return None
+
+
 @lru_cache(maxsize=65536)
 def _witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: int) -> tuple[bool, str | None, int]:
     """(is it known, the string, steps)."""
@@ -313,6 +336,11 @@ def _witness(inside: tuple[Pattern, ...], outside: tuple[Pattern, ...], limit: i
     count = len(inside)
     accepts = [a.accept for a in automata]
     try:
+        if len(outside) > _MANY:
+            work.spend(len(automata))
+            quick = _guessed(inside, automata)
+            if quick is not None:
+                return True, quick, limit - work.left
         for text, state in _explore(automata, count, work, avoid=True):
             hits = [s & a for s, a in zip(state, accepts, strict=True)]
             if all(hits[:count]) and not any(hits[count:]):
