@@ -7,11 +7,11 @@ that do not lie in CloudTrail's folders; then `day` names the group of files.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 
@@ -19,13 +19,19 @@ from plumbline.model.coverage import Interval
 from plumbline.model.evidence import Evidence, GrantChange, TrailChange, UnmappedUse
 from plumbline.model.snapshot import digest_of
 from plumbline.store.merging import merged, merged_unmapped
-from plumbline.store.schema import evidence, grant_change, partition, trail_change, unmapped_use
+from plumbline.store.schema import PARTITION, evidence, grant_change, partition, trail_change, unmapped_use
 
 _CHILDREN = (evidence, unmapped_use, grant_change, trail_change)
 # Rows are read as mappings: as an attribute, `count` would be the method of a tuple.
 _EVIDENCE_FIELDS = tuple(item.name for item in fields(Evidence))
 _UNMAPPED_FIELDS = tuple(item.name for item in fields(UnmappedUse))
 _LISTS = ("resources", "via_services", "codes")
+# Made once; building them for each partition would take longer than they do.
+_DELETE = {
+    table: table.delete().where(*(table.c[name] == sa.bindparam(f"the_{name}") for name in PARTITION))
+    for table in (*_CHILDREN, partition)
+}
+_MOST_PARTITIONS, _MOST_ROWS = 50, 2000
 
 
 class PartitionKey(NamedTuple):
@@ -70,30 +76,57 @@ class LoggedUse:
 
 def replace_partition(engine: sa.Engine, landscape: str, new: Partition, rows: Rows) -> None:
     """Puts the partition and its rows in place of what was there, in one transaction."""
-    where = {"landscape": landscape, **new.key._asdict()}
-    values = {
-        **where,
-        "fingerprint": new.fingerprint,
-        "sealed": new.sealed,
-        "objects": new.objects,
-        "records": new.records,
-        "bins": dict(new.bins or {}),
-        "covered": [[low.isoformat(), high.isoformat()] for low, high in new.covered],
-        "problems": [dict(problem) for problem in new.problems],
-        "content": _content(new, rows),
+    replace_partitions(engine, landscape, [(new, rows)])
+
+
+def replace_partitions(engine: sa.Engine, landscape: str, items: Sequence[tuple[Partition, Rows]]) -> None:
+    """The same for several, all in one transaction: most of the time of a small one goes into the transaction."""
+    places = [{"landscape": landscape, **new.key._asdict()} for new, _ in items]
+    tables: dict[sa.Table, list[dict[str, Any]]] = {
+        partition: [_partition_row(new, rows) | place for (new, rows), place in zip(items, places, strict=True)],
+        evidence: [],
+        unmapped_use: [],
+        grant_change: [],
+        trail_change: [],
     }
+    for (_, rows), place in zip(items, places, strict=True):
+        tables[evidence] += [_evidence_row(item) | place for item in rows.evidence]
+        tables[unmapped_use] += [asdict(item) | {"services": list(item.services)} | place for item in rows.unmapped]
+        tables[grant_change] += [asdict(item) | place for item in rows.grant_changes]
+        tables[trail_change] += [asdict(item) | place for item in rows.trail_changes]
     with engine.begin() as connection:
-        for table in (*_CHILDREN, partition):
-            connection.execute(table.delete().where(*_is(table, where)))
-        connection.execute(partition.insert().values(values))
-        for table, items in (
-            (evidence, [_evidence_row(item) for item in rows.evidence]),
-            (unmapped_use, [asdict(item) | {"services": list(item.services)} for item in rows.unmapped]),
-            (grant_change, [asdict(item) for item in rows.grant_changes]),
-            (trail_change, [asdict(item) for item in rows.trail_changes]),
-        ):
-            if items:
-                connection.execute(table.insert(), [{**item, **where} for item in items])
+        for table, values in tables.items():
+            connection.execute(_DELETE[table], [{f"the_{name}": value for name, value in p.items()} for p in places])
+            if values:
+                connection.execute(table.insert(), values)
+
+
+class Batch:
+    """Partitions that are replaced together, some at a time. `with` writes what is left, also after an error: each is
+    complete in itself."""
+
+    def __init__(self, engine: sa.Engine, landscape: str) -> None:
+        self._engine, self._landscape = engine, landscape
+        self._items: list[tuple[Partition, Rows]] = []
+        self._rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.write()
+
+    def replace(self, new: Partition, rows: Rows) -> None:
+        """Takes one partition. Until it is written, the ledger has what was there before."""
+        self._items.append((new, rows))
+        self._rows += len(rows.evidence)
+        if len(self._items) >= _MOST_PARTITIONS or self._rows >= _MOST_ROWS:
+            self.write()
+
+    def write(self) -> None:
+        if self._items:
+            replace_partitions(self._engine, self._landscape, self._items)
+        self._items, self._rows = [], 0
 
 
 def seal(engine: sa.Engine, landscape: str, key: PartitionKey) -> None:
@@ -223,9 +256,22 @@ def _partition(row: Any) -> Partition:
     )
 
 
+def _partition_row(new: Partition, rows: Rows) -> dict[str, Any]:
+    return {
+        "fingerprint": new.fingerprint,
+        "sealed": new.sealed,
+        "objects": new.objects,
+        "records": new.records,
+        "bins": dict(new.bins or {}),
+        "covered": [[low.isoformat(), high.isoformat()] for low, high in new.covered],
+        "problems": [dict(problem) for problem in new.problems],
+        "content": _content(new, rows),
+    }
+
+
 def _evidence_row(item: Evidence) -> dict[str, Any]:
-    row = asdict(item)
     # The source is the partition's.
+    row = {name: getattr(item, name) for name in _EVIDENCE_FIELDS}
     return row | {name: list(row[name]) for name in _LISTS}
 
 

@@ -40,7 +40,7 @@ def _partition_columns() -> list[sa.Column[Any]]:
     ]
 
 
-_PARTITION = ("landscape", "source", "account", "region", "day")
+PARTITION = ("landscape", "source", "account", "region", "day")
 
 partition = sa.Table(
     "partition",
@@ -54,7 +54,7 @@ partition = sa.Table(
     sa.Column("covered", sa.JSON, nullable=False),  # [[start, end], ...] ISO 8601, proven by digests of this folder
     sa.Column("problems", sa.JSON, nullable=False),  # [{"object", "reason", "message"}]
     sa.Column("content", sa.String, nullable=False),  # digest of all that was learned from it
-    sa.PrimaryKeyConstraint(*_PARTITION),
+    sa.PrimaryKeyConstraint(*PARTITION),
 )
 
 evidence = sa.Table(
@@ -74,7 +74,7 @@ evidence = sa.Table(
     sa.Column("via_services", sa.JSON, nullable=False),
     sa.Column("codes", sa.JSON, nullable=False),
     sa.Column("ambiguous", sa.Boolean, nullable=False, default=False),
-    sa.Index("evidence_partition", *_PARTITION),
+    sa.Index("evidence_partition", *PARTITION),
     sa.Index("evidence_principal", "landscape", "principal"),
 )
 
@@ -90,7 +90,7 @@ unmapped_use = sa.Table(
     sa.Column("services", sa.JSON, nullable=False),
     sa.Column("last", Utc, nullable=False),
     sa.Column("count", sa.Integer, nullable=False),
-    sa.Index("unmapped_use_partition", *_PARTITION),
+    sa.Index("unmapped_use_partition", *PARTITION),
 )
 
 grant_change = sa.Table(
@@ -103,7 +103,7 @@ grant_change = sa.Table(
     sa.Column("policy", sa.String),
     sa.Column("at", Utc, nullable=False),
     sa.Column("by", sa.String, nullable=False),
-    sa.Index("grant_change_partition", *_PARTITION),
+    sa.Index("grant_change_partition", *PARTITION),
 )
 
 # A change of a trail seen in the logs: what is selected today does not describe the time before it.
@@ -115,7 +115,7 @@ trail_change = sa.Table(
     sa.Column("event_name", sa.String, nullable=False),
     sa.Column("trail", sa.String, nullable=False),
     sa.Column("at", Utc, nullable=False),
-    sa.Index("trail_change_partition", *_PARTITION),
+    sa.Index("trail_change_partition", *PARTITION),
 )
 
 # Our own pictures of a trail's selectors: since when they are known to be as they are.

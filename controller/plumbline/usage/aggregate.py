@@ -10,7 +10,6 @@ import io
 from array import array
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from sys import intern
 from typing import BinaryIO
 
@@ -18,7 +17,7 @@ from plumbline.iam.overlay import Overlay
 from plumbline.model.evidence import Evidence, GrantChange, Outcome, TrailChange, UnmappedUse
 from plumbline.usage.attribution import Caller, caller_of
 from plumbline.usage.changes import grant_change, is_change, trail_change
-from plumbline.usage.classify import BINS, Bin, bin_of, is_service_event, special_bin
+from plumbline.usage.classify import BINS, Bin, bin_of, event_of, is_service_event, special_bin
 from plumbline.usage.grouping import evidence_of, unmapped_of
 from plumbline.usage.outcomes import denied_action, outcome_of
 from plumbline.usage.records import NO_VALUE, Batch, Problem, Record, UserIdentity, read
@@ -291,9 +290,8 @@ def usage_of(tally: Tally, overlay: Overlay, source: str) -> Usage:
     """What a tally means, sorted."""
     bins: dict[Bin, int] = dict.fromkeys(BINS, 0)
     bins["unmapped"] += tally.malformed
-    event = cache(overlay.event)
     for key, group in tally.groups.items():
-        known = event(key.event_source, key.event_name).known
+        known = event_of(overlay, key.event_source, key.event_name).known
         bins[bin_of(key.special, key.outcome, known)] += group.count + group.repeated
     callers = set(tally.callers)
     groups = [

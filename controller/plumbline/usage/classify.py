@@ -5,9 +5,10 @@ Decided from the kind of record, its error and its event, before it is attribute
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
-from plumbline.iam.overlay import Overlay
+from plumbline.iam.overlay import EventActions, Overlay
 from plumbline.model.evidence import Outcome
 
 Bin = Literal["action", "permissionless", "denied", "serviceEvent", "unmapped"]
@@ -35,6 +36,12 @@ def special_bin(
     if event_type == "AwsConsoleSignIn" or overlay.permissionless(event_source, event_name):
         return "permissionless"
     return None
+
+
+@lru_cache(8192)
+def event_of(overlay: Overlay, event_source: str, event_name: str, variant: str = "") -> EventActions:
+    """`Overlay.event`, remembered: the same events come again and again."""
+    return overlay.event(event_source, event_name, variant)
 
 
 def bin_of(special: Bin | None, outcome: Outcome, known: bool) -> Bin:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
 from itertools import groupby
 from typing import Any
 
 from plumbline.iam.overlay import EventActions, Overlay
 from plumbline.model.evidence import MAX_RESOURCES, Evidence, Outcome, UnmappedUse
 from plumbline.usage.arn_formats import fitting
+from plumbline.usage.classify import event_of
 from plumbline.usage.outcomes import bare, not_found
 from plumbline.usage.resources import bucket_of
 
@@ -79,13 +79,14 @@ class Merged:
 
 def evidence_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay, source: str) -> tuple[Evidence, ...]:
     """Sorted evidence from (Key, Group, count) of an aggregator."""
-    event = cache(overlay.event)  # most groups share their event with others
     result: list[Evidence] = []
     # One principal after another: what is joined on the way is never that of all.
     for principal, own in groupby(sorted(groups, key=_principal), key=_principal):
         merged: dict[tuple[str | None, str, Outcome, bool], Merged] = {}
         for key, group, count in own:
-            for use in _uses(key, group, count, overlay, event(key.event_source, key.event_name, key.variant)):
+            for use in _uses(
+                key, group, count, overlay, event_of(overlay, key.event_source, key.event_name, key.variant)
+            ):
                 name = (key.caller.unique_id, use.action, use.outcome, use.ambiguous)
                 total = merged.setdefault(name, Merged(use.first, use.last))
                 via = [key.invoked_by] if key.invoked_by else []
@@ -106,10 +107,9 @@ def _principal(group: tuple[Any, Any, int]) -> str:
 
 def unmapped_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay) -> tuple[UnmappedUse, ...]:
     """The events whose action is unknown; refused calls are not among them, they were no use."""
-    event = cache(overlay.event)
     found: dict[tuple[str, str | None, str, str], tuple[datetime, int]] = {}
     for key, group, count in groups:
-        if key.outcome == "denied" or event(key.event_source, key.event_name).known:
+        if key.outcome == "denied" or event_of(overlay, key.event_source, key.event_name).known:
             continue
         name = (key.caller.principal, key.caller.unique_id, key.event_source, key.event_name)
         last, before = found.get(name, (group.last, 0))

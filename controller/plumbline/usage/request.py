@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -145,6 +146,7 @@ class Reader:
         return Facts(arns, variant, extra) if arns or variant or extra else NOTHING
 
 
+@lru_cache(8192)
 def _make_plan(overlay: Overlay, source: str, name: str) -> _Plan:
     event = overlay.event(source, name)
     service = event.services[0] if event.services else source.partition(".")[0]

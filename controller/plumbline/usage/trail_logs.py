@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import BinaryIO
 
@@ -19,11 +19,11 @@ from plumbline.aws.errors import AwsError
 from plumbline.iam.overlay import Overlay
 from plumbline.model.coverage import Interval
 from plumbline.model.snapshot import digest_of
-from plumbline.store.ledger import Partition, PartitionKey, Rows, partitions, replace_partition, seal
+from plumbline.store.ledger import Batch, Partition, PartitionKey, Rows, partitions, seal
 from plumbline.usage.aggregate import Aggregator
 from plumbline.usage.digests import Digest, of_trail, parse, proven
 from plumbline.usage.log_source import DIGESTS, LOGS, LogSource
-from plumbline.usage.objects import Listed
+from plumbline.usage.objects import Folder, Listed
 from plumbline.usage.records import Problem, plain
 from plumbline.usage.summary import SUFFIXES
 from plumbline.usage.sync_report import Progress, SyncProblem, SyncReport
@@ -51,8 +51,8 @@ def sync(
     the report and stops nothing else. `progress` is called after every partition.
     """
     report = SyncReport()
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="logs") as pool:
-        worker = _Worker(engine, landscape, source, overlay, now, pool, report, progress)
+    with Batch(engine, landscape) as batch, ThreadPoolExecutor(_THREADS, thread_name_prefix="logs") as pool:
+        worker = _Worker(engine, landscape, source, overlay, now, pool, batch, report, progress)
         if not source.roots:
             worker.loose_files()
         for account, enabled in sorted(accounts.items()) if source.roots else ():
@@ -71,6 +71,7 @@ class _Worker:
     _overlay: Overlay
     _now: datetime
     _pool: ThreadPoolExecutor
+    _batch: Batch
     _report: SyncReport
     _progress: Progress | None
 
@@ -123,8 +124,11 @@ class _Worker:
             problems: list[Problem] = []
             covered = self._proven(key, day, digests, listings, problems)
             objects = len(logs) + len(digests)
-            known = self._replace(key, fingerprint, logs, objects=objects, covered=covered, problems=problems)
-        self._seal(key, day, known)
+            new, rows = self._read(key, fingerprint, logs, objects=objects, covered=covered, problems=problems)
+            known = replace(new, sealed=self._final(day, new))
+            self._replace(known, rows)
+        if not known.sealed and self._final(day, known):
+            seal(self._engine, self._landscape, key)
 
     def _logs(self, key: PartitionKey, day: date, listings: dict[date, list[Listed]]) -> list[Listed]:
         if day not in listings:
@@ -160,7 +164,7 @@ class _Worker:
             present |= {item.key for item in self._logs(key, day - timedelta(days=1), listings)}
         return proven(digests, present.__contains__)
 
-    def _replace(
+    def _read(
         self,
         key: PartitionKey,
         fingerprint: str,
@@ -169,7 +173,7 @@ class _Worker:
         objects: int,
         covered: tuple[Interval, ...] = (),
         problems: Sequence[Problem] = (),
-    ) -> Partition:
+    ) -> tuple[Partition, Rows]:
         aggregator = Aggregator(self._overlay, self._source.name)
         aggregator.problems.extend(problems)
         unreadable = any(problem.reason not in _LASTING for problem in problems)
@@ -195,25 +199,25 @@ class _Worker:
             covered=covered,
             problems=tuple(asdict(problem) for problem in usage.problems),
         )
-        rows = Rows(usage.evidence, usage.unmapped, usage.grant_changes, usage.trail_changes)
-        replace_partition(self._engine, self._landscape, new, rows)
-        self._report.read += 1
-        self._report.objects += objects
-        self._report.records += usage.records
-        for problem in usage.problems:
-            where = (key.source, key.account, key.region, key.day)
-            self._report.problems.append(SyncProblem(*where, problem.reason, f"{problem.object}: {problem.message}"))
-        if self._progress is not None:
-            self._progress(key, self._report)
-        return new
+        return new, Rows(usage.evidence, usage.unmapped, usage.grant_changes, usage.trail_changes)
 
-    def _seal(self, key: PartitionKey, day: date, known: Partition | None) -> None:
+    def _replace(self, new: Partition, rows: Rows) -> None:
+        self._batch.replace(new, rows)
+        self._report.read += 1
+        self._report.objects += new.objects
+        self._report.records += new.records
+        for problem in new.problems:
+            text = f"{problem['object']}: {problem['message']}"
+            self._report.problems.append(SyncProblem(*new.key, problem["reason"], text))
+        if self._progress is not None:
+            self._progress(new.key, self._report)
+
+    def _final(self, day: date, known: Partition) -> bool:
         begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        if known is None or known.sealed or known.problems or self._now - begin < _FINAL_AFTER + timedelta(days=1):
-            return
+        if known.problems or self._now - begin < _FINAL_AFTER + timedelta(days=1):
+            return False
         # The day's last hour is proven by a digest of the next day's folder.
-        if any(low <= begin and high >= begin + timedelta(hours=23) for low, high in known.covered):
-            seal(self._engine, self._landscape, key)
+        return any(low <= begin and high >= begin + timedelta(hours=23) for low, high in known.covered)
 
     def loose_files(self) -> None:
         """Log files without CloudTrail's folders: one partition for each folder that holds some."""
@@ -239,10 +243,13 @@ class _Worker:
             if before is not None and (before.fingerprint == fingerprint or len(items) < before.objects):
                 self._report.unchanged += 1
             else:
-                self._replace(key, fingerprint, items, objects=len(items))
+                self._replace(*self._read(key, fingerprint, items, objects=len(items)))
 
     def _opened(self, listed: Iterable[Listed]) -> Iterator[tuple[Listed, BinaryIO | None, Exception | None]]:
-        """The objects in order, a few fetched ahead."""
+        """The objects in order, a few fetched ahead; those of a folder are at hand."""
+        if isinstance(self._source.store, Folder):
+            yield from (_at_hand(item, self._source.store) for item in listed)
+            return
         ahead: deque[tuple[Listed, Future[BinaryIO]]] = deque()
         try:
             for item in listed:
@@ -263,6 +270,13 @@ class _Worker:
 
 # Damage that reading again does not heal.
 _LASTING = frozenset({"Malformed", "MalformedRecord", "Truncated", "TooLarge"})
+
+
+def _at_hand(item: Listed, store: Folder) -> tuple[Listed, BinaryIO | None, Exception | None]:
+    try:
+        return item, store.open(item.key), None
+    except OSError as error:
+        return item, None, error
 
 
 def _outcome(item: Listed, future: Future[BinaryIO]) -> tuple[Listed, BinaryIO | None, Exception | None]:
