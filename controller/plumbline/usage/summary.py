@@ -58,17 +58,35 @@ def read_paths(
     Raises NoSuchPathError before anything is read, ReaderEndedError when a process was killed. What cannot be read
     becomes a problem; the rest is read.
     """
-    for path in paths:
-        if not path.exists():
-            raise NoSuchPathError(f"there is no file or folder {str(path)!r}")
-    problems: list[Problem] = []
-    files = log_files(paths, problems)
-    if processes is None:
-        processes = processors() if sum(size for _, size in files) >= WORTH else 1
     with _without_collector():
-        found = read_files(files, processes, progress) if processes > 1 else _read_here(files, progress)
-        found.problems[:0] = problems
-        return UsageSummary(usage_of(found, overlay(), source), len(files))
+        files = _Files(paths)
+        found = _tally(files, processes, progress)
+        return UsageSummary(usage_of(found, overlay(), source), len(files.found))
+
+
+def tally_of(paths: Sequence[Path], processes: int | None = None) -> Tally:
+    """`read_paths` before events become actions."""
+    with _without_collector():
+        return _tally(_Files(paths), processes, None)
+
+
+class _Files:
+    """`found`: the files with their sizes."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            if not path.exists():
+                raise NoSuchPathError(f"there is no file or folder {str(path)!r}")
+        self.problems: list[Problem] = []
+        self.found = log_files(paths, self.problems)
+
+
+def _tally(files: _Files, processes: int | None, progress: Callable[[str], None] | None) -> Tally:
+    if processes is None:
+        processes = processors() if sum(size for _, size in files.found) >= WORTH else 1
+    found = read_files(files.found, processes, progress) if processes > 1 else _read_here(files.found, progress)
+    found.problems[:0] = files.problems
+    return found
 
 
 def _read_here(files: Sequence[tuple[str, int]], progress: Callable[[str], None] | None) -> Tally:
