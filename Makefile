@@ -7,6 +7,8 @@ BIN := .venv/bin
 STAGE := $(BIN)/python tools/stage.py
 # Warnings of pip about itself help nobody here.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The tests start many processes; without bytecode each compiles everything anew, which more than doubles their time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo demo-cluster test test-fast test-slow test-cluster lint type contracts generated crds lock bench clean
 
@@ -25,8 +27,9 @@ test: lint type contracts generated test-fast test-cluster test-slow ## every ch
 test-fast: $(BIN)/.installed ## the tests that need only Python, in under a minute
 	@$(STAGE) "fast tests" $(BIN)/pytest -q -m "not slow and not cluster" -n auto
 
-test-slow: $(BIN)/.installed ## the tests that need the sandbox server or other processes
+test-slow: $(BIN)/.installed ## the sandbox server and other processes, and each property with many examples
 	@$(STAGE) "slow tests" $(BIN)/pytest -q -m "slow and not cluster"
+	@$(STAGE) "properties" $(BIN)/pytest -q -m "hypothesis and not cluster" --hypothesis-profile many --timeout 900 -n auto
 
 test-cluster: $(BIN)/.installed ## the tests in a real Kubernetes control plane, which the first run builds
 	@$(STAGE) "control plane" $(BIN)/python tests/servers/controlplane/build.py

@@ -1,10 +1,13 @@
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 pytest_plugins = ["tests.sandbox_fixture", "tests.servers.controlplane.fixture"]
 
-# A property is tried anew in every run, so that few examples each time keep the fast tests fast.
-settings.register_profile("project", max_examples=40, deadline=None)
-settings.load_profile("project")
+# A property is tried anew in every run, so that few examples each time keep the fast tests fast; `make test-slow` tries
+# many. Explaining a failure traces every line, which takes longer than finding it.
+PHASES = [phase for phase in Phase if phase is not Phase.explain]
+settings.register_profile("few", max_examples=10, deadline=None, phases=PHASES)
+settings.register_profile("many", max_examples=100, deadline=None, phases=PHASES)
+settings.load_profile("few")
 
 
 def pytest_addoption(parser):

@@ -171,7 +171,7 @@ TEXTS = [
 ]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.sampled_from(TEXTS), st.data())
 def test_of_any_text_models_and_crds_think_alike(place, data):
     kind, path = place
@@ -188,7 +188,6 @@ def test_of_any_text_models_and_crds_think_alike(place, data):
     assert bool(problems(document)) == bool(refusals(kind, document)), document["spec"]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 99999), st.integers(0, 999999), st.integers(0, 9999999), st.integers(0, 99999999))
 def test_durations_are_read_as_written(days, hours, minutes, seconds):
     text = f"{days}d{hours}h{minutes}m{seconds}s"

@@ -5,7 +5,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.assess.escalation import MOST_TARGETS, Escalations, escalations
@@ -490,7 +490,6 @@ def layered(way, index, seed):
 
 
 @given(st.sampled_from(WAYS), st.integers(0, 9999), st.sampled_from(["deny", "boundary", "scp", "denyTarget"]))
-@settings(max_examples=150, deadline=None)
 def test_a_guard_never_adds_an_escalation(way, seed, kind):
     scene = Scene(way)
     before = found(*scene.all)
@@ -529,7 +528,6 @@ def unreadable(principal, pick):
 
 
 @given(st.sampled_from(WAYS), st.integers(0, 9999))
-@settings(max_examples=150, deadline=None)
 def test_what_could_not_be_read_never_hides_an_escalation(way, seed):
     pick = random.Random(seed)
     scene = Scene(way, boundary=pick.choice([None, managed("b", allow("*"))]))
@@ -547,7 +545,6 @@ def test_what_could_not_be_read_never_hides_an_escalation(way, seed):
 
 
 @given(st.permutations(range(6)), st.lists(st.sampled_from(WAYS), min_size=3, max_size=3, unique_by=lambda w: w.id))
-@settings(max_examples=25, deadline=None)
 def test_order_never_matters(order, chosen):
     principals = [
         replace(p, arn=f"{p.arn}{n}", name=f"{p.name}{n}", policies=p.policies)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.api.baseline import BaselineSpec
@@ -126,7 +126,6 @@ entries = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(entries, max_size=2), st.sampled_from([A, B, LOST, CLOSED, "999999999999"]), names)
 def test_what_is_not_allowed_reads_as_what_does_not_exist(allowed, account, name):
     target = arn(account, name)

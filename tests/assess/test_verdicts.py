@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.api.baseline import Exemption, Thresholds
@@ -290,10 +290,6 @@ def worlds(draw):
     )
 
 
-many = settings(deadline=None, max_examples=100)
-
-
-@many
 @given(worlds())
 def test_every_granted_action_has_exactly_one_verdict(world):
     result, access_ = world.assess(), world.granted
@@ -309,7 +305,6 @@ def test_every_granted_action_has_exactly_one_verdict(world):
     assert sum(undetermined_by_reason(result).values()) == numbers["undetermined"]
 
 
-@many
 @given(worlds(), actions, st.sampled_from([IN, WINDOW.start, WINDOW.end + DAY]), st.sampled_from([LOGS, "x"]))
 def test_any_observation_makes_used_and_nothing_else_unused(world, action, at, source):
     before, after = world.verdicts(), world.but(evidence=(*world.evidence, used(action, at, source=source))).verdicts()
@@ -390,14 +385,12 @@ def weakened(world, data):
     return world.but(required=world.required | {GENERATION}, generation_state=OFF)
 
 
-@settings(deadline=None, max_examples=200)
 @given(worlds(), st.data())
 def test_knowing_less_never_makes_unused(world, data):
     before, after = world.unused(), weakened(world, data).unused()
     assert after <= before
 
 
-@many
 @given(worlds())
 def test_verdicts_are_those_of_the_rules_read_action_by_action(world):
     found = world.verdicts()

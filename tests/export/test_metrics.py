@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -155,7 +155,6 @@ def test_what_stands_twice_is_one_series():
     assert value(twice, "baseline_roles", **ONE) == 5
 
 
-@settings(deadline=None)
 @given(st.text(), st.text(), st.integers(0, 10**9))
 def test_any_name_is_escaped(name, code, number):
     figures = Figures(

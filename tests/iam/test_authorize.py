@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plumbline.iam.cases import answer
+from tests.iam.documented import ROWS
 from tests.iam.reference import decide
 from tests.iam.strategies import cases, policies
-
-FOLDER = Path(__file__).parent / "cases"
-ROWS = [
-    pytest.param(row, id=f"{path.stem}: {row['name']}")
-    for path in sorted(FOLDER.glob("*.yaml"))
-    for row in yaml.safe_load(path.read_text(encoding="utf-8"))["rows"]
-]
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -35,20 +27,18 @@ def agrees(case):
     assert found["decision"] == decide(case)
 
 
-@settings(max_examples=25)
 @given(cases())
 def test_agrees_with_the_slow_reference(case):
     agrees(case)
 
 
 @pytest.mark.slow
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(cases())
 def test_agrees_with_the_slow_reference_on_many(case):
     agrees(case)
 
 
-@settings(max_examples=20)
 @given(cases())
 def test_says_what_decided(case):
     found = answer(case, 0)
@@ -86,7 +76,6 @@ def effect(case, entry):
     return (statements if isinstance(statements, list) else [statements])[entry["statement"]]["Effect"]
 
 
-@settings(max_examples=20)
 @given(cases(), st.randoms(use_true_random=False))
 def test_order_and_spelling_never_matter(case, random):
     changed = json.loads(json.dumps(case))
@@ -103,7 +92,6 @@ def test_order_and_spelling_never_matter(case, random):
     assert answer(changed, 0)["decision"] == answer(case, 0)["decision"]
 
 
-@settings(max_examples=20)
 @given(cases(), policies("identity"))
 def test_a_deny_or_a_boundary_never_widens(case, policy):
     before = answer(case, 0)["decision"]

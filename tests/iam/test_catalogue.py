@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.iam.catalogue import Catalogue, catalogue
@@ -74,7 +74,6 @@ def test_access_levels_and_resource_types():
     assert KNOWN.resource_types("no:Such") == ()
 
 
-@settings(deadline=None)
 @given(st.sets(st.sampled_from(SOME)))
 def test_names_of_is_the_inverse_of_bits(indexes):
     bits = sum(1 << i for i in indexes)
@@ -83,7 +82,6 @@ def test_names_of_is_the_inverse_of_bits(indexes):
     assert KNOWN.bits_of(names) == bits
 
 
-@settings(deadline=None)
 @given(st.text("abAB*?", max_size=5), st.sets(st.text("abAB", min_size=1, max_size=4), min_size=1))
 def test_expand_equals_a_plain_match_of_every_name(tail, names):
     small = Catalogue("test", {f"x:{n.lower()}": (f"x:{n}", "Read") for n in names} | {"x-y:a": ("x-y:a", "Read")})

@@ -5,7 +5,7 @@ from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.iam.documents import Condition, PolicyError, canonical, parse, parse_identity, render, with_actions
@@ -118,7 +118,6 @@ def test_canonical_is_one_text_for_equal_documents():
     assert canonical('{"Sid":"é"}') == '{"Sid":"é"}'
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(), st.recursive(st.none() | st.booleans() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.sampled_from(["Statement", "Effect", "Action", "Resource", "Condition", "Principal"]), c)).map(json.dumps)))  # fmt: skip
 def test_no_text_crashes(text):
     for read in (canonical, parse, parse_identity):
@@ -126,7 +125,6 @@ def test_no_text_crashes(text):
             read(text)
 
 
-@settings(deadline=None)
 @given(documents)
 def test_statements_are_reprinted_verbatim(text):
     assert render(text, [s.raw for s in parse(text).statements]) == text

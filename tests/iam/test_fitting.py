@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from plumbline.iam.catalogue import catalogue
@@ -48,7 +48,7 @@ pieces = st.lists(
 )
 
 
-@settings(deadline=None)
+@pytest.mark.slow
 @given(pieces, st.sampled_from([400, 2000, 6144]), st.integers(1, 6))
 def test_each_policy_fits_and_together_they_are_what_was_given(given_pieces, limit, most):
     parts = fit(given_pieces, empty=EMPTY, limit=limit, most=most)
@@ -129,7 +129,6 @@ def test_what_has_one_room_together_is_chosen_together():
     assert KNOWN.expand_all(chosen[0].actions) == KNOWN.expand_all(EC2[:200])
 
 
-@settings(deadline=None)
 @given(st.sets(st.integers(0, len(EC2) - 1), max_size=60), st.integers(0, len(EC2) - 1))
 def test_a_small_change_changes_few_lines(without, index):
     """One action less: its line, or that of its wildcard; and the wildcards that the changed size asks for or spares."""

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import PolicyError
@@ -160,7 +160,6 @@ def test_by_policy_and_the_statements_behind_an_action():
     assert statements_granting(who, "sqs:BrandNew")[0][0].endswith("policy/q")
 
 
-@settings(deadline=None)
 @given(principals)
 def test_counts_are_disjoint_and_complete(principal):
     access = granted(principal, EVERYTHING)
@@ -173,7 +172,6 @@ def test_counts_are_disjoint_and_complete(principal):
     assert access.known == all(p.document is not None for p in principal.policies)
 
 
-@settings(deadline=None)
 @given(principals, principals)
 def test_a_boundary_never_adds(principal, other):
     for boundary in other.policies:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.iam.catalogue import catalogue
@@ -58,7 +58,6 @@ def _one(grant):
     return json.dumps({"Version": "2012-10-17", "Statement": statement})
 
 
-@settings(deadline=None)
 @given(st.lists(grants, max_size=5))
 def test_equal_to_the_grants(given_grants):
     texts = documents(given_grants)
@@ -69,7 +68,6 @@ def test_equal_to_the_grants(given_grants):
     assert {a.lower() for _, found, *_ in of_documents(texts) for a in found} <= actions
 
 
-@settings(deadline=None)
 @given(st.lists(grants, max_size=5), st.randoms())
 def test_order_and_spelling_never_matter(given_grants, shuffle):
     moved = []
@@ -83,7 +81,6 @@ def test_order_and_spelling_never_matter(given_grants, shuffle):
     assert documents(moved) == documents(given_grants)
 
 
-@settings(deadline=None)
 @given(st.lists(grants, min_size=1, max_size=5))
 def test_no_two_statements_are_about_the_same_resources_and_condition(given_grants):
     (text,) = documents(given_grants)

@@ -4,7 +4,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from plumbline.iam.catalogue import Catalogue, catalogue
@@ -46,7 +46,6 @@ def kept_sets(draw):
     return kept
 
 
-@settings(deadline=None)
 @given(some, allowed)
 def test_exactly_the_set_within_what_was_granted(kept, patterns):
     found = shrink(kept, allowed=patterns, known=SMALL)
@@ -58,7 +57,6 @@ def test_exactly_the_set_within_what_was_granted(kept, patterns):
     assert sum(SMALL.expand(p).bit_count() for p in found) == kept.bit_count(), "no action is named twice"
 
 
-@settings(deadline=None)
 @given(some, allowed)
 def test_no_choice_of_prefixes_is_smaller(kept, patterns):
     """Against all prefixes: those that match nothing else and lie in an old pattern, taken greedily by what they add."""
@@ -74,7 +72,6 @@ def test_no_choice_of_prefixes_is_smaller(kept, patterns):
         assert len(shrink(kept, allowed=patterns, known=SMALL)) == len(distinct) + rest.bit_count()
 
 
-@settings(deadline=None)
 @given(
     kept_sets(), st.sampled_from([["*"], ["s3:*", "ec2:Describe*"], ["*Object*"], ["iam:*Role*", "ec2:*Instances"], []])
 )
@@ -86,7 +83,6 @@ def test_the_same_over_the_catalogue(kept, patterns):
         assert "*" not in pattern or any(covers(old, pattern) for old in patterns)
 
 
-@settings(deadline=None)
 @given(kept_sets(), st.lists(st.sampled_from(["*", "s3:*", "ec2:D*", "ec2:*Instances*"]), max_size=3), st.randoms())
 def test_order_and_spelling_of_what_was_granted_never_matter(kept, patterns, shuffle):
     moved = [shuffle.choice([p.upper(), p.lower(), p]) for p in patterns * 2]
@@ -94,7 +90,6 @@ def test_order_and_spelling_of_what_was_granted_never_matter(kept, patterns, shu
     assert shrink(kept, allowed=moved) == shrink(kept, allowed=patterns) == shrink(kept, allowed=patterns)
 
 
-@settings(deadline=None)
 @given(kept_sets(), st.data())
 def test_a_small_change_leaves_all_lines_but_those_about_it(kept, data):
     assume(kept)
@@ -108,7 +103,6 @@ def test_a_small_change_leaves_all_lines_but_those_about_it(kept, data):
     assert all(covers(pattern, added) for added in come)
 
 
-@settings(deadline=None)
 @given(some, allowed)
 def test_wildcards_are_those_of_the_shortest_form(kept, patterns):
     found = wildcards(kept, allowed=patterns, known=SMALL)

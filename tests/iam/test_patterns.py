@@ -21,20 +21,19 @@ def naive(pattern: str, text: str) -> bool:
     return bool(text) and pattern[0] in ("?", text[0]) and naive(pattern[1:], text[1:])
 
 
-@settings(deadline=None)
 @given(patterns, st.text("abc", max_size=8))
 def test_matches_as_by_definition(pattern, text):
     assert matches(pattern, text, case_sensitive=True) == naive(pattern, text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(patterns, patterns)
 def test_covers_says_what_enumeration_says(outer, inner):
     counter = next((s for s in STRINGS if matches(inner, s, True) and not matches(outer, s, True)), None)
     assert covers(outer, inner, True) == (counter is None), counter
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(patterns, patterns)
 def test_overlaps_says_what_enumeration_says(left, right):
     assert overlaps(left, right) == any(matches(left, s, True) and matches(right, s, True) for s in LONGER)
@@ -43,7 +42,6 @@ def test_overlaps_says_what_enumeration_says(left, right):
 LONGER = [*STRINGS, *("".join(s) for n in range(8, 13) for s in product("ab", repeat=n))]
 
 
-@settings(deadline=None)
 @given(patterns, patterns, patterns)
 def test_covers_is_an_order(a, b, c):
     assert covers(a, a)

@@ -1,21 +1,12 @@
 """The reference against tables of cases, each with the page of AWS that states its rule."""
 
-from pathlib import Path
-
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.iam.documented import ROWS
 from tests.iam.reference import UNDETERMINED, decide
 from tests.iam.strategies import ALL_KEYS, cases, contexts
-
-TABLES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
-ROWS = [
-    pytest.param(row, id=f"{table.stem}: {row['name']}")
-    for table in TABLES
-    for row in yaml.safe_load(table.read_text(encoding="utf-8"))["rows"]
-]
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.iam.catalogue import catalogue
@@ -266,7 +266,6 @@ def planned(principal, changes):
     return replace(principal, policies=tuple(result))
 
 
-@settings(deadline=None)
 @given(principals, several, several, several)
 def test_properties_of_every_plan(principal, remove, used, more_uses):
     removable, kept = KNOWN.expand_all(remove), KNOWN.expand_all(used)
@@ -289,7 +288,6 @@ def test_properties_of_every_plan(principal, remove, used, more_uses):
     assert again.changes == ()
 
 
-@settings(deadline=None)
 @given(principals, several)
 def test_each_statement_keeps_what_is_not_removable(principal, remove):
     removable = KNOWN.expand_all(remove)
@@ -306,12 +304,11 @@ def test_each_statement_keeps_what_is_not_removable(principal, remove):
         for action in keep:
             places = [(s.resources, s.not_resources, s.conditions, s.sid) for s in old if grants(s, action)]
             found = [(s.resources, s.not_resources, s.conditions, s.sid) for s in new if grants(s, action)]
-            # A divided policy keeps them in another order.
-            assert sorted(map(str, places)) == sorted(map(str, found))
+            # A divided policy keeps them in another order, and a statement of it may be divided too.
+            assert set(map(str, places)) == set(map(str, found))
             assert len(new_texts) > 1 or places == found
 
 
-@settings(deadline=None)
 @given(principals, several, st.randoms(use_true_random=False))
 def test_order_never_changes_the_outcome(principal, remove, shuffle: random.Random):
     moved = []
@@ -374,7 +371,6 @@ def test_documents_are_complete_policies():
     assert change.diff.startswith("--- inline/p\n+++ inline/p\n")
 
 
-@settings(deadline=None)
 @given(principals, several, several)
 def test_what_is_never_edited_stays_verbatim_in_every_plan(principal, remove, used):
     """Deny, NotAction and NotResource statements, and policies that others share, whatever is to be removed."""
@@ -394,7 +390,6 @@ def test_what_is_never_edited_stays_verbatim_in_every_plan(principal, remove, us
             assert change.kind == "DetachPolicy"
 
 
-@settings(deadline=None)
 @given(principals, several)
 def test_every_new_pattern_lies_within_an_old_one_over_all_strings(principal, remove):
     texts = {policy.key: policy.document for policy in principal.policies}
@@ -405,7 +400,6 @@ def test_every_new_pattern_lies_within_an_old_one_over_all_strings(principal, re
                 assert statement.effect == "Deny" or any(covers(o, pattern) for s in old for o in s.actions)
 
 
-@settings(deadline=None)
 @given(principals, several, several)
 def test_uses_that_the_old_policies_do_not_allow_change_nothing(principal, remove, more):
     removable = KNOWN.expand_all(remove)

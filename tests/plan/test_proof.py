@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.iam.catalogue import catalogue
@@ -118,7 +118,6 @@ def test_what_is_used_may_be_kept_by_any_of_the_documents():
         divided(parts, [(0, 1), (0,)], actions=["s3:BrandNew"])
 
 
-@settings(deadline=None)
 @given(documents, st.lists(st.sampled_from(ACTIONS), max_size=4), st.lists(st.sampled_from(ACTIONS), max_size=3))
 def test_every_edit_is_proven(document, remove, keep):
     known = catalogue()
@@ -136,7 +135,6 @@ def test_every_edit_is_proven(document, remove, keep):
             assert verify("p", document, texts, origins, used=used, actions=names) is not None
 
 
-@settings(deadline=None)
 @given(documents, st.sampled_from(ACTIONS), st.data())
 def test_an_added_action_is_never_proven(document, action, data):
     statements = json.loads(document)["Statement"]

@@ -107,6 +107,7 @@ def test_the_same_facts_give_the_same_bytes_and_nothing_to_write():
     assert not same_but_time(later.status, later.but(used={"app": [READ]}).new_status())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reports", [50, 200])
 def test_a_status_stays_small_enough_for_an_object(reports):
     wide = [allow("ec2:*", Condition={"StringEquals": {"a:b": f"{'ü' * 400}{i}"}}) for i in range(6)]

@@ -6,7 +6,7 @@ https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
 
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.api.baseline import BaselineStatus
@@ -93,7 +93,6 @@ def lines(draw):
     )
 
 
-@settings(deadline=None, max_examples=40)
 @given(lines())
 def test_every_status_follows_the_rules(line):
     status = line.new_status()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.api.baseline import BaselineStatus
@@ -128,7 +128,6 @@ def objects(draw):
     return {**document, "metadata": {"name": draw(st.sampled_from(["a", "b", "c.d", "Bad"]))}}
 
 
-@settings(deadline=None, max_examples=12)
 @given(st.lists(st.lists(objects(), max_size=3), max_size=3))
 def test_nothing_is_lost(tmp_path_factory, groups):
     folder = tmp_path_factory.mktemp("x")
@@ -281,7 +280,6 @@ def test_hidden_files_and_mounted_config_maps_are_read_once(store):
     assert store.load().invalid == ()
 
 
-@settings(max_examples=150)
 @given(st.recursive(st.text() | st.integers() | st.booleans() | st.none(), lambda c: st.lists(c, max_size=3) | st.dictionaries(st.text(), c, max_size=3), max_leaves=6))  # fmt: skip
 def test_what_is_written_is_what_is_read(value):
     assert manifests.read_all(manifests.write({"x": value})) == [{"x": value}]

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.assess.silence import LAST_ACCESSED
@@ -123,7 +123,6 @@ def result_of(world, day):
     return assess_baseline(view, baseline, selection, governed, {}, day, NOW)
 
 
-@settings(max_examples=150, deadline=None)
 @given(worlds(), st.integers(0, 9))
 def test_until_the_day_it_names_the_same_facts_give_the_same_assessment(world, days):
     as_of = AS_OF + days * DAY

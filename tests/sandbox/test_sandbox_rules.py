@@ -133,6 +133,7 @@ def _answer(handler):
     return head[0], text
 
 
+@pytest.mark.slow
 def test_the_server_refuses_to_send_what_does_not_fit_or_broke():
     status, text = _answer(lambda _, call: {"Policy": {"Arn": call.params["PolicyArn"]}})
     assert (status, "<Arn>arn</Arn>" in text) == ("200 OK", True)

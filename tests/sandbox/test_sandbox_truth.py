@@ -67,6 +67,7 @@ def test_each_trap_is_there_with_all_its_actions():
 
 
 # A Sunday, a Monday, a leap day, the turn of a year, the first of a month, and the day of the tests.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("day", "seed"),
     [("2026-06-28", 1), ("2026-06-29", 3), ("2028-02-29", 7), ("2027-01-01", 2), ("2027-03-01", 11), ("2026-06-30", 1)],

@@ -72,6 +72,7 @@ def test_jobs_run_one_after_the_other_and_each_pass_does_what_it_can(engine, pri
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [False, True], ids=["store kept", "store lost"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_any_call_nothing_starts_twice(new_store, principal, lost, after):

@@ -5,7 +5,7 @@ import json
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.iam.overlay import overlay
@@ -217,7 +217,6 @@ RECORDS = st.builds(
 ) | st.sampled_from([None, 1, {"eventName": "x"}])
 
 
-@settings(max_examples=60)
 @given(st.lists(RECORDS, max_size=30), st.randoms(use_true_random=False), st.integers(1, 5))
 def test_order_and_split_do_not_matter_and_bins_add_up(records, rng, parts):
     whole = aggregated(envelope(*records))
@@ -234,6 +233,7 @@ def test_order_and_split_do_not_matter_and_bins_add_up(records, rng, parts):
     )
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_records():
     rng = random.Random(1)
 

@@ -128,6 +128,7 @@ def exists(pid):
     return Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_one_who_started_it(tmp_path, number):
     (tmp_path / "a.jsonl").write_bytes((json.dumps(record(eventID=None)).encode() + b"\n") * 100_000)

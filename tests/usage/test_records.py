@@ -137,6 +137,7 @@ def test_no_json_crashes(value):
     got(json.dumps(value).encode())
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_lines():
     rng = random.Random(3)
     lines = [json.dumps(record(userAgent=f"{rng.getrandbits(4000):x}")).encode() for _ in range(12_000)]

@@ -133,9 +133,8 @@ def _beyond(accepted: set[Atom], live: set[Atom]) -> list[Addition]:
         found = engine.compare(
             "identity", documents(statements_of(accepted)), documents([*map(_statement, added), *denied])
         )
-        if not found.undecided_because:
-            giving = {reason.statement for reason in found.reasons}
-            added = [atom for at, atom in enumerate(added) if at in giving]
+        giving = {reason.statement for reason in found.reasons} | {statement for _, statement in found.undecided}
+        added = [atom for at, atom in enumerate(added) if at in giving]
     if lost:
         left = statements_of(live)
         lost = [atom for atom in lost if _matters(left, _statement(atom))]

@@ -78,11 +78,13 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """At most one reason for each statement."""
+    """At most one reason for each statement. `undecided`: the statements, by document and index, of which it is not
+    known whether they give new access."""
 
     result: Result
     reasons: tuple[Reason, ...] = ()
     undecided_because: tuple[str, ...] = ()
+    undecided: frozenset[tuple[int, int]] = frozenset()
 
 
 def compare(kind: PolicyType, existing: Sequence[str], new: Sequence[str], within: Sequence[str] = ()) -> Comparison:
@@ -96,18 +98,23 @@ def compare(kind: PolicyType, existing: Sequence[str], new: Sequence[str], withi
 
 def _compared(sides: _Sides) -> Comparison:
     reasons: list[Reason] = []
-    undecided: set[str] = set()
+    because: set[str] = set()
+    undecided: set[tuple[int, int]] = set()
     for policy, statement in sides.granting():
+        origin = statement.compiled.origin
+        doubts: set[str] = set()
+        example: Example | None = None
         try:
-            example = _new_access(sides, statement, undecided)
+            example = _new_access(sides, statement, doubts)
         except TooComplexError:
-            undecided.add(TOO_COMPLEX)
-            continue
+            doubts.add(TOO_COMPLEX)
         if example is not None:
-            origin = statement.compiled.origin
             reasons.append(Reason(policy, origin.index, origin.sid, example))
-    result: Result = "newAccess" if reasons else "undecided" if undecided else "noNewAccess"
-    return Comparison(result, tuple(reasons), tuple(sorted(undecided)))
+        elif doubts:
+            because |= doubts
+            undecided.add((policy, origin.index))
+    result: Result = "newAccess" if reasons else "undecided" if because else "noNewAccess"
+    return Comparison(result, tuple(reasons), tuple(sorted(because)), frozenset(undecided))
 
 
 def equal(kind: PolicyType, left: Sequence[str], right: Sequence[str]) -> bool | None:
