@@ -45,9 +45,10 @@ type: $(BIN)/.installed ## mypy, strict
 contracts: $(BIN)/.installed ## who may import whom
 	@$(STAGE) "import contracts" $(BIN)/lint-imports
 
-generated: $(BIN)/.installed ## whether crds/ and the overlay of the catalogue are up to date
+generated: $(BIN)/.installed ## whether crds/, the overlay of the catalogue and the AWS managed policies are up to date
 	@$(STAGE) "generated files" $(BIN)/python -m plumbline.api.crds --check crds
 	@$(STAGE) "overlay" $(BIN)/python tools/build_overlay.py --check
+	@$(STAGE) "managed policies" $(BIN)/python tools/build_managed_policies.py --check
 
 crds: $(BIN)/.installed ## write crds/ from the models in controller/plumbline/api/
 	@$(BIN)/python -m plumbline.api.crds crds

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from plumbline.assess.ages import Age, GrantAge
-from plumbline.assess.log_reach import LogReach
+from plumbline.assess.log_reach import LogReach, classes, log_reach
 from plumbline.assess.silence import LAST_ACCESSED, by_sources, older_uses, silent_by_last_accessed
 from plumbline.assess.window import Window
-from plumbline.iam.catalogue import Catalogue
+from plumbline.iam.catalogue import Catalogue, catalogue
 from plumbline.iam.granted import Granted, policy_planes
-from plumbline.iam.overlay import Overlay
+from plumbline.iam.overlay import Overlay, overlay
 from plumbline.iam.patterns import overlaps
 from plumbline.model.assessment import Finding, Verdict
 from plumbline.model.coverage import Coverage, SourceState, State
@@ -49,6 +49,28 @@ class Context:
     catalogue: Catalogue
     overlay: Overlay
     remove_rare: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        account: str,
+        coverage: Coverage,
+        log_sources: Iterable[str],
+        window: Window,
+        partition: str,
+        *,
+        remove_rare: bool = False,
+    ) -> Context:
+        """That of one account. `log_sources`: the names of the event logs that are configured for it."""
+        known, seen = catalogue(), overlay()
+        reach = log_reach(account, coverage, log_sources, window, classes(known, seen), partition)
+        return cls(window, coverage, reach, known, seen, remove_rare)
+
+    @property
+    def iam_logs_complete(self) -> bool:
+        """Whether the logs prove that no IAM write of the account in the lookback was missed."""
+        attach = self.catalogue.expand("iam:AttachRolePolicy")
+        return any(bits & attach for bits in self.reach.complete.values())
 
 
 @dataclass(slots=True)

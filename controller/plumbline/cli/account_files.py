@@ -20,9 +20,10 @@ ACCOUNT_DETAILS = typer.Option(
 
 def read(paths: Iterable[Path]) -> dict[str, Principal]:
     """All principals of the files by ARN. Raises typer.BadParameter, which is wrong usage."""
-    from plumbline.inventory.files import AccountDetailsError, read_account_details
+    from plumbline.inventory.files import read_account_details
+    from plumbline.json_files import JsonFileError
 
     try:
         return read_account_details(paths)
-    except AccountDetailsError as error:
+    except JsonFileError as error:
         raise typer.BadParameter(str(error), param_hint="--account-details") from error

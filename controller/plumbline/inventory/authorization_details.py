@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from plumbline.inventory.documents import canonical
 from plumbline.model.snapshot import Policy, PolicyKind, Principal
+from plumbline.model.times import utc
 
 Json = Mapping[str, Any]
 Fetch = Callable[[str], Policy | None]
@@ -161,9 +161,3 @@ def _name_of(arn: str) -> str:
 
 def _kind_of(arn: str) -> PolicyKind:
     return "aws" if arn.split(":", 5)[4] == "aws" else "customer"
-
-
-def utc(at: datetime | str) -> datetime:
-    """A time of the API, or of a file; without a zone it is UTC."""
-    when = datetime.fromisoformat(at) if isinstance(at, str) else at
-    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)

@@ -11,25 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from plumbline.inventory.authorization_details import AuthorizationDetails
+from plumbline.inventory.authorization_details import AuthorizationDetails, Fetch
+from plumbline.json_files import JsonFileError, read_json
 from plumbline.model.snapshot import Principal
 
 
-class AccountDetailsError(Exception):
-    """A file that does not hold authorization details; the message names the file and what is wrong."""
-
-
-def read_account_details(paths: Iterable[Path]) -> dict[str, Principal]:
+def read_account_details(paths: Iterable[Path], fetch: Fetch = lambda _arn: None) -> dict[str, Principal]:
     """All roles and users of the files by ARN, sorted. A file is one account; pages of one account may be a JSON array.
 
-    Raises AccountDetailsError.
+    `fetch`: a managed policy whose document the file lacks, or None. Raises JsonFileError.
     """
     found: dict[str, Principal] = {}
     for path in paths:
         with _uncollected():
-            found.update(_read(path))
+            found.update(_read(path, fetch))
     return dict(sorted(found.items()))
 
 
@@ -45,35 +40,30 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _read(path: Path) -> dict[str, Principal]:
-    try:
-        data = msgspec.json.decode(path.read_bytes())
-    except OSError as error:
-        raise AccountDetailsError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise AccountDetailsError(f"{path}: is not JSON: {error}") from error
+def _read(path: Path, fetch: Fetch) -> dict[str, Principal]:
+    data = read_json(path)
     details = AuthorizationDetails()
     pages = data if isinstance(data, list) else [data]
     for page in pages or [None]:
         _add(details, page, path)
     if all(page.get("IsTruncated") or page.get("NextToken") for page in pages):
-        raise AccountDetailsError(f"{path}: ends before the last page; save the output without --max-items")
+        raise JsonFileError(f"{path}: ends before the last page; save the output without --max-items")
     try:
-        return details.principals({}, lambda _arn: None)
+        return details.principals({}, fetch)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise AccountDetailsError(f"{path}: {_wrong(error)}") from error
+        raise JsonFileError(f"{path}: {_wrong(error)}") from error
 
 
 def _add(details: AuthorizationDetails, page: Any, path: Path) -> None:
     if not isinstance(page, dict) or not page.keys() & {"RoleDetailList", "UserDetailList", "Policies"}:
-        raise AccountDetailsError(
+        raise JsonFileError(
             f"{path}: holds no RoleDetailList, UserDetailList or Policies; save the output of "
             "aws iam get-account-authorization-details"
         )
     try:
         details.add(page)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise AccountDetailsError(f"{path}: {_wrong(error)}") from error
+        raise JsonFileError(f"{path}: {_wrong(error)}") from error
 
 
 def _wrong(error: Exception) -> str:

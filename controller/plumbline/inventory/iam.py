@@ -11,9 +11,10 @@ from functools import partial
 
 from plumbline.aws.errors import AwsError
 from plumbline.aws.session import AwsSessions
-from plumbline.inventory.authorization_details import AuthorizationDetails, managed_policy, utc
+from plumbline.inventory.authorization_details import AuthorizationDetails, managed_policy
 from plumbline.inventory.documents import canonical
 from plumbline.model.snapshot import Policy, Principal
+from plumbline.model.times import utc
 
 _PAGE = 1000
 

@@ -169,7 +169,7 @@ def _assess(
         view.first_seen.get(principal.arn, {}),
         view.changes.get(principal.account, ()),
         context.window,
-        iam_logs_complete=view.iam_logs_complete(context),
+        iam_logs_complete=context.iam_logs_complete,
         watched_since=view.watched_since.get(principal.account),
     )
     return assess_role(principal, access, usage, ages, drift, rules, context)

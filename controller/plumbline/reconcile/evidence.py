@@ -29,6 +29,7 @@ from plumbline.store.ledger import (
     partitions,
     usage_of,
 )
+from plumbline.usage import access_answers
 from plumbline.usage.log_coverage import log_coverage
 from plumbline.usage.log_source import LogSource, log_source
 from plumbline.usage.principals import usage_of_principals
@@ -104,14 +105,14 @@ def collect_evidence(
 
 def _configured(spec: LandscapeSpec) -> frozenset[str]:
     names = {config.name for config in spec.evidence.event_logs}
-    names |= {last_accessed.SOURCE} if spec.evidence.last_accessed else set()
+    names |= {access_answers.SOURCE} if spec.evidence.last_accessed else set()
     return frozenset(names | ({policy_generation.SOURCE} if spec.evidence.policy_generation else set()))
 
 
 def _required(spec: LandscapeSpec) -> frozenset[str]:
     names = {config.name for config in spec.evidence.event_logs if config.required}
     access, generation = spec.evidence.last_accessed, spec.evidence.policy_generation
-    names |= {last_accessed.SOURCE} if access and access.required else set()
+    names |= {access_answers.SOURCE} if access and access.required else set()
     return frozenset(names | ({policy_generation.SOURCE} if generation and generation.required else set()))
 
 

@@ -13,7 +13,7 @@ from plumbline.iam.catalogue import catalogue
 from plumbline.model.coverage import LogCoverage, State
 from plumbline.reconcile.landscape import LandscapePass
 from plumbline.reconcile.run import BaselinePass, PassReport
-from plumbline.usage.sources.last_accessed import SOURCE as LAST_ACCESSED
+from plumbline.usage.access_answers import SOURCE as LAST_ACCESSED
 
 
 def figures_of(report: PassReport) -> Figures:

@@ -25,7 +25,8 @@ from plumbline.reconcile.conditions import Fact, conditions
 from plumbline.reconcile.evidence import Evidence, Progress, Wish, collect_evidence
 from plumbline.reconcile.view import LandscapeView
 from plumbline.store.memory import remember_grants
-from plumbline.usage.sources import last_accessed, policy_generation
+from plumbline.usage import access_answers
+from plumbline.usage.sources import policy_generation
 
 _LISTED = 50
 # Without a baseline the logs are read as for production.
@@ -230,7 +231,7 @@ def source_statuses(evidence: Evidence, snapshot: Snapshot) -> list[SourceStatus
         for name in evidence.log_sources
     ]
     for name, states in (
-        (last_accessed.SOURCE, coverage.last_accessed),
+        (access_answers.SOURCE, coverage.last_accessed),
         (policy_generation.SOURCE, coverage.generation),
     ):
         if name in coverage.configured and states:

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from plumbline.assess.log_reach import classes, log_reach
 from plumbline.assess.verdicts import Context
 from plumbline.assess.window import Window
-from plumbline.iam.catalogue import catalogue
-from plumbline.iam.overlay import overlay
 from plumbline.model.coverage import Coverage
 from plumbline.model.evidence import GrantChange, PrincipalUsage
 from plumbline.model.snapshot import Snapshot
@@ -33,14 +30,7 @@ class LandscapeView:
 
     def context(self, account: str, window: Window, remove_rare: bool) -> Context:
         """What the verdicts of one account's principals rest on."""
-        known, seen = catalogue(), overlay()
-        reach = log_reach(account, self.coverage, self.log_sources, window, classes(known, seen), self.partition)
-        return Context(window, self.coverage, reach, known, seen, remove_rare)
-
-    def iam_logs_complete(self, context: Context) -> bool:
-        """Whether the logs prove that no IAM write of the account in the lookback was missed."""
-        attach = context.catalogue.expand("iam:AttachRolePolicy")
-        return any(bits & attach for bits in context.reach.complete.values())
+        return Context.of(account, self.coverage, self.log_sources, window, self.partition, remove_rare=remove_rare)
 
     @cached_property
     def watched_since(self) -> Mapping[str, datetime]:

@@ -109,6 +109,7 @@ class Aggregator:
         self._whos: dict[tuple[Caller, str | None, str | None, str | None], _Who] = {}
         self._calls: list[_Call] = []
         self._remembered = 0
+        self.until: datetime | None = None  # what was recorded later is left out
         self.tally = Tally()
         self.shapes: list[Shape] = []
         self.journals: list[Journal] = []
@@ -128,6 +129,8 @@ class Aggregator:
         """Counts the records of one batch."""
         records = [record for record in batch if record is not None]
         self.tally.malformed += len(batch) - len(records)
+        if self.until is not None:
+            records = [record for record in records if record.eventTime <= self.until]
         marks = [NO_MARK if r.eventID is None else hash((r.eventID, r.eventName, r.eventSource)) for r in records]
         again = (self._memory or Memory()).seen(marks)
         shapes = self._count(records)

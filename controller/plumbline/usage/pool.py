@@ -14,6 +14,7 @@ import threading
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from queue import SimpleQueue
 from typing import BinaryIO, cast
 
@@ -51,13 +52,18 @@ def portions(files: Sequence[tuple[str, int]]) -> Iterator[tuple[str, ...]]:
         yield tuple(some)
 
 
-def read_files(files: Sequence[tuple[str, int]], processes: int, progress: Callable[[str], None] | None) -> Tally:
-    """The tally of files, given with their sizes. Raises ReaderEndedError."""
-    return _Run(list(portions(files)), processes, progress).tally()
+def read_files(
+    files: Sequence[tuple[str, int]],
+    processes: int,
+    progress: Callable[[str], None] | None,
+    until: datetime | None = None,
+) -> Tally:
+    """The tally of files, given with their sizes, without what was recorded after `until`. Raises ReaderEndedError."""
+    return _Run([Read(paths, until) for paths in portions(files)], processes, progress).tally()
 
 
 class _Run:
-    def __init__(self, orders: list[tuple[str, ...]], processes: int, progress: Callable[[str], None] | None) -> None:
+    def __init__(self, orders: list[Read], processes: int, progress: Callable[[str], None] | None) -> None:
         self._orders, self._progress = orders, progress
         # The same seed for all, so that their marks can be compared; another for each run, so that nobody can choose
         # names that collide.
@@ -89,10 +95,10 @@ class _Run:
             while True:
                 self._ahead.acquire()
                 with self._lock:
-                    place, paths = next(self._next, (-1, ()))
-                if place < 0 or self._over:
+                    place, order = next(self._next, (-1, None))
+                if order is None or self._over:
                     return
-                self._found.put((place, number, self._workers[number].read(paths)))
+                self._found.put((place, number, self._workers[number].read(order)))
         except BaseException as error:  # noqa: BLE001 - raised again by the one who waits
             self._found.put((-1, number, error))
 
@@ -101,7 +107,7 @@ class _Run:
         memory = Memory()
         repeats: list[Counter[int]] = [Counter() for _ in self._workers]
         waiting: dict[int, tuple[int, Done]] = {}
-        for place, paths in enumerate(self._orders):
+        for place, order in enumerate(self._orders):
             while place not in waiting:
                 number, worker, done = self._found.get()
                 if isinstance(done, BaseException):
@@ -116,7 +122,7 @@ class _Run:
                     repeats[worker].update(shapes[one] for one in again)
             result.problems.extend(done.problems)
             if self._progress is not None:
-                self._progress(paths[-1])
+                self._progress(order.paths[-1])
         return repeats
 
 
@@ -133,8 +139,8 @@ class _Worker:
         self._orders = cast("BinaryIO", self._process.stdin)
         self._answers = cast("BinaryIO", self._process.stdout)
 
-    def read(self, paths: tuple[str, ...]) -> Done:
-        answer = self._ask(Read(paths))
+    def read(self, order: Read) -> Done:
+        answer = self._ask(order)
         if not isinstance(answer, Done):
             raise self._ended()
         return answer

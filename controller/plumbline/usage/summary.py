@@ -51,16 +51,18 @@ def read_paths(
     progress: Callable[[str], None] | None = None,
     source: str = SOURCE,
     processes: int | None = None,
+    until: datetime | None = None,
 ) -> UsageSummary:
     """Reads files, and folders with all files of known endings below them, each once, in order of name.
 
     `processes`: how many read; None for as many as the machine can run, where that is worth it. The answer is the same.
+    `until`: what was recorded later is left out.
     Raises NoSuchPathError before anything is read, ReaderEndedError when a process was killed. What cannot be read
     becomes a problem; the rest is read.
     """
     with _without_collector():
         files = _Files(paths)
-        found = _tally(files, processes, progress)
+        found = _tally(files, processes, progress, until)
         return UsageSummary(usage_of(found, overlay(), source), len(files.found))
 
 
@@ -81,16 +83,24 @@ class _Files:
         self.found = log_files(paths, self.problems)
 
 
-def _tally(files: _Files, processes: int | None, progress: Callable[[str], None] | None) -> Tally:
+def _tally(
+    files: _Files, processes: int | None, progress: Callable[[str], None] | None, until: datetime | None = None
+) -> Tally:
     if processes is None:
         processes = processors() if sum(size for _, size in files.found) >= WORTH else 1
-    found = read_files(files.found, processes, progress) if processes > 1 else _read_here(files.found, progress)
+    if processes > 1:
+        found = read_files(files.found, processes, progress, until)
+    else:
+        found = _read_here(files.found, progress, until)
     found.problems[:0] = files.problems
     return found
 
 
-def _read_here(files: Sequence[tuple[str, int]], progress: Callable[[str], None] | None) -> Tally:
+def _read_here(
+    files: Sequence[tuple[str, int]], progress: Callable[[str], None] | None, until: datetime | None
+) -> Tally:
     aggregator = Aggregator(overlay(), "")
+    aggregator.until = until
     for path, _ in files:
         if progress is not None:
             progress(path)

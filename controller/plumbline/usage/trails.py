@@ -57,7 +57,7 @@ def fetch_trail(client: Any, arn: str, account: str | None = None) -> Trail:
     selectors = {key: answer.get(key) or [] for key in ("EventSelectors", "AdvancedEventSelectors")}
     selection = selection_of(selectors)
     if not trail.get("IncludeGlobalServiceEvents", False):
-        selection = _without_global(selection)
+        selection = without_global_services(selection)
     facts = {key: value for key, value in trail.items() if key not in ("SnsTopicName", "SnsTopicARN")}
     started = status.get("StartLoggingTime")
     return Trail(
@@ -74,7 +74,8 @@ def fetch_trail(client: Any, arn: str, account: str | None = None) -> Trail:
     )
 
 
-def _without_global(selection: Selection) -> Selection:
+def without_global_services(selection: Selection) -> Selection:
+    """What a trail without global service events records of the selection."""
     known = selection.management
     management = ManagementSelection(known.read, known.write, known.excluded_sources | _GLOBAL_SOURCES)
     return Selection(management, selection.data_types, selection.partial)

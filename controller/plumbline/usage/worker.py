@@ -26,9 +26,10 @@ _LENGTH = 8
 
 
 class Read(msgspec.Struct, tag=True, frozen=True):
-    """Read these files into the tally."""
+    """Read these files into the tally, without what was recorded after `until`."""
 
     paths: tuple[str, ...]
+    until: datetime | None = None
 
 
 class Give(msgspec.Struct, tag=True, frozen=True):
@@ -154,6 +155,7 @@ def answers(order: Order, aggregator: Aggregator) -> Iterator[Answer]:
 
 
 def _read(order: Read, aggregator: Aggregator) -> Done:
+    aggregator.until = order.until
     for path in order.paths:
         read_file(path, aggregator)
     batches = tuple(Batch(found.marks.tobytes(), found.shapes.tobytes()) for found in aggregator.journals)

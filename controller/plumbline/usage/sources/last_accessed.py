@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 
@@ -22,11 +22,11 @@ from plumbline.api.landscape import LastAccessed as LastAccessedSpec
 from plumbline.aws.errors import AwsError, Denied, Throttled, Transient
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import SourceState, State
-from plumbline.model.evidence import LastAccessed, ServiceAccess, TrackedAction
+from plumbline.model.evidence import LastAccessed, ServiceAccess
 from plumbline.model.snapshot import Principal
 from plumbline.store.access import load_answers, save_answers
+from plumbline.usage.access_answers import SOURCE, service_access
 
-SOURCE: Final = "last-accessed"
 CONCURRENT_ACCOUNTS: Final = 8
 BATCH: Final = 25  # jobs of one account that run at a time
 DEADLINE: Final = 90.0  # seconds for one batch
@@ -203,7 +203,9 @@ class _Run:
         services: dict[str, ServiceAccess] = {}
         seen: set[str] = set()
         while True:
-            services.update({raw["ServiceNamespace"]: _service(raw) for raw in page.get("ServicesLastAccessed", ())})
+            services.update(
+                {raw["ServiceNamespace"]: service_access(raw) for raw in page.get("ServicesLastAccessed", ())}
+            )
             if not page.get("IsTruncated"):
                 return services
             marker = str(page.get("Marker") or "")
@@ -240,27 +242,3 @@ class _Run:
 
     def _unavailable(self, principal: Principal, reason: str, message: str, remedy: str) -> None:
         self.states[principal.arn] = SourceState(SOURCE, State.UNAVAILABLE, reason, message, remedy)
-
-
-def _service(raw: Mapping[str, Any]) -> ServiceAccess:
-    """An entry without a time is a service (or tracked action) that was never tried; the member may also be null."""
-    namespace = raw["ServiceNamespace"]
-    tracked = [_tracked(namespace, action) for action in raw.get("TrackedActionsLastAccessed") or ()]
-    return ServiceAccess(
-        namespace=namespace,
-        last=_utc(raw.get("LastAuthenticated")),
-        actions={action.action: action for action in tracked},
-    )
-
-
-def _tracked(namespace: str, raw: Mapping[str, Any]) -> TrackedAction:
-    name = raw["ActionName"]
-    return TrackedAction(
-        action=name if ":" in name else f"{namespace}:{name}",
-        last=_utc(raw.get("LastAccessedTime")),
-        region=raw.get("LastAccessedRegion"),
-    )
-
-
-def _utc(at: datetime | None) -> datetime | None:
-    return None if at is None else at.astimezone(UTC)
