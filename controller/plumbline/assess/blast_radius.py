@@ -1,0 +1,210 @@
+"""Blast radius: what a principal can do itself and through the roles that it can reach in turn, counted.
+
+Knows hops and granted actions; must not know usage. `confirmed` counts over hops that are certain, `at_most` over all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate, chain
+
+from plumbline.assess.graph import MEMORY, Condensation, Edges, condensed, unions
+from plumbline.assess.hop_nodes import Certainty, Nodes, nodes, trust_unread
+from plumbline.assess.reach import Hop
+from plumbline.iam.catalogue import catalogue, positions
+from plumbline.iam.granted import Granted
+from plumbline.iam.overlay import overlay
+from plumbline.model.snapshot import Account, Principal
+
+# They hand out data, or the key to it, although CloudTrail records them as management events or not at all.
+_HAND_OUT_DATA = (
+    "athena:GetQueryResults*",
+    "codecommit:GitPull",
+    "ecr:BatchGetImage",
+    "es:ESHttp*",
+    "kms:Decrypt",
+    "logs:FilterLogEvents",
+    "logs:GetLogEvents",
+    "logs:GetQueryResults",
+    "rds-db:connect",
+    "redshift-data:ExecuteStatement",
+    "redshift-data:GetStatementResult*",
+    "secretsmanager:BatchGetSecretValue",
+    "secretsmanager:GetSecretValue",
+    "ssm:GetParameter*",
+)
+_UNKNOWN = 1  # a bit, the lowest
+_NOTHING, _UNREAD = Granted(0, 0), Granted(0, 0, known=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """`roles`: which it reaches, itself left out; `accounts`: other accounts with such roles. `privileged` and `data`: how
+    many privileged actions and actions on data it and they are granted together."""
+
+    roles: int = 0
+    accounts: int = 0
+    privileged: int = 0
+    data: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BlastRadius:
+    """`known` False: what it, or a role that it may reach, is granted is not known. Then `at_most` holds what can be read,
+    and the truth may be more; `confirmed` counts no action of such a principal."""
+
+    confirmed: Reach
+    at_most: Reach
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BlastRadii:
+    """`of`: ARN or name -> blast radius, sorted: of every principal but service-linked roles, and of every source of a hop
+    that is outside of the data. `unplaced`: roles whose trust policy could not be read; they are in nobody's figures."""
+
+    of: Mapping[str, BlastRadius]
+    unplaced: tuple[str, ...] = ()
+
+
+@cache
+def data_actions() -> int:
+    """The actions on data, as bits: those of access level Read, List or Write that CloudTrail records as data events,
+    which is where AWS draws the line between data and control plane; and some that hand out data all the same."""
+    known, visible = catalogue(), overlay()
+    plain = (n for n in known.names if known.access_level(n) in ("Read", "List", "Write"))
+    return known.bits_of(n for n in plain if visible.visibility(n).kind == "data") | known.expand_all(_HAND_OUT_DATA)
+
+
+def blast_radii(
+    principals: Mapping[str, Principal],
+    hops: Iterable[Hop],
+    accounts: Mapping[str, Account],
+    granted: Callable[[Principal], Granted],
+    *,
+    memory: int = MEMORY,
+) -> BlastRadii:
+    """The blast radius of every principal. `hops`: those of `reach.hops` over the same principals and accounts. `granted`
+    is asked once for each principal, and only a few bits of each answer are kept. `memory`: bytes for the sets that are
+    held at a time."""
+    every = [hop for hop in hops if hop.source != hop.target]
+    known = nodes(principals, every, accounts)
+    certain = Certainty(principals, accounts)
+    sure = [hop for hop in every if certain.confirmed(hop)]
+    labels = _Labels(principals, known, granted)
+    at_most = _Counts(_edges(known, every), labels, labels.readable, memory)
+    same = len(sure) == len(every) and labels.certain == labels.readable
+    confirmed = at_most if same else _Counts(_edges(known, sure), labels, labels.certain, memory)
+    once: dict[BlastRadius, BlastRadius] = {}
+    of: dict[str, BlastRadius] = {}
+    for name in sorted(known.names):
+        node = known.index[name]
+        found = BlastRadius(confirmed.reach(node), at_most.reach(node), at_most.known(node))
+        of[name] = once.setdefault(found, found)
+    return BlastRadii(of, tuple(sorted(arn for arn, p in principals.items() if trust_unread(p))))
+
+
+class _Labels:
+    """What is counted besides roles, as bits of each node: that something is unknown, its account, and its actions that
+    are privileged or on data. The masks say which bits count as what."""
+
+    def __init__(
+        self, principals: Mapping[str, Principal], known: Nodes, granted: Callable[[Principal], Granted]
+    ) -> None:
+        counted = catalogue().privileged | data_actions()
+        self.inside = [account is not None for account in known.accounts]
+        accounts = {name: at for at, name in enumerate(sorted({a for a in known.accounts if a is not None}), 1)}
+        places = {at: place for place, at in enumerate(positions(counted), len(accounts) + 1)}
+        self.width = len(accounts) + len(places) + 1
+        self.accounts = _mask(accounts.values())
+        self.privileged, self.data = (
+            _mask(places[at] for at in positions(bits)) for bits in (catalogue().privileged, data_actions())
+        )
+        actions: dict[int, int] = {}
+        self.readable: list[int] = []
+        self.certain: list[int] = []
+        for name, account in zip(known.names, known.accounts, strict=True):
+            mark = 0 if account is None else 1 << accounts[account]
+            access = _UNREAD if name not in principals and account is not None else _NOTHING
+            if name in principals:
+                access = granted(principals[name])
+            bits = access.granted & counted
+            if bits not in actions:
+                actions[bits] = _mask(places[at] for at in positions(bits))
+            self.readable.append(mark | actions[bits] | (0 if access.known else _UNKNOWN))
+            self.certain.append(mark | actions[bits] if access.known else mark)
+
+
+class _Counts:
+    """What every node reaches over some of the hops."""
+
+    def __init__(self, edges: Edges, labels: _Labels, own: Sequence[int], memory: int) -> None:
+        graph = condensed(edges)
+        self._component = graph.component
+        self._reached = bytearray(len(edges))
+        for node in chain.from_iterable(edges):
+            self._reached[node] = True
+        self._inside = labels.inside
+        self._roles = _role_counts(graph, self._reached, memory)
+        self._accounts, self._privileged, self._data, self._unknown = ([0] * len(graph.members) for _ in range(4))
+        self._count(graph, labels, own, memory)
+
+    def reach(self, node: int) -> Reach:
+        component = self._component[node]
+        return Reach(
+            self._roles[component] - self._reached[node],
+            self._accounts[component] - self._inside[node],
+            self._privileged[component],
+            self._data[component],
+        )
+
+    def known(self, node: int) -> bool:
+        return not self._unknown[self._component[node]]
+
+    def _count(self, graph: Condensation, labels: _Labels, own: Sequence[int], memory: int) -> None:
+        members = graph.members
+
+        def of(component: int, low: int, high: int) -> int:
+            bits = 0
+            for node in members[component]:
+                bits |= own[node]
+            return bits >> low & (1 << high - low) - 1
+
+        for component, low, bits in unions(graph, of, labels.width, memory):
+            self._accounts[component] += (bits & labels.accounts >> low).bit_count()
+            self._privileged[component] += (bits & labels.privileged >> low).bit_count()
+            self._data[component] += (bits & labels.data >> low).bit_count()
+            self._unknown[component] |= bits & _UNKNOWN >> low
+
+
+def _role_counts(graph: Condensation, reached: Sequence[int], memory: int) -> list[int]:
+    """How many nodes with a hop into them each component reaches, its own included. They are numbered component by
+    component, so that the low numbers, and with them small sets, are those of components that reach little."""
+    ends = list(accumulate(sum(map(reached.__getitem__, nodes)) for nodes in graph.members))
+
+    def own(component: int, low: int, high: int) -> int:
+        begin = max(ends[component - 1] if component else 0, low)
+        end = min(ends[component], high)
+        return ((1 << end - begin) - 1) << begin - low if begin < end else 0
+
+    counts = [0] * len(graph.members)
+    for component, _, bits in unions(graph, own, ends[-1] if ends else 0, memory):
+        counts[component] += bits.bit_count()
+    return counts
+
+
+def _edges(known: Nodes, hops: Iterable[Hop]) -> Edges:
+    edges: list[list[int]] = [[] for _ in known.names]
+    index = known.index
+    for hop in hops:
+        edges[index[hop.source]].append(index[hop.target])
+    return edges
+
+
+def _mask(places: Iterable[int]) -> int:
+    bits = 0
+    for place in places:
+        bits |= 1 << place
+    return bits
