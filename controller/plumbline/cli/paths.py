@@ -7,14 +7,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from plumbline.cli.account_files import ACCOUNT_DETAILS, read
 
 if TYPE_CHECKING:
-    from plumbline.assess.reach import Hop
     from plumbline.assess.reach import Path as Way
 
 SCHEMA_VERSION = "1"
@@ -49,6 +48,7 @@ def paths(
     """
     from plumbline.assess.reach import hops
     from plumbline.assess.reach import paths as ways
+    from plumbline.export.analysis import path_json
 
     if not account_details:
         raise typer.BadParameter("give at least one file", param_hint="--account-details")
@@ -72,22 +72,6 @@ def paths(
         sys.stdout.write(json.dumps(data, indent=2, sort_keys=True) + "\n")
     else:
         sys.stdout.write("\n".join(_lines(source, target, chosen)) + "\n")
-
-
-def path_json(way: Way) -> dict[str, Any]:
-    """One path as docs/schemas/paths.schema.json describes it."""
-    return {"from": way.source, "to": way.target, "hops": [_hop_json(hop) for hop in way.hops]}
-
-
-def _hop_json(hop: Hop) -> dict[str, Any]:
-    return {
-        "from": hop.source,
-        "to": hop.target,
-        "basis": hop.basis,
-        "conditions": list(hop.conditions),
-        "status": hop.status,
-        "external": hop.external,
-    }
 
 
 def _lines(source: str, target: str | None, chosen: Sequence[Way]) -> Iterator[str]:

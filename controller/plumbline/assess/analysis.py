@@ -1,0 +1,171 @@
+"""Every principal of all accounts at once: verdicts, trust, ways to gain privileges, paths, and risk. Pure.
+
+Knows facts, wherever they come from. Must not know files, baselines or how results are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from plumbline.assess import risk
+from plumbline.assess.ages import grant_ages
+from plumbline.assess.assess import count
+from plumbline.assess.blast_radius import BlastRadius, blast_radii
+from plumbline.assess.escalation import Escalations, escalations
+from plumbline.assess.exposure import Exposure, Sources, exposures
+from plumbline.assess.reach import Hop, Path, hops, paths
+from plumbline.assess.risk import Range, Risk
+from plumbline.assess.trust import Trusted, trusted
+from plumbline.assess.verdicts import Context, verdicts
+from plumbline.assess.window import Window
+from plumbline.iam.catalogue import catalogue
+from plumbline.iam.granted import Granted, granted
+from plumbline.model.assessment import Counts, Finding, Verdict
+from plumbline.model.coverage import Coverage
+from plumbline.model.evidence import GrantChange, PrincipalUsage
+from plumbline.model.snapshot import Account, Principal
+
+_NO_ESCALATIONS = Escalations()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`accounts`: with SCPs and RCPs, as far as they are in the data. `log_sources`: account -> names of its event logs.
+    `changes`: account -> IAM writes seen in its logs."""
+
+    principals: Mapping[str, Principal]
+    accounts: Mapping[str, Account]
+    usage: Mapping[str, PrincipalUsage]
+    coverage: Coverage
+    window: Window
+    log_sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    changes: Mapping[str, Sequence[GrantChange]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalAnalysis:
+    """`findings` are disjoint and together all granted and masked actions. `trust` None: it could not be read. `exposure`
+    None: it is no role that is assumed, or a service-linked one; those have no blast radius either."""
+
+    principal: Principal
+    granted: Granted
+    usage: PrincipalUsage
+    findings: tuple[Finding, ...]
+    counts: Counts
+    escalations: Escalations
+    trust: tuple[Trusted, ...] | None
+    exposure: Exposure | None
+    blast_radius: BlastRadius | None
+    risk: Risk
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """`principals` sorted by ARN; `paths`: one shortest for each pair."""
+
+    principals: tuple[PrincipalAnalysis, ...]
+    hops: tuple[Hop, ...]
+    paths: tuple[Path, ...]
+
+
+def analyse(facts: Facts) -> Analysis:
+    """The analysis of all principals."""
+    found = tuple(hops(facts.principals, facts.accounts))
+    ways = escalations(facts.principals, facts.accounts, hops=found)
+    access = {arn: _granted(facts, principal) for arn, principal in facts.principals.items()}
+    reaching = exposures(facts.principals, found, facts.accounts).of
+    reached = blast_radii(facts.principals, found, facts.accounts, lambda principal: access[principal.arn]).of
+    known = {principal.account for principal in facts.principals.values()} | set(facts.accounts)
+    contexts: dict[str, Context] = {}
+    analysed = []
+    for arn, principal in sorted(facts.principals.items()):
+        if principal.account not in contexts:
+            contexts[principal.account] = _context(facts, principal)
+        usage = facts.usage.get(arn, PrincipalUsage())
+        findings = _findings(facts, principal, access[arn], usage, contexts[principal.account])
+        own_ways = ways.get(arn, _NO_ESCALATIONS)
+        analysed.append(
+            PrincipalAnalysis(
+                principal=principal,
+                granted=access[arn],
+                usage=usage,
+                findings=findings,
+                counts=count(findings),
+                escalations=own_ways,
+                trust=trusted(principal, known),
+                exposure=reaching.get(arn),
+                blast_radius=reached.get(arn),
+                risk=_risk(access[arn], findings, own_ways, reaching.get(arn), reached.get(arn)),
+            )
+        )
+    return Analysis(tuple(analysed), found, tuple(paths(found)))
+
+
+def _context(facts: Facts, principal: Principal) -> Context:
+    partition = principal.arn.split(":")[1]
+    sources = facts.log_sources.get(principal.account, ())
+    return Context.of(principal.account, facts.coverage, sources, facts.window, partition)
+
+
+def _granted(facts: Facts, principal: Principal) -> Granted:
+    account = facts.accounts.get(principal.account)
+    levels = None if account is None else account.scp_levels
+    spared = account is not None and account.management
+    exempt = spared or principal.path.startswith("/aws-service-role/") or levels is None
+    # Unknown SCPs leave an upper bound: what they block could not have been used, so its removal is safe as well.
+    return granted(principal, levels or (), scp_exempt=exempt)
+
+
+def _findings(
+    facts: Facts, principal: Principal, access: Granted, usage: PrincipalUsage, context: Context
+) -> tuple[Finding, ...]:
+    ages = grant_ages(
+        principal,
+        {},
+        facts.changes.get(principal.account, ()),
+        facts.window,
+        iam_logs_complete=context.iam_logs_complete,
+    )
+    return verdicts(principal, access, usage, ages, context)
+
+
+def _risk(
+    access: Granted,
+    findings: Sequence[Finding],
+    ways: Escalations,
+    exposure: Exposure | None,
+    radius: BlastRadius | None,
+) -> Risk:
+    counts = count(findings)
+    unused = 0
+    for finding in findings:
+        unused |= finding.bits if finding.verdict is Verdict.UNUSED else 0
+    certain = sum(not (way.conditional or way.assumes) for way in ways.escalations)
+    every = len(ways.escalations) + sum(ways.more.values())
+    least, most = (exposure.confirmed.transitive, exposure.at_most.transitive) if exposure else (Sources(), Sources())
+    reached = (radius.confirmed, radius.at_most) if radius else None
+    return risk.risk(
+        risk.Facts(
+            granted=counts.granted,
+            unused=counts.unused,
+            unused_privileged=(unused & catalogue().privileged).bit_count(),
+            undetermined=counts.undetermined,
+            everybody=Range(least.everybody, most.everybody),
+            external_accounts=Range(least.external_accounts, most.external_accounts),
+            federation=Range(least.federation, most.federation),
+            other_accounts=Range(least.other_accounts, most.other_accounts),
+            same_account=Range(least.same_account, most.same_account),
+            reached_roles=Range(reached[0].roles, reached[1].roles) if reached else Range(),
+            reached_accounts=Range(reached[0].accounts, reached[1].accounts) if reached else Range(),
+            privileged=Range(reached[0].privileged, reached[1].privileged) if reached else Range(),
+            data=Range(reached[0].data, reached[1].data) if reached else Range(),
+            escalations=Range(certain, every),
+            potential_escalations=len(ways.potential),
+            access_unknown="" if access.known else access.unknown_reason,
+            exposure_unknown="; ".join(exposure.unknown) if exposure else "",
+            blast_radius_unknown=""
+            if radius is None or radius.known
+            else "what it, or a role that it may reach, is granted could not be read",
+        )
+    )

@@ -1,0 +1,309 @@
+"""`plumbline analyze`: all principals of files, with verdicts only where something can tell."""
+
+import gzip
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.cli.accounts import ACCOUNT, allow, arn, attached, details, inline, role, saved, trust, user
+from tests.usage.records_for_tests import record
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/analyze.schema.json").read_text())
+FOREIGN = "999999999999"
+APP, ADMIN, ALICE = arn("role", "app"), arn("role", "admin"), arn("user", "alice")
+AS_OF = ("--as-of", "2026-06-30")
+UP = {"IsMultiRegionTrail": True, "IncludeGlobalServiceEvents": True, "IsOrganizationTrail": True}
+TRAIL = {
+    "trail": {"TrailARN": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/all", "Name": "all", **UP},
+    "status": {"IsLogging": True, "StartLoggingTime": "2026-01-01T00:00:00Z"},
+    "selectors": {"EventSelectors": [{"ReadWriteType": "All", "IncludeManagementEvents": True}]},
+}
+FULL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+
+
+def account():
+    """A role with use and without, one that everybody outside may become, and a user with a way to it."""
+    return details(
+        roles=[
+            role(
+                "app",
+                inline("p", allow("sqs:CreateQueue", "sqs:DeleteQueue", "sqs:SendMessage", "iam:PassRole")),
+                trusts=trust({"Service": "lambda.amazonaws.com"}),
+                CreateDate="2025-01-01T00:00:00Z",
+                Tags=[{"Key": "owner", "Value": "payments"}],
+            ),
+            role(
+                "admin",
+                inline("p", allow("*")),
+                trusts=trust({"AWS": [f"arn:aws:iam::{FOREIGN}:root", f"arn:aws:iam::{ACCOUNT}:root"]}),
+                CreateDate="2025-01-01T00:00:00Z",
+            ),
+        ],
+        users=[user("alice", inline("p", allow("sts:AssumeRole", resource=ADMIN)), CreateDate="2025-01-01T00:00:00Z")],
+    )
+
+
+def used(action="sqs:CreateQueue", at="2026-06-01T10:00:00Z"):
+    who = {
+        "type": "AssumedRole",
+        "principalId": "AROAAPP:session",
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/app/session",
+        "accountId": ACCOUNT,
+        "sessionContext": {
+            "sessionIssuer": {
+                "type": "Role",
+                "principalId": "AROAAPP",
+                "arn": APP,
+                "accountId": ACCOUNT,
+                "userName": "app",
+            }
+        },
+    }
+    return record(action, eventTime=at, userIdentity=who, recipientAccountId=ACCOUNT)
+
+
+@pytest.fixture
+def analyze(plumbline, tmp_path):
+    """The command over account data; `logs`: records of one file."""
+
+    def call(*arguments, data=None, logs=None, files=()):
+        given = ["--account-details", saved(tmp_path / "details.json", data or account())]
+        if logs is not None:
+            path = tmp_path / "logs.json.gz"
+            path.write_bytes(gzip.compress(json.dumps({"Records": logs}).encode()))
+            given += ["--logs", str(path)]
+        for option, content in files:
+            given += [option, saved(tmp_path / f"{option[2:]}.json", content)]
+        return plumbline("analyze", *given, *AS_OF, *arguments)
+
+    return call
+
+
+def result(ended, status=0):
+    assert ended.status == status, ended.err
+    found = json.loads(ended.out)
+    jsonschema.validate(found, SCHEMA)
+    assert ended.err.splitlines() == found["warnings"]
+    assert [p["arn"] for p in found["principals"]] == sorted(p["arn"] for p in found["principals"])
+    for one in found["principals"]:
+        assert one["granted"] == one["used"] + one["unused"] + one["undetermined"]
+        assert one["risk"]["score"] == sum(part["points"] for part in one["risk"]["contributions"])
+        assert sum(one["undeterminedBecause"].values()) == one["undetermined"]
+    return found
+
+
+def of(found, principal):
+    return next(one for one in found["principals"] if one["arn"] == principal)
+
+
+def verdict(found, action, principal=APP):
+    return of(found, principal)["actions"][action]["verdict"]
+
+
+def test_without_evidence_everything_is_undetermined(analyze):
+    found = result(analyze())
+    assert [(p["arn"], p["used"], p["unused"]) for p in found["principals"]] == [
+        (ADMIN, 0, 0),
+        (APP, 0, 0),
+        (ALICE, 0, 0),
+    ]
+    assert any("no evidence of use was given" in text for text in found["warnings"])
+    assert found["asOf"] == "2026-06-30"
+    assert found["accounts"][0]["guardrailsKnown"] is False
+
+
+def test_logs_without_a_statement_make_nothing_unused(analyze):
+    found = result(analyze("--detail", "actions", logs=[used()]))
+    assert verdict(found, "sqs:CreateQueue") == "used"
+    assert of(found, APP)["unused"] == 0
+    assert of(found, APP)["actions"]["sqs:CreateQueue"]["lastUsed"] == "2026-06-01T10:00:00Z"
+    assert any("nothing states what the logs cover" in text for text in found["warnings"])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [{"arguments": ("--assume-complete", "management")}, {"files": [("--coverage", {"trails": [TRAIL]})]}],
+)
+def test_a_statement_of_coverage_decides_what_the_logs_could_have_shown(analyze, statement):
+    found = result(
+        analyze(*statement.get("arguments", ()), "--detail", "actions", logs=[used()], files=statement.get("files", ()))
+    )
+    assert verdict(found, "sqs:CreateQueue") == "used"
+    assert verdict(found, "sqs:DeleteQueue") == "unused"
+    assert verdict(found, "sqs:SendMessage") == "undetermined"  # a data event
+    assert of(found, APP)["actions"]["sqs:SendMessage"]["reason"] == "dataEventsNotSelected"
+    assert verdict(found, "iam:PassRole") == "undetermined"
+
+
+def test_a_trail_that_began_late_makes_nothing_unused(analyze):
+    late = TRAIL | {"status": {"IsLogging": True, "StartLoggingTime": "2026-05-01T00:00:00Z"}}
+    found = result(analyze(logs=[used()], files=[("--coverage", {"trails": [late]})]))
+    assert of(found, APP)["unused"] == 0
+    assert of(found, APP)["undeterminedBecause"]["logGap"]
+
+
+def test_later_evidence_is_ignored(analyze):
+    complete = ("--assume-complete", "management", "--detail", "actions")
+    found = result(analyze(*complete, logs=[used(at="2026-07-01T00:00:00Z")]))
+    assert verdict(found, "sqs:CreateQueue") == "unused"
+    found = result(analyze(*complete, logs=[used(at="2026-06-30T23:00:00Z")]))
+    assert verdict(found, "sqs:CreateQueue") == "used"
+
+
+def test_a_grant_within_the_lookback_is_too_young(analyze):
+    change = record(
+        "iam:PutRolePolicy",
+        eventTime="2026-06-01T00:00:00Z",
+        recipientAccountId=ACCOUNT,
+        requestParameters={"roleName": "app", "policyName": "p"},
+    )
+    found = result(analyze("--assume-complete", "management", logs=[used(), change]))
+    assert of(found, APP)["unused"] == 0
+    assert of(found, APP)["undeterminedBecause"]["grantYoungerThanLookback"]
+
+
+def test_last_accessed_answers_are_used_and_required_once_given(analyze):
+    answer = {
+        "JobStatus": "COMPLETED",
+        "JobType": "ACTION_LEVEL",
+        "JobCompletionDate": "2026-06-30T00:00:00Z",
+        "IsTruncated": False,
+        "ServicesLastAccessed": [
+            {"ServiceNamespace": "sqs", "LastAuthenticated": None},
+            {"ServiceNamespace": "iam", "LastAuthenticated": None},
+        ],
+    }
+    complete = ("--assume-complete", "management,data:AWS::SQS::Queue", "--detail", "actions")
+    found = result(analyze(*complete, logs=[], files=[("--last-accessed", {APP: answer})]))
+    assert verdict(found, "sqs:SendMessage") == "unused"
+    assert of(found, ADMIN)["unused"] == 0
+    assert of(found, ADMIN)["undeterminedBecause"]["lastAccessedUnavailable"]
+    broken = result(analyze(*complete, logs=[], files=[("--last-accessed", {APP: answer | {"IsTruncated": True}})]), 2)
+    assert of(broken, APP)["unused"] == 0
+    assert broken["coverage"]["lastAccessed"]["unavailable"]
+
+
+def test_trust_paths_and_escalations(analyze):
+    found = result(analyze())
+    assert [(t["principal"], t["kind"], t["external"]) for t in of(found, ADMIN)["trust"]] == [
+        (f"arn:aws:iam::{ACCOUNT}:root", "account", False),
+        (f"arn:aws:iam::{FOREIGN}:root", "account", True),
+    ]
+    ways = {way["id"]: way for way in of(found, ALICE)["escalations"]}
+    assert any(way["target"] == ADMIN and way["via"] for way in ways.values())
+    assert [(p["from"], p["to"]) for p in found["paths"]] == [
+        (ALICE, ADMIN),
+        (f"arn:aws:iam::{FOREIGN}:root", ADMIN),
+        ("lambda.amazonaws.com", APP),
+    ]
+    assert found["paths"][1]["hops"][0]["external"] is True
+    assert of(found, APP)["owner"] == "payments"
+    scores = {one["arn"]: one["risk"]["score"] for one in found["principals"]}
+    assert scores[ADMIN] > scores[APP]
+
+
+def test_an_organization_masks_and_is_no_upper_bound(analyze):
+    organization = {
+        "root": {
+            "serviceControlPolicies": [FULL],
+            "accounts": [
+                {
+                    "id": ACCOUNT,
+                    "name": "shop",
+                    "serviceControlPolicies": [
+                        {
+                            "Version": "2012-10-17",
+                            "Statement": [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}],
+                        }
+                    ],
+                }
+            ],
+        }
+    }
+    found = result(analyze(files=[("--organization", organization)]))
+    assert (of(found, APP)["granted"], of(found, APP)["masked"]) == (3, 1)
+    assert found["accounts"][0]["name"] == "shop"
+    assert not any("upper bound" in text for text in found["warnings"])
+    others = {"root": {"serviceControlPolicies": [FULL], "accounts": []}}
+    found = result(analyze(files=[("--organization", others)]))
+    assert any(f"account {ACCOUNT} is not in the organization file" in text for text in found["warnings"])
+
+
+def test_a_missing_aws_managed_policy_comes_from_the_bundled_set(analyze):
+    reader = "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess"
+    data = details(roles=[role("app", AttachedManagedPolicies=attached(reader), CreateDate="2025-01-01T00:00:00Z")])
+    found = result(analyze("--detail", "actions", data=data))
+    assert "sqs:ListQueues" in of(found, APP)["actions"]
+    assert any("bundled set of 20" in text and reader in text for text in found["warnings"])
+
+
+def test_what_cannot_be_read_is_said_and_the_rest_is_printed(analyze, tmp_path):
+    (tmp_path / "broken.json").write_text("{")
+    found = result(analyze("--account-details", str(tmp_path / "broken.json")), 2)
+    assert len(found["principals"]) == 3
+    assert any("broken.json: is not JSON" in text for text in found["warnings"])
+    data = account()
+    data["RoleDetailList"][0]["AttachedManagedPolicies"] = attached("unknown")
+    found = result(analyze(data=data), 2)
+    assert of(found, APP)["policiesKnown"] is False
+    assert of(found, APP)["undeterminedBecause"] == {"policyUnknown": of(found, APP)["undetermined"]}
+
+
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [
+        ("escalations", 1),
+        ("external", 1),
+        ("unused", 0),
+        ("undetermined", 1),
+        ("risk=0", 1),
+        ("risk=100", 0),
+        ("unused,external", 1),
+    ],
+)
+def test_fail_on(analyze, condition, status):
+    assert analyze("--fail-on", condition).status == status
+
+
+def test_the_same_input_gives_the_same_bytes_and_other_forms_are_whole(analyze):
+    assert analyze(logs=[used()]).out == analyze(logs=[used()]).out
+    page = analyze("--format", "html", logs=[used()]).out
+    assert page.startswith("<!doctype html>")
+    assert page.rstrip().endswith("</html>")
+    assert "<script" not in page
+    assert page.count('<section class="principal"') == 3
+    table = analyze("--format", "table").out
+    assert "undetermined" in table
+    assert [line for line in table.splitlines() if "Risk" in line and "Undet." in line]
+    sarif = json.loads(analyze("--format", "sarif").out)
+    assert sarif["version"] == "2.1.0"
+    results = sarif["runs"][0]["results"]
+    assert {"privilege-escalation", "external-trust", "undetermined-access"} <= {one["ruleId"] for one in results}
+    prints = [one["partialFingerprints"]["principalAndFinding/v1"] for one in results]
+    assert len(set(prints)) == len(prints)
+
+
+def test_hostile_names_stay_text(analyze):
+    data = account()
+    data["RoleDetailList"][0]["Tags"] = [{"Key": "owner", "Value": "<script>alert(1)</script>"}]
+    page = analyze("--format", "html", data=data).out
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--as-of", "soon"), "neither a day"),
+        (("--lookback", "1h"), "less than a day"),
+        (("--fail-on", "risk"), "is not known; there are"),
+        (("--assume-complete", "management"), "give --logs"),
+        (("--logs", "/nowhere"), "there is no file or folder"),
+    ],
+)
+def test_wrong_usage(analyze, arguments, message):
+    ended = analyze(*arguments)
+    assert (ended.status, ended.out) == (64, "")
+    assert message in " ".join(ended.err.replace("│", " ").split())
