@@ -160,7 +160,7 @@ def behave(as_of: date, seed: int = 1) -> Behaviour:
         habits += own
         if isinstance(actor, Role):
             habits += _sessions(actor, own, start)
-        elif actor.console:
+        elif actor.console and actor.signs_in:
             login = Does("signin:ConsoleLogin", 0.6, "office")
             habits.append(Habit(actor, login, HOME_REGION, _times(login, end, 1.0, rng), "consoleLogin"))
     by_name = {(role.account, role.name): role for role in ROLES}

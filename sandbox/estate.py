@@ -270,5 +270,16 @@ USERS: tuple[User, ...] = (
     ),
     User(DEVELOPMENT, "bob", ("AmazonEC2FullAccess",), does=(Does("ec2:RunInstances", 0.5, "office"),), console=True),
     User(MANAGEMENT, "breakglass", ("AdministratorAccess",)),
+    # What a reader of credentials has to tell apart.
+    User(
+        PRODUCTION,
+        "report-export",
+        ("AmazonS3ReadOnlyAccess",),
+        does=(Does("s3:ListAllMyBuckets", at=(200,)),),
+        disabled_key=400,
+    ),
+    User(DEVELOPMENT, "trainee", ("job-function/ViewOnlyAccess",), age=20),
+    User(PRODUCTION, "visitor", ("job-function/ViewOnlyAccess",), age=300, console=True, signs_in=False),
+    User(ANALYTICS, "data-import", ("AmazonS3ReadOnlyAccess",), does=(Does("s3:ListAllMyBuckets", at=(250,)),)),
     User(org.OUTSIDER, org.OUTSIDER_USER, inline={"reach": policy(allow("sts:AssumeRole"))}),
 )

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.organization import PAYMENTS
+from sandbox.organization import ANALYTICS, PAYMENTS
 from sandbox.protocol import AwsError, protocol
 
 KINDS = ("throttle", "deny", "error500", "slow", "truncate")
@@ -66,8 +66,12 @@ class BadRuleError(ValueError):
 
 
 def standing() -> list[Rule]:
-    """Faults that belong to the organization: one account's last-accessed jobs are always throttled."""
-    return [Rule("throttle", "iam", "GenerateServiceLastAccessedDetails", PAYMENTS)]
+    """Faults that belong to the organization: one account's last-accessed jobs are always throttled, and another lets
+    nobody make a credential report, so that its last one has expired."""
+    return [
+        Rule("throttle", "iam", "GenerateServiceLastAccessedDetails", PAYMENTS),
+        Rule("deny", "iam", "GenerateCredentialReport", ANALYTICS),
+    ]
 
 
 class Faults:

@@ -159,8 +159,21 @@ def _user(behaviour: Behaviour, user: User) -> None:
         latest = max(calls, key=lambda h: h.times[-1])
         when = datetime.fromtimestamp(latest.times[-1], UTC)
         key.last_used = AccessKeyLastUsed(when, latest.action.split(":")[0], latest.region)
-    made.access_keys.append(key)
-    store.access_keys[key.access_key_id] = key
+    _keep(made, key)
+    if user.disabled_key:
+        former: Any = AccessKey(user.name, prefix="AKIA", account_id=user.account)  # type: ignore[abstract]
+        former.access_key_id, former.status = user.former_key, "Inactive"
+        former.create_date = behaviour.ago(user.disabled_key)
+        _keep(made, former)
+    if user.console:
+        made.password = "not-a-password"
+        logins = [h.times[-1] for h in behaviour.by_arn.get(user.arn, []) if h.kind == "consoleLogin"]
+        made.password_last_used = datetime.fromtimestamp(max(logins), UTC) if logins else None
+
+
+def _keep(user: Any, key: Any) -> None:
+    user.access_keys.append(key)
+    identity_store(user.account_id).access_keys[key.access_key_id] = key
 
 
 def _providers(behaviour: Behaviour, account: str) -> None:

@@ -76,7 +76,9 @@ class User:
     does: tuple[Does, ...] = ()
     path: str = "/"
     age: int = 700
-    console: bool = False
+    console: bool = False  # has a password
+    signs_in: bool = True  # and uses it
+    disabled_key: int = 0  # age in days of a second key that was deactivated
 
     @property
     def arn(self) -> str:
@@ -89,6 +91,10 @@ class User:
     @property
     def access_key(self) -> str:
         return unique_id("AKIA", self.account, self.name, "key")[:20]
+
+    @property
+    def former_key(self) -> str:
+        return unique_id("AKIA", self.account, self.name, "former")[:20]
 
 
 def allow(*actions: str, on: str | list[str] = "*", **more: Any) -> Document:

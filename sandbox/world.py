@@ -29,6 +29,8 @@ class Settings:
     policyGenerationLogFiles: int = 100_000  # noqa: N815
     lastAccessedPolls: int = 1  # noqa: N815
     lastAccessedFails: str = ""  # noqa: N815 - the principal whose jobs fail
+    credentialReportPolls: int = 1  # noqa: N815 - how often a report is not ready yet
+    credentialReportFails: dict[str, str] = field(default_factory=dict)  # noqa: N815 - account: code instead of a report
     organizationsEmptyPage: bool = False  # noqa: N815 - each list begins with a page that has only a token
     daysPassed: float = 0  # noqa: N815 - since the start, on the organization's own clock
     lakeCustomer: bool = True  # noqa: N815

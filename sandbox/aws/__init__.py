@@ -6,6 +6,7 @@ from sandbox.aws import (  # noqa: F401
     analyzers,
     athena,
     cloudtrail,
+    credentials,
     iam,
     lake,
     last_accessed,
