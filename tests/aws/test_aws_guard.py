@@ -84,6 +84,7 @@ def test_nothing_listed_writes():
     reading = ("Get", "List", "Describe", "Head")
     assert {name for name in guard.OPERATIONS if not name.partition(":")[2].startswith(reading)} == {
         "sts:AssumeRole",
+        "iam:GenerateCredentialReport",
         "iam:GenerateServiceLastAccessedDetails",
         "access-analyzer:StartPolicyGeneration",
         # Queries, and the one statement that makes the table to query.

@@ -33,6 +33,9 @@ _PASSWORDS_TRACKED = datetime(2014, 10, 20, tzinfo=UTC)
 # The report gives whole seconds.
 _SAME = timedelta(seconds=1)
 
+# Access keys of one user that the report has columns for.
+_COLUMNS = 2
+
 _REPORT_REASONS = {
     ReportState.IN_PROGRESS: "reportInProgress",
     ReportState.NOT_PRESENT: "reportNotPresent",
@@ -115,6 +118,9 @@ def _beyond(found: UserCredentials, account: AccountCredentials | None) -> Itera
     """What a user may hold besides password and access keys, and what of those is not known."""
     if found.password is None:
         yield Activity.UNDETERMINED, *_without(account)
+    if found.certificates is False and found.more and found.password is not None and len(found.keys) <= _COLUMNS:
+        # It is told of more keys or certificates, and there are no more keys.
+        yield Activity.UNDETERMINED, "signingCertificate", "there are more credentials than the report has columns for"
     if found.certificates is not False:
         detail = "a signing certificate is active" if found.certificates else "it is not known whether one is active"
         yield Activity.UNDETERMINED, "signingCertificate", f"{detail}, and nothing tells when it was used"
