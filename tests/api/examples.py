@@ -204,6 +204,7 @@ WRONG = [
         ("evidence.cloudTrailLake[0].eventDataStore", DROP, "add it"),
         ("evidence.cloudTrailLake[0].maxGigabytesPerQuery", 0, "greater than 0"),
         ("evidence.cloudTrailLake[0].name", "last-accessed", "give this one another", "evidence.cloudTrailLake[0]"),
+        ("evidence.athena[0].name", "policy-generation", "give this one another", "evidence.athena[0]"),
         ("evidence.cloudTrailLake[0].name", "athena", "must have a name of its own; set name", "evidence"),
         ("evidence.cloudTrailLake[0].name", "files", "must have a name of its own; set name", "evidence"),
         ("evidence.athena[0].name", "all", "must have a name of its own; set name", "evidence"),

@@ -252,6 +252,7 @@ def test_the_landscapes_limit_opens_the_worst_and_counts_the_rest(cluster, contr
     control_plane.kubectl("delete", "lpb", "development", "-n", "land")
     wait_for(lambda: cluster.get("rp")["items"] == [])
     cluster.apply(landscape(limits={"openProposals": 1}))
+    wait_for(lambda: observed(cluster.get("iaml", "default")))  # what opens before it is seen keeps its place
     cluster.apply(baseline())
     cluster.apply(baseline(name="exact", targets={"arns": [ROLE]}))
     wait_for(lambda: counts(cluster)[0] == 1 and counts(cluster)[1] > 0)
@@ -263,6 +264,10 @@ def test_the_landscapes_limit_opens_the_worst_and_counts_the_rest(cluster, contr
     wait_for(lambda: counts(cluster)[1] == 0)
     assert "ProposalsLimited" not in cluster.conditions("lpb", waits)
     assert reasons(proposals(cluster)[opened])["Superseded"] == "CausePresent"
+
+
+def observed(found):
+    return found["status"]["observedGeneration"] == found["metadata"]["generation"]
 
 
 def counts(cluster):
