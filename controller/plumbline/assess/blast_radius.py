@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate, chain
 
-from plumbline.assess.graph import MEMORY, Condensation, Edges, condensed, unions
+from plumbline.assess.graph import MEMORY, Condensation, Edges, condensed, descendants, unions
 from plumbline.assess.hop_nodes import Certainty, Nodes, nodes, trust_unread
 from plumbline.assess.reach import Hop
 from plumbline.iam.catalogue import catalogue, positions
@@ -92,11 +91,19 @@ def blast_radii(
     every = [hop for hop in hops if hop.source != hop.target]
     known = nodes(principals, every, accounts)
     certain = Certainty(principals, accounts)
-    sure = [hop for hop in every if certain.confirmed(hop)]
     labels = _Labels(principals, known, granted)
-    at_most = _Counts(_edges(known, every), labels, labels.readable, memory)
-    same = len(sure) == len(every) and labels.certain == labels.readable
-    confirmed = at_most if same else _Counts(_edges(known, sure), labels, labels.certain, memory)
+    all_edges: list[list[int]] = [[] for _ in known.names]
+    sure_edges: list[list[int]] = [[] for _ in known.names]
+    same = labels.certain == labels.readable
+    for hop in every:
+        source, target = known.index[hop.source], known.index[hop.target]
+        all_edges[source].append(target)
+        if certain.confirmed(hop):
+            sure_edges[source].append(target)
+        else:
+            same = False
+    at_most = _Counts(all_edges, labels, labels.readable, memory)
+    confirmed = at_most if same else _Counts(sure_edges, labels, labels.certain, memory)
     once: dict[BlastRadius, BlastRadius] = {}
     of: dict[str, BlastRadius] = {}
     for name in sorted(known.names):
@@ -143,18 +150,18 @@ class _Counts:
     def __init__(self, edges: Edges, labels: _Labels, own: Sequence[int], memory: int) -> None:
         graph = condensed(edges)
         self._component = graph.component
-        self._reached = bytearray(len(edges))
-        for node in chain.from_iterable(edges):
-            self._reached[node] = True
         self._inside = labels.inside
-        self._roles = _role_counts(graph, self._reached, memory)
-        self._accounts, self._privileged, self._data, self._unknown = ([0] * len(graph.members) for _ in range(4))
+        self._nodes, self._accounts, self._privileged, self._data, self._unknown = (
+            [0] * len(graph.members) for _ in range(5)
+        )
+        for component, _, bits in descendants(graph, memory):
+            self._nodes[component] += bits.bit_count()
         self._count(graph, labels, own, memory)
 
     def reach(self, node: int) -> Reach:
         component = self._component[node]
         return Reach(
-            self._roles[component] - self._reached[node],
+            self._nodes[component] - 1,
             self._accounts[component] - self._inside[node],
             self._privileged[component],
             self._data[component],
@@ -172,35 +179,11 @@ class _Counts:
                 bits |= own[node]
             return bits >> low & (1 << high - low) - 1
 
-        for component, low, bits in unions(graph, of, labels.width, memory):
-            self._accounts[component] += (bits & labels.accounts >> low).bit_count()
-            self._privileged[component] += (bits & labels.privileged >> low).bit_count()
-            self._data[component] += (bits & labels.data >> low).bit_count()
-            self._unknown[component] |= bits & _UNKNOWN >> low
-
-
-def _role_counts(graph: Condensation, reached: Sequence[int], memory: int) -> list[int]:
-    """How many nodes with a hop into them each component reaches, its own included. They are numbered component by
-    component, so that the low numbers, and with them small sets, are those of components that reach little."""
-    ends = list(accumulate(sum(map(reached.__getitem__, nodes)) for nodes in graph.members))
-
-    def own(component: int, low: int, high: int) -> int:
-        begin = max(ends[component - 1] if component else 0, low)
-        end = min(ends[component], high)
-        return ((1 << end - begin) - 1) << begin - low if begin < end else 0
-
-    counts = [0] * len(graph.members)
-    for component, _, bits in unions(graph, own, ends[-1] if ends else 0, memory):
-        counts[component] += bits.bit_count()
-    return counts
-
-
-def _edges(known: Nodes, hops: Iterable[Hop]) -> Edges:
-    edges: list[list[int]] = [[] for _ in known.names]
-    index = known.index
-    for hop in hops:
-        edges[index[hop.source]].append(index[hop.target])
-    return edges
+        for component, block, bits in unions(graph, of, labels.width, memory):
+            self._accounts[component] += (bits & labels.accounts >> block.start).bit_count()
+            self._privileged[component] += (bits & labels.privileged >> block.start).bit_count()
+            self._data[component] += (bits & labels.data >> block.start).bit_count()
+            self._unknown[component] |= bits & _UNKNOWN >> block.start
 
 
 def _mask(places: Iterable[int]) -> int:

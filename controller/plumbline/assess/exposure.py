@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 
-from plumbline.assess.graph import MEMORY, Condensation, condensed, unions
+from plumbline.assess.graph import MEMORY, Condensation, condensed, descendants, unions
 from plumbline.assess.hop_nodes import OUTSIDE, Certainty, Kind, Nodes, nodes, service_linked, trust_unread
 from plumbline.assess.reach import Hop
 from plumbline.model.snapshot import Account, Principal
@@ -119,21 +120,25 @@ def exposures(
 class _Graph:
     """Some of the hops. Chains are searched when somebody asks for the first one of a kind."""
 
-    def __init__(self, known: Nodes, hops: Sequence[Hop]) -> None:
-        self._nodes, self._hops = known, hops
-        self.sources = [known.index[hop.source] for hop in hops]
-        self.targets = [known.index[hop.target] for hop in hops]
+    def __init__(self, known: Nodes, hops: Iterable[Hop]) -> None:
+        self._nodes = known
         self._into: dict[Kind, list[int]] = {}
+        # One hop for each pair, sorted, so that the order in which they are given never matters.
+        by_pair: dict[int, Hop] = {}
+        index, count = known.index, len(known.names)
+        for hop in hops:
+            pair = index[hop.source] * count + index[hop.target]
+            if pair not in by_pair or hop < by_pair[pair]:
+                by_pair[pair] = hop
+        pairs = sorted(by_pair)
+        self._hops = [by_pair[pair] for pair in pairs]
+        self.sources = [pair // count for pair in pairs]
+        self.targets = [pair % count for pair in pairs]
 
     @cached_property
     def kinds(self) -> Sequence[Kind]:
         kind = self._nodes.kind
         return [kind(source, target) for source, target in zip(self.sources, self.targets, strict=True)]
-
-    @cached_property
-    def order(self) -> Sequence[int]:
-        """The hops as they sort, so that the order in which they are given never matters."""
-        return sorted(range(len(self._hops)), key=self._hops.__getitem__)
 
     @cached_property
     def entering(self) -> Condensation:
@@ -147,12 +152,8 @@ class _Graph:
         """`once`: equal figures are one object."""
         kinds = len(_ORDER)
         direct = [0] * (kinds * len(self._nodes.names))
-        seen = set[tuple[int, int]]()
-        for source, target, kind in zip(self.sources, self.targets, self.kinds, strict=True):
-            if (source, target) not in seen:
-                seen.add((source, target))
-                direct[kinds * target + _ORDER[kind]] += 1
-        seen.clear()
+        for target, kind in zip(self.targets, self.kinds, strict=True):
+            direct[kinds * target + _ORDER[kind]] += 1
         transitive = _Ancestors(self._nodes, self.entering, memory)
         for arn in roles:
             node = self._nodes.index[arn]
@@ -180,8 +181,7 @@ class _Graph:
         leaving: list[list[int]] = [[] for _ in self._nodes.names]
         into = [-1] * len(self._nodes.names)
         queue = deque[int]()
-        for at in self.order:
-            source, target, one = self.sources[at], self.targets[at], self.kinds[at]
+        for at, (source, target, one) in enumerate(zip(self.sources, self.targets, self.kinds, strict=True)):
             if one is kind:
                 if into[target] < 0:
                     into[target] = at
@@ -205,13 +205,8 @@ class _Ancestors:
         self._all = [0] * len(graph.members)
         self._outside = {kind: [0] * len(graph.members) for kind in OUTSIDE}
         self._same = [0] * len(known.names)
-        outside = max(known.spans[kind][1] for kind in OUTSIDE)
-        for component, low, bits in unions(graph, self._own, len(known.names), memory):
-            self._all[component] += bits.bit_count()
-            if low < outside:
-                for kind, counts in self._outside.items():
-                    counts[component] += _count(bits, low, known.spans[kind])
-            self._count_same(component, low, bits)
+        self._count_outside(memory)
+        self._count_all(memory)
 
     def sources(self, node: int) -> Sources:
         component = self._graph.component[node]
@@ -226,25 +221,50 @@ class _Ancestors:
             services=outside[Kind.SERVICE],
         )
 
-    def _count_same(self, component: int, low: int, bits: int) -> None:
-        members, accounts = self._graph.members[component], self._nodes.accounts
-        found: dict[str, int] = {}
-        for node in members:
-            account = accounts[node]
-            if account is not None:
-                if account not in found:
-                    found[account] = _count(bits, low, self._nodes.spans[account])
-                self._same[node] += found[account]
+    def _count_outside(self, memory: int) -> None:
+        """They are the first nodes, and nothing leads to them, so that each is a component of its own."""
+        members, width = self._graph.members, max(self._nodes.spans[kind][1] for kind in OUTSIDE)
 
-    def _own(self, component: int, low: int, high: int) -> int:
-        members = self._graph.members[component]
-        if len(members) == 1:
-            return 1 << members[0] - low if low <= members[0] < high else 0
-        found = bytearray((high - low) // 8 + 1)
-        for node in members:
-            if low <= node < high:
-                found[node - low >> 3] |= 1 << (node - low & 7)
-        return int.from_bytes(found, "little")
+        def own(component: int, low: int, high: int) -> int:
+            node = members[component][0]
+            return 1 << node - low if low <= node < high else 0
+
+        for component, block, bits in unions(self._graph, own, width, memory):
+            for kind, counts in self._outside.items():
+                begin, end = (max(at - block.start, 0) for at in self._nodes.spans[kind])
+                counts[component] += (bits & (1 << end) - (1 << begin)).bit_count()
+
+    def _count_all(self, memory: int) -> None:
+        members, accounts = self._graph.members, self._nodes.accounts
+        places = list(chain.from_iterable(members))
+        masks: Mapping[str | None, int] = {}
+        begun = -1
+        for component, block, bits in descendants(self._graph, memory):
+            if block.start != begun:
+                begun = block.start
+                masks = _masks([accounts[node] for node in places[block.start : block.stop]])
+            self._all[component] += bits.bit_count()
+            found: dict[str, int] = {}
+            for node in members[component]:
+                account = accounts[node]
+                if account is not None:
+                    if account not in found:
+                        found[account] = (bits & masks.get(account, 0)).bit_count()
+                    self._same[node] += found[account]
+
+
+def _masks(accounts: Sequence[str | None]) -> Mapping[str | None, int]:
+    """Account -> the places at which it stands, as bits."""
+    places: dict[str | None, list[int]] = {}
+    for place, account in enumerate(accounts):
+        places.setdefault(account, []).append(place)
+    masks: dict[str | None, int] = {}
+    for account, found in places.items():
+        bits = bytearray(found[-1] // 8 + 1)
+        for place in found:
+            bits[place >> 3] |= 1 << (place & 7)
+        masks[account] = int.from_bytes(bits, "little")
+    return masks
 
 
 def _unknown(principals: Mapping[str, Principal], known: Nodes, graph: Condensation) -> Mapping[str, tuple[str, ...]]:
@@ -261,11 +281,3 @@ def _unknown(principals: Mapping[str, Principal], known: Nodes, graph: Condensat
             reasons = tuple(reason for bit, reason in _REASONS.items() if bits & bit)
             found.update((known.names[node], reasons) for node in graph.members[component])
     return found
-
-
-def _count(bits: int, low: int, span: tuple[int, int]) -> int:
-    """How many there are from the beginning of the span to its end; `bits` begin at `low`."""
-    begin, end = max(span[0] - low, 0), span[1] - low
-    if end <= begin:
-        return 0
-    return (bits >> begin & (1 << end - begin) - 1).bit_count()

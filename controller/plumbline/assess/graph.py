@@ -6,11 +6,14 @@ bits are united a block at a time, and a set is given up after the last componen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 
 Edges = Sequence[Sequence[int]]  # node -> the nodes to which its edges lead
+Own = Callable[[int, int, int], int]
+_Unite = Callable[[Own, range, int], Iterator[tuple[int, range, int]]]
 
 MEMORY = 64 << 20  # bytes of sets that are held at a time
 _LEAST_BLOCK = 1024  # bits
@@ -46,33 +49,90 @@ def reversed_edges(edges: Edges) -> Edges:
     return result
 
 
+def descendants(graph: Condensation, memory: int = MEMORY) -> Iterator[tuple[int, range, int]]:
+    """For every component the nodes that it reaches and its own, a bit for each: (component, block, bits of the block),
+    as `unions` gives them. Bits are in the order of `members`, so that what reaches little is a small number."""
+    ends = list(accumulate(map(len, graph.members)))
+    begins = [0, *ends[:-1]]
+
+    def own(component: int, low: int, high: int) -> int:
+        begin, end = max(begins[component], low), min(ends[component], high)
+        return (1 << end - low) - (1 << begin - low) if begin < end else 0
+
+    return unions(graph, own, ends[-1] if ends else 0, memory, begins)
+
+
 def unions(
-    graph: Condensation, own: Callable[[int, int, int], int], width: int, memory: int = MEMORY
-) -> Iterator[tuple[int, int, int]]:
-    """For every component its own bits united with those of all that it reaches: (component, low, bits from `low` on).
+    graph: Condensation,
+    own: Own,
+    width: int,
+    memory: int = MEMORY,
+    begins: Sequence[int] | None = None,
+) -> Iterator[tuple[int, range, int]]:
+    """For every component its own bits united with those of all that it reaches: (component, block, bits of the block).
 
     `own(component, low, high)`: its own of the bits from `low` until `high`, shifted down by `low`; `width`: how many
-    bits there are. Where the sets that are needed at a time do not all fit into `memory` bytes, they are united in blocks
-    of bits: then a component comes, and is asked for its own, once for each block.
+    bits there are; `begins`: component -> its lowest bit, where the bits go up with the components. Where the sets that
+    are needed at a time do not all fit into `memory` bytes, they are united in blocks of bits: then a component comes once
+    for each block in which it has any.
     """
-    done, most = _lives(graph)
-    block = min(width, max(_LEAST_BLOCK, memory * 8 // max(most, 1)))
-    kept = bytearray(len(graph.members))
-    for components in done:
-        for component in components:
-            kept[component] = True
-    for low in range(0, width, max(block, 1)):
-        high = min(low + block, width)
-        held = [0] * len(graph.members)
-        for component, following in enumerate(graph.following):
-            bits = own(component, low, high)
-            for other in following:
-                bits |= held[other]
-            for other in done[component]:
+    last, pulling = _until_last(graph)
+    pushing = _from_first(graph)
+    step = max(_LEAST_BLOCK, memory * 8 // max(min(pulling, pushing), 1))
+    unite: _Unite = _Pulled(graph, last) if pulling <= pushing else _Pushed(graph)
+    for low in range(0, width, step):
+        block = range(low, min(low + step, width))
+        first = 0 if begins is None else bisect_right(begins, low) - 1
+        yield from unite(own, block, first)
+
+
+class _Pulled:
+    """Each component takes the sets of those that it leads to; a set is held until the last that needs it."""
+
+    def __init__(self, graph: Condensation, last: Mapping[int, int]) -> None:
+        self._following = graph.following
+        self._needed = bytearray(len(graph.members))
+        self._done: list[list[int]] = [[] for _ in graph.members]
+        for other, component in last.items():
+            self._needed[other] = True
+            self._done[component].append(other)
+
+    def __call__(self, own: Own, block: range, first: int) -> Iterator[tuple[int, range, int]]:
+        held = [0] * len(self._following)
+        for component in range(first, len(held)):
+            bits = own(component, block.start, block.stop)
+            for other in self._following[component]:
+                found = held[other]
+                if found:
+                    bits = bits | found if bits else found  # to unite with nothing would be a copy
+            for other in self._done[component]:
                 held[other] = 0
-            if kept[component]:
-                held[component] = bits
-            yield component, low, bits
+            if bits:
+                if self._needed[component]:
+                    held[component] = bits
+                yield component, block, bits
+
+
+class _Pushed:
+    """Each component adds its set to those of all that lead to it; a set is held from the first that is added on. Better
+    where few lead to many."""
+
+    def __init__(self, graph: Condensation) -> None:
+        self._preceding = reversed_edges(graph.following)
+
+    def __call__(self, own: Own, block: range, first: int) -> Iterator[tuple[int, range, int]]:
+        held = [0] * len(self._preceding)
+        for component in range(first, len(held)):
+            bits = own(component, block.start, block.stop)
+            found = held[component]
+            if found:
+                bits = bits | found if bits else found
+                held[component] = 0
+            if bits:
+                for other in self._preceding[component]:
+                    there = held[other]
+                    held[other] = there | bits if there else bits
+                yield component, block, bits
 
 
 def _components(edges: Edges) -> tuple[list[int], list[list[int]]]:
@@ -120,14 +180,23 @@ def _components(edges: Edges) -> tuple[list[int], list[list[int]]]:
     return component, members
 
 
-def _lives(graph: Condensation) -> tuple[Edges, int]:
-    """Component -> those that nobody needs after it, and how many are needed at most at a time."""
+def _until_last(graph: Condensation) -> tuple[Mapping[int, int], int]:
+    """Component -> the last that leads to it, and how many sets are held at most if each is held until then."""
     last: dict[int, int] = {}
     for component, following in enumerate(graph.following):
         for other in following:
             last[other] = component
-    done: list[list[int]] = [[] for _ in graph.following]
-    for other, component in last.items():
-        done[component].append(other)
-    changes = ((component in last) - len(others) for component, others in enumerate(done))
-    return done, max(accumulate(changes), default=0) + 1
+    changes = [int(component in last) for component in range(len(graph.following))]
+    for component in last.values():
+        changes[component] -= 1
+    return last, max(accumulate(changes), default=0) + 1
+
+
+def _from_first(graph: Condensation) -> int:
+    """How many sets are held at most if each is held from the first on to which its component leads."""
+    changes = [0] * len(graph.following)
+    for component, following in enumerate(graph.following):
+        if following:
+            changes[min(following)] += 1
+            changes[component] -= 1
+    return max(accumulate(changes), default=0) + 1
