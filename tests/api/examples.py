@@ -47,6 +47,10 @@ LANDSCAPE = {
             ],
             "lastAccessed": {"refreshInterval": "24h"},
             "policyGeneration": {"trailArn": TRAIL, "accessRoleName": "generation", "dailyJobs": 10},
+            "credentialReport": {
+                "lookback": "90d",
+                "development": {"accounts": ["123456789012"], "organizationalUnits": ["ou-ab12-cdefgh34"]},
+            },
         },
         "allowedTargets": [
             {

@@ -151,6 +151,7 @@ TEXTS = [
         "evidence.athena[0].createTable",
         "evidence.athena[0].outputLocation",
         "evidence.lastAccessed.refreshInterval",
+        "evidence.credentialReport.lookback",
         "allowedTargets[0].accounts[0]",
         "allowedTargets[0].rolePaths[0]",
         "allowedTargets[0].organizationalUnits[0]",

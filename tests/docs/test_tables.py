@@ -13,8 +13,9 @@ from plumbline.api.baseline import BaselineSpec
 from plumbline.api.common import Model
 from plumbline.api.landscape import LandscapeSpec
 from plumbline.api.proposal import ChangeStatus, ProposalSpec
-from plumbline.assess import log_reach, silence, targets, verdicts
+from plumbline.assess import inactive, log_reach, silence, silent_principals, targets, verdicts
 from plumbline.cli.main import app
+from plumbline.model.inactivity import Activity
 from plumbline.operator import figures
 from plumbline.plan import edit, role
 from plumbline.reconcile.proposal_status import PROOF_FAILED
@@ -75,6 +76,20 @@ def test_every_undetermined_reason_says_what_to_do():
     for row in table("docs/verdicts.md", "reason"):
         assert len(row) == 4
         assert all(row)
+
+
+# Inactivity
+
+
+def test_the_table_of_reasons_of_inactivity_is_that_of_the_code():
+    documented = {row[0].strip("`"): row[1] for row in table("docs/inactivity.md", "inactivity reason")}
+    found = set(inactive._REPORT_REASONS.values()) | silent_principals._GAPS
+    for module in (inactive, silent_principals):
+        found |= {text for text in strings(module) if CAMEL.fullmatch(text)} - {"accessKey"}
+        found |= arguments(module, "Silence", 1) | arguments(module, "idle", 2)
+    # A reason of two alternatives stands in a variable; that of the logs is handed on.
+    assert set(documented) == found | {"unused", "managementEventsNotSelected"}
+    assert set(documented.values()) == {activity.value for activity in Activity}
 
 
 # Resources

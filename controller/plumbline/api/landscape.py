@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from plumbline.api.baseline import ENVIRONMENT_LOOKBACK, Lookback
 from plumbline.api.common import (
     API_VERSION,
     AccountId,
@@ -56,7 +57,7 @@ GigabytesPerQuery = Annotated[
 ]
 AccountIdOrAll = Annotated[str, Form(r"^([0-9]{12}|\*)$", 'an account ID of 12 digits in quotes, or "*" for all')]
 # Names under which the other sources report; a log source of such a name could not be told from them.
-RESERVED_SOURCES = ("last-accessed", "policy-generation")
+RESERVED_SOURCES = ("last-accessed", "policy-generation", "credential-report")
 
 
 class Organization(Model):
@@ -246,6 +247,31 @@ class PolicyGeneration(Model):
     required: bool = False
 
 
+class DevelopmentAccounts(Model):
+    """Accounts that are held to the lookback of development: those that are named, and those in one of the OUs."""
+
+    accounts: Annotated[list[AccountId], Field(max_length=1000)] = []
+    organizational_units: Annotated[list[OrganizationalUnit], Field(max_length=100)] = []
+    lookback: Lookback = ENVIRONMENT_LOOKBACK["development"]
+
+
+class CredentialReport(Model):
+    """The credential report of each account and the last use of access keys. With it, users, access keys, passwords and
+    roles that nobody uses are named as candidates for removal; nothing is changed."""
+
+    lookback: Annotated[
+        Lookback,
+        Field(
+            description="How long a user, a password or a role that no baseline governs must have been silent, in whole days, 1d to 365d."
+        ),
+    ] = ENVIRONMENT_LOOKBACK["production"]
+    access_key_lookback: Annotated[
+        Lookback, Field(description="The same for access keys, from the later of creation and last use.")
+    ] = "180d"
+    development: DevelopmentAccounts = DevelopmentAccounts()
+    required: bool = True
+
+
 class EvidenceSources(Model):
     cloud_trail_logs: Annotated[
         list[CloudTrailLogs],
@@ -270,6 +296,7 @@ class EvidenceSources(Model):
     ] = []
     last_accessed: LastAccessed | None = None
     policy_generation: PolicyGeneration | None = None
+    credential_report: CredentialReport | None = None
 
     @property
     def event_logs(self) -> list[CloudTrailLogs | CloudTrailLake | Athena]:
@@ -349,6 +376,36 @@ class SourceStatus(StatusModel):
     remedy: str = ""
 
 
+class ActivityCounts(StatusModel):
+    active: int = 0
+    inactive: int = 0
+    undetermined: int = 0
+
+
+class RemovalCandidate(StatusModel):
+    """What people may do about something that nobody uses. `since`: the UTC day of the last use, else of creation."""
+
+    action: Literal["DeactivateAccessKey", "DeleteLoginProfile", "DeleteUser", "DeleteRole"]
+    arn: str
+    access_key: str = ""
+    since: str = ""
+    reason: str
+    detail: str = ""
+    sources: list[str] = []
+
+
+class InactivityStatus(StatusModel):
+    """Users, access keys, passwords and roles of all accounts that were collected."""
+
+    users: ActivityCounts = ActivityCounts()
+    access_keys: ActivityCounts = ActivityCounts()
+    passwords: ActivityCounts = ActivityCounts()
+    roles: ActivityCounts = ActivityCounts()
+    why_undetermined: Annotated[dict[str, int], Field(description="Undetermined ones by reason.")] = {}
+    candidates: Annotated[list[RemovalCandidate], Field(max_length=50, description="The longest idle first.")] = []
+    candidates_truncated: int = 0
+
+
 class LandscapeStatus(StatusModel):
     observed_generation: int | None = None
     conditions: list[Condition] = []
@@ -363,6 +420,9 @@ class LandscapeStatus(StatusModel):
     failing_accounts_truncated: int = 0
     sources: Annotated[list[SourceStatus], Field(max_length=50)] = []
     events: Annotated[dict[str, int], Field(description="Records read, by bin; the bins add up to `records`.")] = {}
+    inactivity: Annotated[
+        InactivityStatus | None, Field(description="Only where the landscape has evidence.credentialReport.")
+    ] = None
     last_handled_reconcile_at: str = ""
 
 

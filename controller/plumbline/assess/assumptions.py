@@ -46,6 +46,11 @@ class Assumptions:
         return ""
 
 
+def assumes(item: Evidence) -> bool:
+    """Whether it is about a role being assumed, in whichever way."""
+    return item.action.lower().startswith(_ASSUME)
+
+
 def assumptions(evidence: Iterable[Evidence], since: datetime) -> Assumptions:
     """What evidence of any caller, from the logs of all accounts, says of the time from `since` on. Refused calls assumed
     nothing."""
@@ -53,7 +58,7 @@ def assumptions(evidence: Iterable[Evidence], since: datetime) -> Assumptions:
     perhaps: dict[str, datetime] = {}
     cut: dict[str, datetime] = {}
     for item in evidence:
-        if not item.action.lower().startswith(_ASSUME) or item.outcome == "denied" or item.last < since:
+        if not assumes(item) or item.outcome == "denied" or item.last < since:
             continue
         # First and last time are those of all its roles together.
         each = len(item.resources) == 1 or item.first >= since

@@ -49,7 +49,11 @@ def run(
         typer.Option(help="URL of the database. Default: SQLite in the state folder.", show_default=False),
     ] = None,
     verdicts: Annotated[
-        bool, typer.Option("--verdicts", help="Also write the verdict of every action to the state folder.")
+        bool,
+        typer.Option(
+            "--verdicts",
+            help="Also write the verdict of every action, and the activity of every user and role, to the state folder.",
+        ),
     ] = False,
     fail_on_drift: Annotated[
         bool, typer.Option("--fail-on-drift", help="End with 1 when a role is out of line.")
@@ -134,8 +138,11 @@ def _failures(state: Path, store: str | None) -> Iterator[None]:
 
 
 def _write_verdicts(folder: FolderStore, report: PassReport) -> None:
-    from plumbline.reconcile.details import verdicts_json
+    from plumbline.reconcile.details import inactivity_json, verdicts_json
 
+    for name, done in report.landscapes.items():
+        if done.judgements is not None:
+            folder.write_inactivity(name, inactivity_json(done.judgements))
     for one in report.baselines.values():
         if one.result is not None:
             metadata = one.baseline.metadata

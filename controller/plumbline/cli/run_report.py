@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from plumbline.api.baseline import BaselineStatus, RoleStatus
-    from plumbline.api.landscape import SourceStatus
+    from plumbline.api.landscape import InactivityStatus, LandscapeStatus, SourceStatus
     from plumbline.reconcile.landscape import LandscapePass
     from plumbline.reconcile.run import BaselinePass, PassReport
 
@@ -106,8 +106,10 @@ def as_json(report: PassReport, baselines: Path, state: Path) -> dict[str, Any]:
     }
 
 
-def _landscape(status: Any) -> dict[str, Any]:
-    return {
+def _landscape(status: LandscapeStatus) -> dict[str, Any]:
+    told = status.inactivity
+    inactivity = {} if told is None else {"inactivity": told.model_dump(mode="json", by_alias=True)}
+    return inactivity | {
         "accounts": status.accounts,
         "accountsReachable": status.accounts_reachable,
         "principals": status.principals,
@@ -161,6 +163,9 @@ def tables(report: PassReport, state: Path) -> Iterable[Table | str]:
         # Each baseline lists its roles worst first; here they stand together.
         rows.sort(key=lambda role: (-role.unused_privileged, -role.grant_drift_count, -role.unused, role.role_arn))
         yield _roles_table(rows[:_LISTED_ROLES], sum(status.roles_out_of_line for status in statuses))
+    told = {n: done.status.inactivity for n, done in sorted(report.landscapes.items()) if done.status.inactivity}
+    if told:
+        yield _inactivity_table(told)
     yield f"{report.written} resources written below {state}"
 
 
@@ -185,6 +190,22 @@ def baselines_table(baselines: Mapping[str, Mapping[str, Any]]) -> Table:
             str(one["openProposals"]),
             one["conditions"].get("Compliant", "Unknown"),
         )
+    return table
+
+
+def _inactivity_table(told: Mapping[str, InactivityStatus]) -> Table:
+    table = _table("Landscape", "", "Active", "Inactive", "Undeter-\nmined", title="\nUsers, credentials and roles")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for name, one in told.items():
+        kinds = (
+            ("users", one.users),
+            ("access keys", one.access_keys),
+            ("passwords", one.passwords),
+            ("roles", one.roles),
+        )
+        for kind, number in kinds:
+            table.add_row(name, kind, *(f"{n:,}" for n in (number.active, number.inactive, number.undetermined)))
     return table
 
 

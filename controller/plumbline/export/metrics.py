@@ -73,6 +73,7 @@ class Figures:
     roles: tuple[RoleFigures, ...] = ()
     calls: tuple[CallFigures, ...] = ()
     events: tuple[tuple[str, str, int], ...] = ()  # landscape, bin, records
+    activity: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, activity, number
     last_success: tuple[tuple[str, datetime], ...] = ()  # landscape, time
     invalid_resources: int = 0
     version: str = ""
@@ -86,6 +87,7 @@ class _Collector(Collector):
     def collect(self) -> Iterable[Metric]:
         yield from _baselines(self._figures.baselines)
         yield from _accounts(self._figures.accounts)
+        yield from _activity(self._figures.activity)
         yield from _roles(self._figures.roles)
         yield from _program(self._figures)
 
@@ -200,6 +202,15 @@ def _accounts(rows: tuple[AccountFigures, ...]) -> Iterable[Metric]:
             for s, (_, until) in sorted(r.evidence.items())
             if until
         ),
+    )
+
+
+def _activity(rows: tuple[tuple[str, str, str, int], ...]) -> Iterable[Metric]:
+    yield _gauge(
+        "landscape_activity",
+        "Users, access keys, passwords and roles by activity; inactive ones include those that are no candidates.",
+        ("landscape", "kind", "activity"),
+        (((landscape, kind, activity), float(number)) for landscape, kind, activity, number in rows),
     )
 
 

@@ -14,7 +14,7 @@ from plumbline.iam.catalogue import catalogue
 from plumbline.operator.handlers import Watcher
 from plumbline.operator.loop import Loop
 from plumbline.operator.reconcile import Reconciler
-from plumbline.reconcile.figures import account_figures, all_collected
+from plumbline.reconcile.figures import account_figures, activity_figures, all_collected
 
 _KINDS = ("IAMLandscape", "LeastPrivilegeBaseline", "RemediationProposal")
 _OUTCOMES = ("Done", "Retry", "Stalled", "Gone")
@@ -44,6 +44,7 @@ def _figures(reconciler: Reconciler) -> Figures:
             for bin_, number in done.evidence.records.items()
             if bin_ != "records"
         ),
+        activity=tuple(row for _, done in known for row in activity_figures(done)),
         last_success=tuple(
             (name, done.status.collected_at)
             for name, done in known

@@ -12,10 +12,15 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from plumbline.api.landscape import CloudTrailLogs, LandscapeSpec
+from plumbline.assess.assumptions import assumes
 from plumbline.aws.errors import AwsError
 from plumbline.aws.session import AwsSessions
 from plumbline.iam.overlay import overlay
+from plumbline.inventory.credentials import Need, collect_credentials
 from plumbline.model.coverage import Coverage, LogCoverage, SourceState, State
+from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
+from plumbline.model.credentials import AccountCredentials
+from plumbline.model.evidence import Evidence as Observation
 from plumbline.model.evidence import GeneratedPolicy, GrantChange, LastAccessed, PrincipalUsage
 from plumbline.model.snapshot import Snapshot
 from plumbline.reconcile.event_queries import athena_logs, lake_logs, trail_facts
@@ -45,18 +50,20 @@ _PROGRESS_EVERY = 25  # partitions
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What the baselines of a landscape ask of its evidence: the longest lookback as [start, end), since when uses are
-    remembered, the principals in question, and for whom a policy is to be generated."""
+    remembered, the principals in question, for whom a policy is to be generated, and how good credential reports must be."""
 
     start: datetime
     end: datetime
     memory: datetime
     principals: frozenset[str]
     generation: Mapping[str, timedelta] = field(default_factory=dict)
+    credentials: Need | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`usage` by principal ARN, `changes` by account; `records` by bin. `generation_open`: jobs still to come."""
+    """`usage` by principal ARN, `changes` and `credentials` by account; `records` by bin. `generation_open`: jobs still to
+    come. `assuming`: all that the logs show of roles being assumed, also by callers that are no principals of ours."""
 
     usage: Mapping[str, PrincipalUsage]
     coverage: Coverage
@@ -64,6 +71,8 @@ class Evidence:
     records: Mapping[str, int]
     log_sources: tuple[str, ...]
     generation_open: int = 0
+    credentials: Mapping[str, AccountCredentials] = field(default_factory=dict)
+    assuming: tuple[Observation, ...] = ()
 
 
 def collect_evidence(
@@ -86,7 +95,11 @@ def collect_evidence(
         logs.setdefault(coverage.account, []).append(coverage)
     answers, access_states = _last_accessed(sessions, engine, snapshot, spec, wish, now, progress)
     generated, generation_states, still_open = _generated(sessions, engine, snapshot, spec, wish, now, progress)
-    usage = usage_of_principals(snapshot.principals.values(), usage_of(engine, name, wish.memory), answers, generated)
+    logged = usage_of(engine, name, wish.memory)
+    usage = usage_of_principals(snapshot.principals.values(), logged, answers, generated)
+    credentials = {}
+    if wish.credentials is not None:
+        credentials = collect_credentials(sessions, snapshot, wish.credentials, now, progress)
     return Evidence(
         usage=usage,
         coverage=Coverage(
@@ -100,12 +113,15 @@ def collect_evidence(
         records=bins(engine, name),
         log_sources=tuple(config.name for config in sources.event_logs),
         generation_open=still_open,
+        credentials=credentials,
+        assuming=tuple(e for use in logged.values() for e in use.evidence if assumes(e)),
     )
 
 
 def _configured(spec: LandscapeSpec) -> frozenset[str]:
     names = {config.name for config in spec.evidence.event_logs}
     names |= {access_answers.SOURCE} if spec.evidence.last_accessed else set()
+    names |= {CREDENTIAL_REPORT} if spec.evidence.credential_report else set()
     return frozenset(names | ({policy_generation.SOURCE} if spec.evidence.policy_generation else set()))
 
 
@@ -113,6 +129,8 @@ def _required(spec: LandscapeSpec) -> frozenset[str]:
     names = {config.name for config in spec.evidence.event_logs if config.required}
     access, generation = spec.evidence.last_accessed, spec.evidence.policy_generation
     names |= {access_answers.SOURCE} if access and access.required else set()
+    report = spec.evidence.credential_report
+    names |= {CREDENTIAL_REPORT} if report and report.required else set()
     return frozenset(names | ({policy_generation.SOURCE} if generation and generation.required else set()))
 
 

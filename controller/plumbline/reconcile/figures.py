@@ -11,6 +11,8 @@ from plumbline.aws.calls import Call
 from plumbline.export.metrics import AccountFigures, BaselineFigures, CallFigures, Figures, RoleFigures
 from plumbline.iam.catalogue import catalogue
 from plumbline.model.coverage import LogCoverage, State
+from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
+from plumbline.model.inactivity import counts as activity_counts
 from plumbline.reconcile.landscape import LandscapePass
 from plumbline.reconcile.run import BaselinePass, PassReport
 from plumbline.usage.access_answers import SOURCE as LAST_ACCESSED
@@ -31,6 +33,7 @@ def figures_of(report: PassReport) -> Figures:
             for bin_, number in done.evidence.records.items()
             if bin_ != "records"
         ),
+        activity=tuple(row for done in report.landscapes.values() for row in activity_figures(done)),
         last_success=tuple((name, report.now) for name, done in report.landscapes.items() if all_collected(done)),
         invalid_resources=len(report.invalid),
         version=__version__,
@@ -66,6 +69,13 @@ def baseline_figures(baseline: LeastPrivilegeBaseline, status: BaselineStatus) -
     )
 
 
+def activity_figures(done: LandscapePass) -> Iterable[tuple[str, str, str, int]]:
+    """Landscape, kind, activity and number; nothing where the landscape does not ask for it."""
+    for kind, numbers in activity_counts(done.judgements).items() if done.judgements is not None else ():
+        for activity, number in numbers.items():
+            yield done.landscape.metadata.name, kind, activity.value, number
+
+
 def account_figures(done: LandscapePass) -> Iterable[AccountFigures]:
     coverage, snapshot = done.view.coverage, done.view.snapshot
     for account in snapshot.accounts.values():
@@ -80,6 +90,9 @@ def account_figures(done: LandscapePass) -> Iterable[AccountFigures]:
             # The oldest answer is the age of the evidence.
             until = min((a.collected_at for a in answers if a is not None), default=None)
             evidence[LAST_ACCESSED] = (complete, until)
+        credentials = done.evidence.credentials.get(account.id)
+        if credentials is not None:
+            evidence[CREDENTIAL_REPORT] = (credentials.source.state is State.COMPLETE, credentials.generated_at)
         yield AccountFigures(
             landscape=snapshot.landscape,
             account=account.id,

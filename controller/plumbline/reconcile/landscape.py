@@ -19,10 +19,14 @@ from plumbline.assess.window import Window
 from plumbline.aws.session import AwsSessions
 from plumbline.iam.catalogue import catalogue
 from plumbline.inventory.collect import collect
+from plumbline.inventory.credentials import Need
 from plumbline.model.coverage import SourceState, State
+from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
+from plumbline.model.inactivity import Judgement
 from plumbline.model.snapshot import Account, Snapshot
 from plumbline.reconcile.conditions import Fact, conditions
 from plumbline.reconcile.evidence import Evidence, Progress, Wish, collect_evidence
+from plumbline.reconcile.inactivity import Lookbacks, inactivity_status, judge, own_use
 from plumbline.reconcile.view import LandscapeView
 from plumbline.store.memory import remember_grants
 from plumbline.usage import access_answers
@@ -37,7 +41,7 @@ OpenSessions = Callable[[IAMLandscape], AwsSessions]
 
 @dataclass(frozen=True, slots=True)
 class LandscapePass:
-    """What one pass found. `generation_open`: policy generation jobs that are still to come."""
+    """What one pass found. `judgements`: what is said of users, keys, passwords and roles; None where nobody asked."""
 
     landscape: IAMLandscape
     view: LandscapeView
@@ -45,6 +49,7 @@ class LandscapePass:
     selections: Mapping[str, Selection]
     governed: Mapping[str, str]
     status: LandscapeStatus
+    judgements: tuple[Judgement, ...] | None = None
 
 
 def open_sessions(landscape: IAMLandscape) -> AwsSessions:
@@ -73,7 +78,10 @@ def reconcile_landscape(
     snapshot = collect(sessions, spec, name, now, progress)
     first_seen = remember_grants(engine, snapshot, now)
     selections = select_roles(landscape, baselines, snapshot, service_accounts)
-    wish = _wish(landscape, baselines, snapshot, selections, as_of)
+    governed = govern(baselines, selections)
+    report = spec.evidence.credential_report
+    lookbacks = Lookbacks.of(report, snapshot, baselines, governed) if report is not None else None
+    wish = _wish(landscape, baselines, snapshot, selections, lookbacks, as_of)
     evidence = collect_evidence(sessions, engine, snapshot, spec, wish, now, progress)
     view = LandscapeView(
         snapshot=snapshot,
@@ -85,13 +93,18 @@ def reconcile_landscape(
         partition=_partition(snapshot),
         memory=parse_duration(spec.memory),
     )
+    judgements = None
+    if lookbacks is not None:
+        assuming = [*evidence.assuming, *own_use(spec, snapshot)]
+        judgements = judge(view, lookbacks, evidence.credentials, assuming, as_of)
     return LandscapePass(
         landscape=landscape,
         view=view,
         evidence=evidence,
         selections=selections,
-        governed=govern(baselines, selections),
-        status=_status(landscape, snapshot, evidence, now),
+        governed=governed,
+        status=_status(landscape, snapshot, evidence, now, judgements),
+        judgements=judgements,
     )
 
 
@@ -124,10 +137,19 @@ def _wish(
     baselines: Sequence[LeastPrivilegeBaseline],
     snapshot: Snapshot,
     selections: Mapping[str, Selection],
+    lookbacks: Lookbacks | None,
     as_of: date,
 ) -> Wish:
+    memory = parse_duration(landscape.spec.memory)
     lookback = max((b.spec.lookback_days for b in baselines), default=_DEFAULT_LOOKBACK)
-    window = Window.of(as_of, lookback, parse_duration(landscape.spec.memory))
+    principals = {arn for selection in selections.values() for arn in selection.selected}
+    need = None
+    if lookbacks is not None:
+        lookback = max(lookback, lookbacks.longest)
+        principals |= lookbacks.idle_at_sight(as_of, memory)
+        keys = Window.of(as_of, lookbacks.keys, memory)
+        need = Need(fresh=keys.end, idle=keys.start)
+    window = Window.of(as_of, lookback, memory)
     generation: dict[str, timedelta] = {}
     for baseline in baselines:
         grants = [g for g in landscape.spec.allowed_targets if baseline.metadata.namespace in g.namespaces]
@@ -139,8 +161,9 @@ def _wish(
         start=window.start,
         end=window.end,
         memory=window.memory,
-        principals=frozenset(arn for selection in selections.values() for arn in selection.selected),
+        principals=frozenset(principals),
         generation=generation,
+        credentials=need,
     )
 
 
@@ -151,7 +174,13 @@ def _partition(snapshot: Snapshot) -> str:
 # Status
 
 
-def _status(landscape: IAMLandscape, snapshot: Snapshot, evidence: Evidence, now: datetime) -> LandscapeStatus:
+def _status(
+    landscape: IAMLandscape,
+    snapshot: Snapshot,
+    evidence: Evidence,
+    now: datetime,
+    judgements: Sequence[Judgement] | None = None,
+) -> LandscapeStatus:
     failing = [account for account in snapshot.accounts.values() if account.error]
     sources = source_statuses(evidence, snapshot)
     old = landscape.status.conditions if landscape.status else []
@@ -171,6 +200,7 @@ def _status(landscape: IAMLandscape, snapshot: Snapshot, evidence: Evidence, now
         failing_accounts_truncated=max(0, len(failing) - _LISTED),
         sources=sources[:_LISTED],
         events=dict(evidence.records),
+        inactivity=inactivity_status(judgements) if judgements is not None else None,
         last_handled_reconcile_at=landscape.metadata.annotations.get(REQUESTED_AT, ""),
     )
 
@@ -236,6 +266,9 @@ def source_statuses(evidence: Evidence, snapshot: Snapshot) -> list[SourceStatus
     ):
         if name in coverage.configured and states:
             found.append(_source_status(name, _by_account(states, snapshot)))
+    if CREDENTIAL_REPORT in coverage.configured:
+        states = {account: known.source for account, known in evidence.credentials.items()}
+        found.append(_source_status(CREDENTIAL_REPORT, states))
     return found
 
 
