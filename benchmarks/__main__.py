@@ -18,6 +18,7 @@ from benchmarks.child import Measured, measure
 from benchmarks.decisions_rows import decisions
 from benchmarks.engine_rows import engine
 from benchmarks.granted_rows import granted
+from benchmarks.graph_rows import graph
 from benchmarks.operator import operator
 from benchmarks.organization_rows import organization
 from benchmarks.peers import PEERS, missing
@@ -92,6 +93,7 @@ def main(arguments: Sequence[str]) -> int:
         "decisions": lambda rows, work, chosen: decisions(rows, work, requests=chosen.requests),
         "operator": lambda rows, work, chosen: operator(rows, work, tuple(chosen.baselines)),
         "organization": lambda rows, work, chosen: organization(rows, work, tuple(chosen.organization)),
+        "graph": lambda rows, work, chosen: graph(rows, work, tuple(chosen.nodes)),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="measures, and judges nothing")
     parser.add_argument(
@@ -102,6 +104,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--organization", type=int, nargs="+", default=[1000, 10_000, 100_000], help="sizes of organization, in roles"
     )
+    parser.add_argument("--nodes", type=int, nargs="+", default=[100_000], help="sizes of graph")
     parser.add_argument("--baselines", type=int, nargs="+", default=[1000], help="sizes of operator")
     chosen = parser.parse_args(arguments)
     unknown = sorted({*chosen.parts} - {*parts, "sandbox"})
