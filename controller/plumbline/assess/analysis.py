@@ -44,15 +44,21 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class PrincipalAnalysis:
-    """`findings` are disjoint and together all granted and masked actions. `trust` None: it could not be read. `exposure`
-    None: it is no role that is assumed, or a service-linked one; those have no blast radius either."""
+class Judged:
+    """One principal with its verdicts. `findings` are disjoint and together all granted and masked actions."""
 
     principal: Principal
     granted: Granted
     usage: PrincipalUsage
     findings: tuple[Finding, ...]
     counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalAnalysis(Judged):
+    """`trust` None: it could not be read. `exposure` None: it is no role that is assumed, or a service-linked one; those
+    have no blast radius either."""
+
     escalations: Escalations
     trust: tuple[Trusted, ...] | None
     exposure: Exposure | None
@@ -100,6 +106,14 @@ def analyse(facts: Facts) -> Analysis:
             )
         )
     return Analysis(tuple(analysed), found, tuple(paths(found)))
+
+
+def analyse_one(facts: Facts, arn: str) -> Judged:
+    """The verdicts of one principal, without what others have to do with it."""
+    principal = facts.principals[arn]
+    access, usage = _granted(facts, principal), facts.usage.get(arn, PrincipalUsage())
+    findings = _findings(facts, principal, access, usage, _context(facts, principal))
+    return Judged(principal, access, usage, findings, count(findings))
 
 
 def _context(facts: Facts, principal: Principal) -> Context:

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,15 +13,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from plumbline.cli.account_files import ACCOUNT_DETAILS
+from plumbline.cli.facts_options import (
+    LOGS,
+    AsOf,
+    AssumeComplete,
+    Coverage,
+    LastAccessed,
+    Lookback,
+    Organization,
+    read_facts,
+)
 
 if TYPE_CHECKING:
     from plumbline.assess.analysis import Analysis
     from plumbline.export.analysis import Report
-    from plumbline.usage.coverage_file import Statement
 
 EXIT_FAILED_ON, EXIT_INCOMPLETE = 1, 2
-MEMORY = timedelta(days=400)
-_CLASS = re.compile(r"management|data:AWS::[A-Za-z0-9]+::[A-Za-z0-9]+")
 _RISK = re.compile(r"risk=([0-9]{1,3})")
 _CONDITIONS: dict[str, Callable[[Analysis], bool]] = {
     "escalations": lambda found: any(p.escalations.escalations for p in found.principals),
@@ -51,33 +57,13 @@ def register(app: typer.Typer) -> None:
 
 def analyze(
     account_details: Annotated[list[Path], ACCOUNT_DETAILS],
-    logs: Annotated[
-        list[Path], typer.Option(metavar="PATH", help="CloudTrail log files or folders; several times.")
-    ] = [],  # noqa: B006 - typer copies it
-    coverage: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The trails that wrote the logs, with their selectors.", show_default=False),
-    ] = None,
-    assume_complete: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLASSES",
-            help="State that the logs hold all events of these classes: management[,data:TYPE...].",
-            show_default=False,
-        ),
-    ] = None,
-    last_accessed: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Last-accessed details by ARN of the principal.", show_default=False),
-    ] = None,
-    organization: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Accounts with OUs, SCPs and RCPs.", show_default=False)
-    ] = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Day or time; what is later is ignored. Default: now.", show_default=False),
-    ] = None,
-    lookback: Annotated[str, typer.Option(help="For how long access must have been silent to be unused.")] = "90d",
+    logs: Annotated[list[Path], LOGS] = [],  # noqa: B006 - typer copies it
+    coverage: Coverage = None,
+    assume_complete: AssumeComplete = None,
+    last_accessed: LastAccessed = None,
+    organization: Organization = None,
+    as_of: AsOf = None,
+    lookback: Lookback = "90d",
     detail: Annotated[Detail, typer.Option(help="With `actions`, JSON has the verdict of each action.")] = (
         Detail.COUNTS
     ),
@@ -99,62 +85,18 @@ def analyze(
     Ends with 2 when some input could not be analysed; the rest is still printed.
     """
     from plumbline.assess.analysis import analyse
-    from plumbline.assess.window import Window
-    from plumbline.cli.analyze_inputs import Inputs
     from plumbline.export.analysis import Report
-    from plumbline.usage.summary import NoSuchPathError
 
-    label, until = _as_of(as_of)
     failing = _failing(fail_on)
-    window = Window.of(until.date(), _days(lookback), MEMORY)
-    inputs = Inputs(until)
-    statement = _statement(logs, coverage, assume_complete)
-    inputs.read_accounts(account_details)
-    inputs.read_organization(organization)
-    try:
-        inputs.read_logs(logs, statement)
-    except NoSuchPathError as error:
-        raise typer.BadParameter(str(error), param_hint="--logs") from error
-    inputs.read_last_accessed(last_accessed)
-    facts = inputs.facts(window)
-    found = analyse(facts)
-    report = Report(found, facts, label, tuple(inputs.warnings), actions=detail is Detail.ACTIONS)
+    given = read_facts(account_details, logs, coverage, assume_complete, last_accessed, organization, as_of, lookback)
+    found = analyse(given.facts)
+    report = Report(found, given.facts, given.as_of, given.warnings, actions=detail is Detail.ACTIONS)
     _print(report, output or (Format.TABLE if sys.stdout.isatty() else Format.JSON))
-    sys.stderr.writelines(f"{text}\n" for text in inputs.warnings)
-    if inputs.incomplete:
+    sys.stderr.writelines(f"{text}\n" for text in given.warnings)
+    if given.incomplete:
         raise typer.Exit(EXIT_INCOMPLETE)
     if any(condition(found) for condition in failing):
         raise typer.Exit(EXIT_FAILED_ON)
-
-
-def _as_of(text: str | None) -> tuple[str, datetime]:
-    """How it is told, and the time after which nothing counts: the end of a day."""
-    now = datetime.now(UTC)
-    if text is None:
-        return f"{now:%Y-%m-%dT%H:%M:%SZ}", now
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is neither a day such as 2026-01-31 nor a time such as 2026-01-31T12:00:00Z",
-            param_hint="--as-of",
-        ) from error
-    if len(text) <= len("2026-01-31"):
-        return text, datetime.combine(when.date(), time.max, UTC)
-    when = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
-    return f"{when:%Y-%m-%dT%H:%M:%SZ}", when
-
-
-def _days(text: str) -> int:
-    from plumbline.api.common import parse_duration
-
-    try:
-        days = parse_duration(text) // timedelta(days=1)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--lookback") from error
-    if days < 1:
-        raise typer.BadParameter(f"{text!r} is less than a day", param_hint="--lookback")
-    return days
 
 
 def _failing(text: str | None) -> list[Callable[[Analysis], bool]]:
@@ -171,30 +113,6 @@ def _failing(text: str | None) -> list[Callable[[Analysis], bool]]:
                 param_hint="--fail-on",
             )
     return found
-
-
-def _statement(logs: list[Path], coverage: Path | None, classes: str | None) -> Statement:
-    from plumbline.json_files import JsonFileError
-    from plumbline.usage.coverage_file import Statement, read_statement
-
-    for option, given in (("--coverage", coverage), ("--assume-complete", classes)):
-        if given is not None and not logs:
-            raise typer.BadParameter("it states what logs cover; give --logs", param_hint=option)
-    if coverage is not None and classes is not None:
-        raise typer.BadParameter("give either --coverage or --assume-complete", param_hint="--assume-complete")
-    if coverage is not None:
-        try:
-            return read_statement(coverage)
-        except JsonFileError as error:
-            raise typer.BadParameter(str(error), param_hint="--coverage") from error
-    named = tuple(classes.split(",")) if classes is not None else ()
-    for name in named:
-        if not _CLASS.fullmatch(name):
-            raise typer.BadParameter(
-                f"{name!r} is no class of events; use management, or data: and a type such as data:AWS::S3::Object",
-                param_hint="--assume-complete",
-            )
-    return Statement(assumed=named)
 
 
 def _print(report: Report, output: Format) -> None:

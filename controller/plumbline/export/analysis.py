@@ -13,6 +13,7 @@ from typing import Any
 from plumbline.assess.analysis import Analysis, Facts, PrincipalAnalysis
 from plumbline.assess.escalation import Escalation
 from plumbline.assess.reach import Hop, Path
+from plumbline.assess.remedies import ranked
 from plumbline.assess.trust import Trusted
 from plumbline.assess.verdicts import uses
 from plumbline.iam.catalogue import catalogue
@@ -133,6 +134,15 @@ class Report:
                 },
             },
             "required": sorted(self.facts.coverage.required),
+            "wouldDecide": [
+                {
+                    "kind": one.remedy.kind,
+                    "what": one.remedy.what,
+                    "principals": one.principals,
+                    "actions": one.actions,
+                }
+                for one in ranked(one.findings for one in self.analysis.principals)
+            ],
         }
 
 
