@@ -1,17 +1,20 @@
 """Which lookback is whose, what needs to be asked, and how much of the answer a status holds."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from plumbline.api.landscape import CredentialReport, LandscapeStatus
+from plumbline.api.landscape import CredentialReport, LandscapeSpec, LandscapeStatus
+from plumbline.assess.assumptions import assumptions
 from plumbline.assess.window import Window
 from plumbline.export.metrics import Figures, render
 from plumbline.model.inactivity import Activity, Judgement
 from plumbline.model.snapshot import Account, Principal, Snapshot
 from plumbline.reconcile.details import inactivity_json
-from plumbline.reconcile.inactivity import Lookbacks, inactivity_status
+from plumbline.reconcile.folder import FolderStore
+from plumbline.reconcile.inactivity import Lookbacks, inactivity_status, own_use
 from plumbline.reconcile.resources import STATUS_BYTES, size_of
 
 AS_OF, MEMORY = date(2026, 6, 30), timedelta(days=400)
@@ -94,6 +97,27 @@ def test_nothing_is_no_candidate():
 def test_the_metric_has_three_labels():
     text = render(Figures(activity=(("all", "accessKey", "inactive", 2), ("all", "user", "active", 1))))
     assert 'plumbline_landscape_activity{activity="inactive",kind="accessKey",landscape="all"} 2.0' in text
+
+
+def test_roles_that_plumbline_assumes_are_in_use():
+    reader = replace(principal("reader"), arn=f"arn:aws:iam::{PRODUCTION}:role/plumbline/reader")
+    organization, app = principal("organization"), principal("app")
+    accounts = {PRODUCTION: Account(PRODUCTION, collected_at=YOUNG)}
+    snapshot = Snapshot("all", accounts, {p.arn: p for p in (reader, organization, app)})
+    spec = LandscapeSpec.model_validate(
+        {
+            "accounts": {"organization": {"roleArn": organization.arn}},
+            "memberRole": {"name": "plumbline/reader"},
+        }
+    )
+    assert assumptions(own_use(spec, snapshot), OLD).certain == {reader.arn: YOUNG, organization.arn: YOUNG}
+
+
+def test_a_folder_keeps_the_whole_answer_beside_the_status(tmp_path):
+    folder, text = FolderStore(tmp_path / "in", tmp_path / "state"), inactivity_json([key(1, date(2025, 1, 1))])
+    assert folder.write_inactivity("all", text) is True
+    assert folder.write_inactivity("all", text) is False
+    assert json.loads((tmp_path / "state/inactivity/all.json").read_text())[0]["accessKey"] == "AKIA001"
 
 
 def test_the_whole_answer_is_json():

@@ -128,7 +128,8 @@ def _logs(seen: Seen) -> Silence | None:
 def _access(principal: Principal, seen: Seen, window: Window) -> Silence | None:
     answer, state = seen.usage.last_accessed, seen.access
     if state is None or answer is None or answer.unique_id != principal.unique_id:
-        detail = f"{state.reason}: {state.message}" if state and state.reason else "never collected; set lastAccessed"
+        why = "never collected: lastAccessed is not set, or the role is not its owner's to delete"
+        detail = f"{state.reason}: {state.message}" if state and state.reason else why
     elif state.state is not State.COMPLETE:
         detail = f"{state.reason}: {state.message}"
     elif answer.collected_at < window.end:
