@@ -22,6 +22,7 @@ from benchmarks.graph_rows import graph
 from benchmarks.operator import operator
 from benchmarks.organization_rows import organization
 from benchmarks.peers import PEERS, missing
+from benchmarks.trail_rows import trail
 from sandbox.launch import Sandbox, running
 
 RUNS = 3
@@ -94,6 +95,7 @@ def main(arguments: Sequence[str]) -> int:
         "operator": lambda rows, work, chosen: operator(rows, work, tuple(chosen.baselines)),
         "organization": lambda rows, work, chosen: organization(rows, work, tuple(chosen.organization)),
         "graph": lambda rows, work, chosen: graph(rows, work, tuple(chosen.nodes)),
+        "trail": lambda rows, work, chosen: trail(rows, work, tuple(chosen.events)),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="measures, and judges nothing")
     parser.add_argument(
@@ -106,6 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--nodes", type=int, nargs="+", default=[100_000], help="sizes of graph")
     parser.add_argument("--baselines", type=int, nargs="+", default=[1000], help="sizes of operator")
+    parser.add_argument("--events", type=int, nargs="+", default=[1_000_000], help="sizes of trail")
     chosen = parser.parse_args(arguments)
     unknown = sorted({*chosen.parts} - {*parts, "sandbox"})
     if unknown:

@@ -1,0 +1,65 @@
+"""The log reader over made-up trails: `python -m benchmarks.trail NAME RESULT ...`. Child of benchmarks.child."""
+
+import resource
+import sys
+from collections.abc import Mapping
+from datetime import UTC, timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timer import Timer, run, settle
+from benchmarks.trail_files import ACCOUNTS, DAYS, REGION, START, account
+from benchmarks.trail_peers import digest
+from plumbline.iam.overlay import overlay
+from plumbline.usage.summary import read_paths, tally_of
+
+Result = tuple[Timer, Mapping[str, Any]]
+
+
+def read(folder: str, processes: str) -> Result:
+    """From the files to evidence, as `plumbline usage` does."""
+    overlay()
+    settle()
+    with Timer() as timer:
+        usage = read_paths([Path(folder)], processes=int(processes)).usage
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    timer.cpu += children.ru_utime + children.ru_stime
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    facts = {"records": usage.records, "evidence": len(usage.evidence), "peak": max(own, children.ru_maxrss / 1024)}
+    return timer, facts | {"main": own}
+
+
+def keys(folder: str) -> Result:
+    """What the peers group by, from the reader's groups; not timed."""
+    found: dict[tuple[str, str, str], list[Any]] = {}
+    for key, group in tally_of([Path(folder)], 1).groups.items():
+        entry = found.setdefault((key.caller.principal, key.event_source, key.event_name), [0, "", 0])
+        entry[0] += group.count
+        entry[1] = max(entry[1], f"{group.last:%Y-%m-%dT%H:%M:%SZ}")
+        entry[2] += group.count if key.code else 0
+    return Timer(), {"groups": len(found), "keys": digest(found)}
+
+
+def ledger(folder: str, state: str) -> Result:
+    """Into the ledger of `state`, as `plumbline run` does."""
+    # Not above: the memory of the readers would begin with that of the store.
+    from plumbline.api.landscape import CloudTrailLogs
+    from plumbline.store.database import open_store
+    from plumbline.usage.log_source import log_source
+    from plumbline.usage.trail_logs import sync
+
+    overlay()
+    settle()
+    source = log_source(CloudTrailLogs.model_validate({"name": "folder", "folder": folder}))
+    accounts = {account(number): (REGION,) for number in range(ACCOUNTS)}
+    end = START + timedelta(days=DAYS + 3)
+    engine = open_store(f"sqlite:///{state}/plumbline.db")
+    with Timer() as timer:
+        report = sync(engine, "bench", source, accounts, start=START, now=end.astimezone(UTC), overlay=overlay())
+    return timer, {"records": report.records, "objects": report.objects, "problems": len(report.problems)}
+
+
+STATIONS = {"read": read, "keys": keys, "ledger": ledger}
+
+if __name__ == "__main__":
+    run(STATIONS, *sys.argv[1:])

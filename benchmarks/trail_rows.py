@@ -1,0 +1,77 @@
+"""The rows of the log reader beside others, over made-up trails. Knows what to run, and that all must find the same."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import installed
+from benchmarks.child import Measured, measure
+from benchmarks.rows import Rows, target
+
+OWN, PEERS, FILES = "benchmarks.trail", "benchmarks.trail_peers", "benchmarks.trail_files"
+LARGE, SMALL = 10_000, 20  # events in a file
+_SMALL_TOTAL, _SCRAPED = 200_000, 50_000
+_TARGETS = {"json": 4.0, "orjson, collector off": 2.5, "orjson + isal, collector off": 2.5}
+_SCRAPER_TARGET = 15.0
+MEMORY = 100
+
+
+def trail(rows: Rows, work: Path, sizes: Sequence[int] = (1_000_000, 5_000_000)) -> None:
+    """Rows for each number of events in large files, for small files, and for a second pass of the ledger."""
+    one = None
+    for events in sorted(sizes):
+        one = _beside(rows, _written(work, events, LARGE), f"{events:,} events")
+    _beside(rows, _written(work, _SMALL_TOTAL, SMALL), f"{_SMALL_TOTAL:,} events, {SMALL} in a file")
+    _ledger(rows, work)
+    if one is not None:
+        _scraper(rows, _written(work, _SCRAPED, LARGE), one)
+
+
+def _written(work: Path, events: int, per_file: int) -> Path:
+    folder = work / f"{events}-{per_file}"
+    made = measure(FILES, "write", str(folder), str(events), str(per_file)).facts
+    print("{events:,} events in {files:,} files, {size:,.0f} MB".format(**made, size=made["bytes"] / 1e6), flush=True)
+    return folder
+
+
+def _beside(rows: Rows, folder: Path, title: str) -> Measured:
+    one = rows.add(f"log reader, {title}, one process", [measure(OWN, "read", str(folder), "1")])
+    rows.note(_own(one, one))
+    cores = len(os.sched_getaffinity(0))
+    several = rows.add(f"log reader, {title}, {cores} processes", [measure(OWN, "read", str(folder), str(cores))])
+    rows.note(_own(several, one))
+    keys = measure(OWN, "keys", str(folder)).facts
+    for peer, wanted in _TARGETS.items():
+        best = rows.add(f"  peer: {peer}", [measure(PEERS, peer, str(folder))])
+        same = "same keys and counts" if best.facts["keys"] == keys["keys"] else "OTHER KEYS OR COUNTS"
+        ratios = f"CPU {target(best.cpu / one.cpu, wanted)}; wall {best.seconds / several.seconds:.1f} times {cores} processes"
+        rows.note(f"{same}, {best.facts['groups']:,}; {ratios}")
+    return one
+
+
+def _own(found: Measured, one: Measured) -> str:
+    records = found.facts["records"]
+    over = "" if found.peak < MEMORY else f", over {MEMORY} MiB"
+    faster = f"; wall {one.seconds / found.seconds:.1f} times as fast" if found is not one else ""
+    return (
+        f"{records / found.seconds:,.0f} events/s, {records / found.cpu:,.0f} for a second of CPU; "
+        f"{found.facts['evidence']:,} rows of evidence; main process {found.facts['main']:.0f} MiB{over}{faster}"
+    )
+
+
+def _ledger(rows: Rows, work: Path) -> None:
+    folder, state = work / f"{_SMALL_TOTAL}-{SMALL}", work / "ledger"
+    state.mkdir()
+    for title in ("log reader into the ledger, small files", "  the same again"):
+        found = rows.add(title, [measure(OWN, "ledger", str(folder), str(state))])
+        rows.note(f"{found.facts['records']:,} records read in {found.facts['objects']:,} objects")
+
+
+def _scraper(rows: Rows, folder: Path, one: Measured) -> None:
+    python, problem = installed.python((*installed.PYTHON_PEERS, "trailscraper==0.10.0"))
+    if python is None:
+        print(f"trailscraper is not measured: {problem}", flush=True)
+        return
+    best = rows.add("  peer: trailscraper", [measure(PEERS, "trailscraper", str(folder), python=str(python))])
+    each = best.cpu / best.facts["records"] / (one.cpu / one.facts["records"])
+    rows.note(f"{best.facts['records']:,} events; CPU for each {target(each, _SCRAPER_TARGET)}")
