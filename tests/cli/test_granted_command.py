@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from tests.cli.accounts import (
+    ACCOUNT,
     allow,
     arn,
     attached,
@@ -284,3 +285,24 @@ def test_wrong_usage_is_64(granted, plumbline, tmp_path):
     ended = plumbline("granted", APP, "--account-details", broken)
     assert (ended.status, ended.out) == (64, "")
     assert "broken.json: is not JSON" in ended.err
+
+
+def test_with_an_organization_it_is_no_upper_bound(plumbline, tmp_path):
+    only = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}]}
+    root = {"serviceControlPolicies": [only], "accounts": [{"id": ACCOUNT, "serviceControlPolicies": [only]}]}
+    files = (
+        "--account-details",
+        saved(
+            tmp_path / "details.json", details(roles=[role("app", inline("p", allow("s3:GetObject", "s3:PutObject")))])
+        ),
+        "--organization",
+        saved(tmp_path / "organization.json", {"root": root}),
+    )
+    found = json.loads(plumbline("granted", arn("role", "app"), *files).out)
+    jsonschema.validate(found, SCHEMA)
+    assert (found["granted"], found["masked"], found["assumes"]) == (1, ["s3:PutObject"], [])
+    elsewhere = saved(tmp_path / "elsewhere.json", {"root": {"serviceControlPolicies": [only], "accounts": []}})
+    ended = plumbline("granted", arn("role", "app"), *files[:2], "--organization", elsewhere)
+    assert (ended.status, json.loads(ended.out)["known"]) == (2, False)
+    (tmp_path / "elsewhere.json").write_text("[]")
+    assert plumbline("granted", arn("role", "app"), *files[:2], "--organization", elsewhere).status == 64

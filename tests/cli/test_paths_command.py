@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.cli.accounts import allow, arn, details, encoded, inline, role, saved, trust, user
+from tests.cli.accounts import ACCOUNT, allow, arn, details, document, encoded, inline, role, saved, trust, user
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/paths.schema.json").read_text())
 OTHER = "222222222222"
@@ -71,3 +71,19 @@ def test_without_files_there_is_nothing_to_see(plumbline):
     ended = plumbline("paths", ALICE)
     assert ended.status == 64
     assert "--account-details" in ended.err
+
+
+def test_an_scp_cuts_a_path(plumbline, tmp_path):
+    data = details(
+        roles=[
+            role("a", inline("p", allow("sts:AssumeRole"))),
+            role("b", trusts=trust({"AWS": f"arn:aws:iam::{ACCOUNT}:root"})),
+        ]
+    )
+    no = document({"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    root = {"serviceControlPolicies": [no], "accounts": [{"id": ACCOUNT, "serviceControlPolicies": [no]}]}
+    details_file = saved(tmp_path / "details.json", data)
+    command = ("paths", arn("role", "a"), "--account-details", details_file)
+    assert len(json.loads(plumbline(*command).out)["paths"]) == 1
+    found = json.loads(plumbline(*command, "--organization", saved(tmp_path / "o.json", {"root": root})).out)
+    assert (found["paths"], found["assumes"]) == ([], [])

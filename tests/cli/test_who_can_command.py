@@ -294,3 +294,26 @@ def test_missing_arguments(plumbline, tmp_path):
     ended = plumbline("who-can", "s3:GetObject", OBJECT, "--account-details", tmp_path / "missing")
     assert (ended.status, ended.out) == (64, "")
     assert "missing: cannot be read" in ended.err
+
+
+def test_scps_and_rcps_of_an_organization_decide_too(who_can, tmp_path):
+    data = details(roles=[role("a", inline("p", allow("sqs:SendMessage")))])
+    full, none = document(allow("*")), document(allow("s3:*"))
+    guard = document(deny("sqs:*", Principal="*"))
+
+    def organization(**levels):
+        root = {**levels, "accounts": [{"id": ACCOUNT, **levels}]}
+        return ("--organization", saved(tmp_path / "organization.json", {"root": root}))
+
+    found = result(who_can("sqs:SendMessage", QUEUE, data, *organization(serviceControlPolicies=[full])))
+    assert names(found)["allowed"] == [arn("role", "a")]
+    assert NO_ORGANIZATION not in found["assumes"]
+    for levels in ({"serviceControlPolicies": [none]}, {"resourceControlPolicies": [guard]}):
+        found = result(who_can("sqs:SendMessage", QUEUE, data, *organization(**levels)))
+        assert names(found) == {"allowed": [], "conditional": [], "unknown": []}
+    unlisted = {"root": {"serviceControlPolicies": [full], "accounts": []}}
+    path = saved(tmp_path / "organization.json", unlisted)
+    found = result(who_can("sqs:SendMessage", QUEUE, data, "--organization", path))
+    assert found["unknown"] == [
+        {"principal": arn("role", "a"), "because": ["the SCPs or RCPs of an account are not in the data"]}
+    ]

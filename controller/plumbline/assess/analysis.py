@@ -14,13 +14,14 @@ from plumbline.assess.assess import count
 from plumbline.assess.blast_radius import BlastRadius, blast_radii
 from plumbline.assess.escalation import Escalations, escalations
 from plumbline.assess.exposure import Exposure, Sources, exposures
+from plumbline.assess.guardrails import granted_in
 from plumbline.assess.reach import Hop, Path, hops, paths
 from plumbline.assess.risk import Range, Risk
 from plumbline.assess.trust import Trusted, trusted
 from plumbline.assess.verdicts import Context, verdicts
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import catalogue
-from plumbline.iam.granted import Granted, granted
+from plumbline.iam.granted import Granted
 from plumbline.model.assessment import Counts, Finding, Verdict
 from plumbline.model.coverage import Coverage
 from plumbline.model.evidence import GrantChange, PrincipalUsage
@@ -79,7 +80,7 @@ def analyse(facts: Facts) -> Analysis:
     """The analysis of all principals."""
     found = tuple(hops(facts.principals, facts.accounts))
     ways = escalations(facts.principals, facts.accounts, hops=found)
-    access = {arn: _granted(facts, principal) for arn, principal in facts.principals.items()}
+    access = {arn: granted_in(p, facts.accounts.get(p.account)) for arn, p in facts.principals.items()}
     reaching = exposures(facts.principals, found, facts.accounts).of
     reached = blast_radii(facts.principals, found, facts.accounts, lambda principal: access[principal.arn]).of
     known = {principal.account for principal in facts.principals.values()} | set(facts.accounts)
@@ -111,7 +112,7 @@ def analyse(facts: Facts) -> Analysis:
 def analyse_one(facts: Facts, arn: str) -> Judged:
     """The verdicts of one principal, without what others have to do with it."""
     principal = facts.principals[arn]
-    access, usage = _granted(facts, principal), facts.usage.get(arn, PrincipalUsage())
+    access, usage = granted_in(principal, facts.accounts.get(principal.account)), facts.usage.get(arn, PrincipalUsage())
     findings = _findings(facts, principal, access, usage, _context(facts, principal))
     return Judged(principal, access, usage, findings, count(findings))
 
@@ -120,15 +121,6 @@ def _context(facts: Facts, principal: Principal) -> Context:
     partition = principal.arn.split(":")[1]
     sources = facts.log_sources.get(principal.account, ())
     return Context.of(principal.account, facts.coverage, sources, facts.window, partition)
-
-
-def _granted(facts: Facts, principal: Principal) -> Granted:
-    account = facts.accounts.get(principal.account)
-    levels = None if account is None else account.scp_levels
-    spared = account is not None and account.management
-    exempt = spared or principal.path.startswith("/aws-service-role/") or levels is None
-    # Unknown SCPs leave an upper bound: what they block could not have been used, so its removal is safe as well.
-    return granted(principal, levels or (), scp_exempt=exempt)
 
 
 def _findings(

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from plumbline.assess.escalation_resources import resources
+from plumbline.assess.guardrails import document, rcps, scps
 from plumbline.iam.authorize import Hit, Layers, Outcome, authorize
 from plumbline.iam.conditions import Context, Values
-from plumbline.iam.documents import PolicyError
 from plumbline.iam.principals import Caller
-from plumbline.iam.statements import CompiledDocument, DocumentKind, Documents, Request, about, compiled, row
+from plumbline.iam.statements import CompiledDocument, Documents, Request, about, row
 from plumbline.model.snapshot import Account, Principal
 
 Keys = Mapping[str, Values]
@@ -78,12 +78,10 @@ class Asking:
 
     def __init__(self, principal: Principal, accounts: Mapping[str, Account]) -> None:
         self._principal = principal
-        account = accounts.get(principal.account)
-        exempt = account is not None and account.management
         self._layers = Layers(
             identity=tuple(document(p.document) for p in principal.policies),
             boundary=() if principal.boundary is None else (document(principal.boundary.document),),
-            scps=() if exempt else levels(account, "scp_levels", "identity"),
+            scps=scps(principal, accounts.get(principal.account)),
         )
         self._who = Caller(principal.kind, principal.name, principal.arn, principal.account, partition(principal.arn))
         documents = [*self._layers.identity, *self._layers.boundary, *(d for level in self._layers.scps for d in level)]
@@ -199,7 +197,7 @@ def unreadable(principal: Principal) -> Iterator[str]:
 def trusted(role: Principal, services: Iterable[str], accounts: Mapping[str, Account]) -> Answer | None:
     """May one of these services act as the role, working for the role's own account?"""
     trust = document(role.trust, "resource")
-    layers = Layers(resource=(trust,), rcps=levels(accounts.get(role.account), "rcp_levels", "resource"))
+    layers = Layers(resource=(trust,), rcps=rcps(accounts.get(role.account)))
     tags = _resource_tags(role.tags, _tag_keys(trust))
     absent = {key: () for key in _tag_keys(trust) if key.startswith(_PRINCIPAL_TAG)}
     own = {"aws:resourceaccount": (role.account,), "aws:sourceaccount": (role.account,)}
@@ -215,25 +213,6 @@ def trusted(role: Principal, services: Iterable[str], accounts: Mapping[str, Acc
 
 def partition(arn: str) -> str:
     return arn.split(":", 2)[1]
-
-
-@lru_cache(maxsize=65536)
-def document(text: str | None, kind: DocumentKind = "identity") -> CompiledDocument | None:
-    """None for one that could not be read."""
-    if text is None:
-        return None
-    try:
-        return compiled(text, kind)
-    except PolicyError:
-        return None
-
-
-def levels(account: Account | None, name: str, kind: DocumentKind) -> tuple[Documents, ...]:
-    """The SCPs or RCPs of an account; one that is not in the data has none."""
-    found: tuple[tuple[str, ...], ...] | None = () if account is None else getattr(account, name)
-    if found is None:
-        return ((None,),)
-    return tuple(tuple(document(text, kind) for text in level) for level in found)
 
 
 def _resource_tags(tags: Mapping[str, str], mentioned: Iterable[str]) -> dict[str, Values]:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from plumbline.assess.escalation_asking import Answer, document, levels, partition, trusted
+from plumbline.assess import guardrails
+from plumbline.assess.escalation_asking import Answer, partition, trusted
 from plumbline.assess.escalation_power import Power, granted_by, guardrail, power
 from plumbline.assess.escalation_resources import SOME
 from plumbline.assess.reach import Hop
@@ -55,7 +56,7 @@ class Targets:
             if not hop.external and hop.source in self.principals and hop.target in self.principals:
                 self._hops.setdefault(hop.source, {})[hop.target] = hop
         self._unread = [
-            p for p in self.principals.values() if p.kind == "role" and document(p.trust, "resource") is None
+            p for p in self.principals.values() if p.kind == "role" and guardrails.document(p.trust, "resource") is None
         ]
         self._groups = {account: _groups(users) for (account, kind), users in self._ranked.items() if kind == "user"}
 
@@ -91,8 +92,8 @@ class Targets:
 
     def trust(self, role: Principal) -> tuple[Documents, tuple[Documents, ...]]:
         """The trust policy and the RCPs of a role."""
-        rcps = levels(self._accounts.get(role.account), "rcp_levels", "resource")
-        return (document(role.trust, "resource"),), rcps
+        rcps = guardrails.rcps(self._accounts.get(role.account))
+        return (guardrails.document(role.trust, "resource"),), rcps
 
     def _rank(self, principal: Principal) -> tuple[tuple[int, int], str]:
         return self.powers[principal.arn].rank, principal.arn

@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from plumbline.assess import guardrails
+from plumbline.assess.guardrails import document
 from plumbline.iam.authorize import Layers, Outcome, authorize
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.conditions import Context
 from plumbline.iam.documents import PolicyError
 from plumbline.iam.granted import grants, policy_planes
 from plumbline.iam.principals import Caller, Naming, caller
-from plumbline.iam.statements import CompiledDocument, CompiledStatement, DocumentKind, Documents, Request, compiled
+from plumbline.iam.statements import CompiledDocument, CompiledStatement, Documents, Request
 from plumbline.model.snapshot import Account, Principal
 
 Status = Literal["confirmed", "conditional", "unconfirmed"]
@@ -105,7 +107,7 @@ class _World:
 
     def into(self, role: Principal) -> Iterator[Hop]:
         """The hops into one role, each source once."""
-        trust = _compiled(role.trust, "resource")
+        trust = document(role.trust, "resource")
         if trust is None:
             return
         seen = set[str]()
@@ -178,30 +180,21 @@ class _World:
         )
 
     def _layers(self, who: Caller, principal: Principal | None, role: Principal, trust: CompiledDocument) -> Layers:
-        rcps = self._levels(role.account, "rcp_levels", "resource")
+        rcps = guardrails.rcps(self._accounts.get(role.account))
         if principal is None:
             identity: Documents = (None,) if who.has_identity else ()
             return Layers(identity=identity, resource=(trust,), rcps=rcps)
-        account = self._accounts.get(principal.account)
-        exempt = account is not None and account.management
         return Layers(
-            identity=tuple(_compiled(p.document, "identity") for p in principal.policies),
-            boundary=() if principal.boundary is None else (_compiled(principal.boundary.document, "identity"),),
+            identity=tuple(document(p.document, "identity") for p in principal.policies),
+            boundary=() if principal.boundary is None else (document(principal.boundary.document, "identity"),),
             resource=(trust,),
-            scps=() if exempt else self._levels(principal.account, "scp_levels", "identity"),
+            scps=guardrails.scps(principal, self._accounts.get(principal.account)),
             rcps=rcps,
         )
 
-    def _levels(self, name: str, levels: str, kind: DocumentKind) -> tuple[Documents, ...]:
-        account = self._accounts.get(name)
-        found = () if account is None else getattr(account, levels)
-        if found is None:
-            return ((None,),)
-        return tuple(tuple(_compiled(text, kind) for text in level) for level in found)
-
 
 def _service_linked(principal: Principal) -> bool:
-    return principal.path.startswith("/aws-service-role/")
+    return principal.path.startswith(guardrails.SERVICE_LINKED)
 
 
 def _may_assume(principal: Principal, bit: int) -> bool:
@@ -212,15 +205,6 @@ def _may_assume(principal: Principal, bit: int) -> bool:
         except PolicyError:
             return True
     return False
-
-
-def _compiled(text: str | None, kind: DocumentKind) -> CompiledDocument | None:
-    if text is None:
-        return None
-    try:
-        return compiled(text, kind)
-    except PolicyError:
-        return None
 
 
 def _root(account: str) -> Caller:

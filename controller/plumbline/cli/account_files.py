@@ -1,21 +1,25 @@
-"""The option --account-details, which several commands share."""
+"""The options --account-details and --organization, which several commands share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from plumbline.model.snapshot import Principal
+    from plumbline.model.snapshot import Account, Principal
 
 ACCOUNT_DETAILS = typer.Option(
     "--account-details",
     metavar="FILE",
     help="Output of aws iam get-account-authorization-details; several times.",
 )
+
+Organization = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Accounts with OUs, SCPs and RCPs.", show_default=False)
+]
 
 
 def read(paths: Iterable[Path]) -> dict[str, Principal]:
@@ -27,3 +31,17 @@ def read(paths: Iterable[Path]) -> dict[str, Principal]:
         return read_account_details(paths)
     except JsonFileError as error:
         raise typer.BadParameter(str(error), param_hint="--account-details") from error
+
+
+def read_accounts(path: Path | None, principals: Iterable[Principal]) -> dict[str, Account] | None:
+    """The accounts of an organization's file; None without one. Of an account that it does not have, SCPs and RCPs are
+    unknown. Raises typer.BadParameter, which is wrong usage."""
+    from plumbline.inventory.organization_file import read_organization, with_unlisted
+    from plumbline.json_files import JsonFileError
+
+    if path is None:
+        return None
+    try:
+        return with_unlisted(read_organization(path), principals)
+    except JsonFileError as error:
+        raise typer.BadParameter(str(error), param_hint="--organization") from error

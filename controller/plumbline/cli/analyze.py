@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS
+from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization
 from plumbline.cli.facts_options import (
     LOGS,
     AsOf,
@@ -20,7 +20,6 @@ from plumbline.cli.facts_options import (
     Coverage,
     LastAccessed,
     Lookback,
-    Organization,
     read_facts,
 )
 

@@ -13,7 +13,7 @@ from plumbline.assess.analysis import Facts
 from plumbline.assess.window import Window
 from plumbline.inventory.bundled_policies import Bundled
 from plumbline.inventory.files import read_account_details
-from plumbline.inventory.organization_file import read_organization
+from plumbline.inventory.organization_file import read_organization, with_unlisted
 from plumbline.json_files import JsonFileError
 from plumbline.model.coverage import Coverage
 from plumbline.model.evidence import GrantChange
@@ -47,7 +47,6 @@ class Inputs:
     usage: Usage | None = None
     answers: Answers | None = None
     statement: Statement = field(default_factory=Statement)
-    organization: bool = False
     warnings: list[str] = field(default_factory=list)
     incomplete: bool = False
 
@@ -72,10 +71,9 @@ class Inputs:
         if found is None:
             self.warnings.append(NO_ORGANIZATION)
             return
-        self.organization, self.accounts = True, found
-        for account in sorted({p.account for p in self.principals.values()} - set(found)):
+        self.accounts = with_unlisted(found, self.principals.values())
+        for account in sorted(set(self.accounts) - set(found)):
             self.warnings.append(f"account {account} is not in the organization file; its SCPs and RCPs are unknown")
-            self.accounts[account] = Account(account, scp_levels=None, rcp_levels=None)
 
     def read_logs(self, paths: Sequence[Path], statement: Statement) -> None:
         """Raises NoSuchPathError before anything is read."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS
+from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization
 from plumbline.cli.facts_options import (
     LOGS,
     AsOf,
@@ -19,7 +19,6 @@ from plumbline.cli.facts_options import (
     Coverage,
     LastAccessed,
     Lookback,
-    Organization,
     read_facts,
 )
 

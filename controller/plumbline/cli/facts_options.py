@@ -34,9 +34,6 @@ LastAccessed = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Last-accessed details by ARN of the principal.", show_default=False),
 ]
-Organization = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Accounts with OUs, SCPs and RCPs.", show_default=False)
-]
 AsOf = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Day or time; what is later is ignored. Default: now.", show_default=False),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS, read
+from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization, read, read_accounts
 
 if TYPE_CHECKING:
     from plumbline.iam.access import Access, AccessGroup, Source
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
 def granted(
     arn: Annotated[str, typer.Argument(metavar="ARN", help="A role or user of the file.")],
     account_details: Annotated[list[Path], ACCOUNT_DETAILS],
+    organization: Organization = None,
     output: Annotated[
         Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
     ] = None,
@@ -44,23 +45,27 @@ def granted(
     Needs no AWS credentials and no network. Ends with 2 when a policy could not be read: then it may be granted more,
     or less.
     """
+    from plumbline.assess.guardrails import spared
     from plumbline.iam.access import access_of
 
     principals = read(account_details)
     principal = principals.get(arn)
     if principal is None:
         raise typer.BadParameter(f"{arn} is not in the files", param_hint="ARN")
-    found = access_of(principal, ())
+    accounts = read_accounts(organization, [principal])
+    account = None if accounts is None else accounts[principal.account]
+    found = access_of(principal, account.scp_levels if account else (), scp_exempt=spared(principal, account))
+    assumes = [NO_ORGANIZATION] if account is None else []
     if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
-        sys.stdout.write(json.dumps(as_json(principal, found), indent=2, sort_keys=True) + "\n")
+        sys.stdout.write(json.dumps(as_json(principal, found, assumes), indent=2, sort_keys=True) + "\n")
     else:
-        sys.stdout.write("\n".join(_lines(principal, found)) + "\n")
+        sys.stdout.write("\n".join(_lines(principal, found, assumes)) + "\n")
     if not found.granted.known:
         sys.stderr.write(f"unknown: {found.granted.unknown_reason}\n")
         raise typer.Exit(EXIT_UNKNOWN)
 
 
-def as_json(principal: Principal, found: Access) -> dict[str, Any]:
+def as_json(principal: Principal, found: Access, assumes: list[str]) -> dict[str, Any]:
     """The result as docs/schemas/granted.schema.json describes it."""
     from plumbline.iam.access import names_of
     from plumbline.iam.catalogue import catalogue
@@ -75,7 +80,7 @@ def as_json(principal: Principal, found: Access) -> dict[str, Any]:
         "masked": sorted([*known.names_of(total.masked), *total.masked_unknown], key=str.lower),
         "known": total.known,
         "unknownBecause": total.unknown_reason or None,
-        "assumes": [NO_ORGANIZATION],
+        "assumes": assumes,
         "access": [
             {
                 "kind": group.kind,
@@ -96,7 +101,7 @@ def _source(source: Source) -> dict[str, Any]:
     return {**where, "statement": source.statement.index, "sid": source.statement.sid, **said}
 
 
-def _lines(principal: Principal, found: Access) -> Iterator[str]:
+def _lines(principal: Principal, found: Access, assumes: list[str]) -> Iterator[str]:
     """The result for people: services instead of all names."""
     total = found.granted
     yield f"{principal.arn}: {total.granted.bit_count() + len(total.granted_unknown):,} actions granted"
@@ -109,7 +114,7 @@ def _lines(principal: Principal, found: Access) -> Iterator[str]:
         for source in group.limits:
             what = "not" if source.statement.effect == "Deny" else "only"
             yield f"  {what} {source.layer} {source.policy} {source.statement.label} on {_resources(source)}{_condition(source)}"
-    yield f"\nassumed: {NO_ORGANIZATION}"
+    yield from (f"\nassumed: {text}" for text in assumes)
 
 
 def _actions(group: AccessGroup) -> str:

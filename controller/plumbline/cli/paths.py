@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS, read
+from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization, read, read_accounts
 
 if TYPE_CHECKING:
     from plumbline.assess.reach import Path as Way
@@ -38,6 +38,7 @@ def paths(
         str | None, typer.Argument(metavar="[TO]", help="The role to reach; without it, all.", show_default=False)
     ] = None,
     account_details: Annotated[list[Path], ACCOUNT_DETAILS] = [],  # noqa: B006 - typer copies it
+    organization: Organization = None,
     output: Annotated[
         Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
     ] = None,
@@ -53,7 +54,9 @@ def paths(
     if not account_details:
         raise typer.BadParameter("give at least one file", param_hint="--account-details")
     principals = read(account_details)
-    found = hops(principals, {})
+    accounts = read_accounts(organization, principals.values())
+    assumes = [NO_ORGANIZATION] if accounts is None else []
+    found = hops(principals, accounts or {})
     if source not in principals and not any(hop.source == source for hop in found):
         raise typer.BadParameter(
             f"{source} is neither in the files nor named by a trust policy in them", param_hint="FROM"
@@ -67,14 +70,14 @@ def paths(
             "from": source,
             "to": target,
             "paths": [path_json(way) for way in chosen],
-            "assumes": [NO_ORGANIZATION],
+            "assumes": assumes,
         }
         sys.stdout.write(json.dumps(data, indent=2, sort_keys=True) + "\n")
     else:
-        sys.stdout.write("\n".join(_lines(source, target, chosen)) + "\n")
+        sys.stdout.write("\n".join(_lines(source, target, chosen, assumes)) + "\n")
 
 
-def _lines(source: str, target: str | None, chosen: Sequence[Way]) -> Iterator[str]:
+def _lines(source: str, target: str | None, chosen: Sequence[Way], assumes: Sequence[str]) -> Iterator[str]:
     """The paths for people."""
     if not chosen:
         yield f"{source} reaches {target or 'no role'}" if target is None else f"{source} does not reach {target}"
@@ -83,4 +86,4 @@ def _lines(source: str, target: str | None, chosen: Sequence[Way]) -> Iterator[s
         for at, hop in enumerate(way.hops, 1):
             conditions = f" if {', '.join(hop.conditions)}" if hop.conditions else ""
             yield f"{'  ' * at}-> {hop.target} ({hop.basis}, {hop.status}{conditions})"
-    yield f"assumed: {NO_ORGANIZATION}"
+    yield from (f"assumed: {text}" for text in assumes)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS, read
+from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization, read, read_accounts
 
 if TYPE_CHECKING:
     from plumbline.inventory.who_can import Ground, WhoCan
@@ -34,6 +34,7 @@ def who_can(
     action: Annotated[str, typer.Argument(metavar="ACTION", help="Such as s3:GetObject.")],
     resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="ARN, or * for actions without resources.")],
     account_details: Annotated[list[Path], ACCOUNT_DETAILS],
+    organization: Organization = None,
     output: Annotated[
         Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
     ] = None,
@@ -48,7 +49,7 @@ def who_can(
     if not (service and colon and name) or "*" in action or "?" in action:
         raise typer.BadParameter(f"{action!r} must name one action, such as s3:GetObject", param_hint="ACTION")
     principals = read(account_details)
-    found = engine.who_can(action, resource, principals)
+    found = engine.who_can(action, resource, principals, read_accounts(organization, principals.values()))
     if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
         sys.stdout.write(json.dumps(as_json(action, resource, found), indent=2, sort_keys=True) + "\n")
     else:

@@ -6,14 +6,14 @@ empty.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from plumbline.iam.documents import PolicyError, parse_identity, parse_resource
 from plumbline.inventory.documents import canonical
 from plumbline.json_files import JsonFileError, PlaceError, object_of, read_json
-from plumbline.model.snapshot import Account
+from plumbline.model.snapshot import Account, Principal
 
 Levels = tuple[tuple[str, ...], ...]
 _SCPS, _RCPS = "serviceControlPolicies", "resourceControlPolicies"
@@ -32,6 +32,12 @@ def read_organization(path: Path) -> dict[str, Account]:
         return _accounts(read_json(path))
     except PlaceError as error:
         raise JsonFileError(f"{path}: {error}") from error
+
+
+def with_unlisted(accounts: Mapping[str, Account], principals: Iterable[Principal]) -> dict[str, Account]:
+    """Also the accounts of principals that the file does not have: of those everything is unknown."""
+    unlisted = {p.account for p in principals} - set(accounts)
+    return {**accounts, **{name: Account(name, scp_levels=None, rcp_levels=None) for name in sorted(unlisted)}}
 
 
 def _accounts(data: Any) -> dict[str, Account]:

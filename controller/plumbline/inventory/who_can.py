@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from plumbline.assess.guardrails import document, rcps, scps
 from plumbline.iam.authorize import Hit, Layer, Layers, Outcome, authorize, federated
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.conditions import Context
-from plumbline.iam.documents import PolicyError
 from plumbline.iam.principals import Caller, caller, principal_set
-from plumbline.iam.statements import CompiledDocument, CompiledStatement, DocumentKind, Documents, Request, compiled
-from plumbline.model.snapshot import Policy, Principal
+from plumbline.iam.statements import CompiledDocument, CompiledStatement, Documents, Request
+from plumbline.model.snapshot import Account, Policy, Principal
 
 AnswerKind = Literal["allowed", "conditional", "unknown"]
 _ASSUMING = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
@@ -60,6 +60,7 @@ class _Question:
     resource: str
     account: str | None
     trust: Documents
+    accounts: Mapping[str, Account]
 
     def asked_of(self, who: Caller, account: str | None, known: Mapping[str, tuple[str, ...]]) -> Request:
         keys = dict(known)
@@ -77,15 +78,19 @@ class _Question:
         return (None,) if elsewhere or key or self.action.startswith(_ASSUMING) else ()
 
 
-def who_can(action: str, resource: str, principals: Mapping[str, Principal]) -> WhoCan:
-    """Everybody who can or may; those who certainly cannot are left out. Role ARNs stand for their sessions."""
+def who_can(
+    action: str, resource: str, principals: Mapping[str, Principal], accounts: Mapping[str, Account] | None = None
+) -> WhoCan:
+    """Everybody who can or may; those who certainly cannot are left out. Role ARNs stand for their sessions. `accounts`:
+    with SCPs and RCPs; None where they are not in the data."""
     action, account = action.lower(), _account(resource)
     target = principals.get(resource) if action.startswith(_ASSUMING) else None
-    trust: Documents = () if target is None else (_document(target.trust, "resource"),)
-    question = _Question(action, resource, account, trust)
+    trust: Documents = () if target is None else (document(target.trust, "resource"),)
+    question = _Question(action, resource, account, trust, accounts or {})
     found = [_answer(principal, question) for principal in principals.values()]
     found += _named_by_trust(question, principals)
-    assumes = [NO_ORGANIZATION] if trust else [NO_ORGANIZATION, NO_RESOURCE_POLICY]
+    assumes = [NO_ORGANIZATION] if accounts is None else []
+    assumes += [] if trust else [NO_RESOURCE_POLICY]
     assumes += [NO_ACCOUNT] if account is None else []
     assumes += [] if catalogue().expand(action) else [f"the catalogue does not know {action}; patterns may match it"]
     answers = sorted((a for a in found if a is not None), key=lambda a: (a.kind, a.principal))
@@ -104,11 +109,15 @@ def _answer(principal: Principal, question: _Question, session: Caller | None = 
         identity=tuple(_of(p) for p in principal.policies),
         boundary=tuple(_of(p) for p in boundary),
         resource=resource,
+        scps=scps(principal, question.accounts.get(principal.account)),
+        rcps=rcps(question.accounts.get(question.account or principal.account)),
     )
     outcome = authorize(question.asked_of(who, question.account or principal.account, who.keys()), layers)
     why = [f"the document of {p.key} could not be read" for p in (*principal.policies, *boundary) if _of(p) is None]
     if resource == (None,):
         why.append("the policy of the resource is not in the data")
+    if any(None in level for level in (*layers.scps, *layers.rcps)):
+        why.append("the SCPs or RCPs of an account are not in the data")
     keys: dict[Layer, list[str]] = {
         "identity": [p.key for p in principal.policies],
         "boundary": [p.key for p in boundary],
@@ -134,18 +143,19 @@ def _ground(hit: Hit, statement: CompiledStatement, keys: Mapping[Layer, Sequenc
 
 def _named_by_trust(question: _Question, principals: Mapping[str, Principal]) -> Iterator[Answer | None]:
     """Sessions of the data's roles that a trust policy names, and services, identity providers and foreign accounts."""
-    document = question.trust[0] if question.trust else None
-    if document is None:
+    trust = question.trust[0] if question.trust else None
+    if trust is None:
         return
     roles = {(p.account, p.name): p for p in principals.values() if p.kind == "role"}
     accounts = {p.account for p in principals.values()}
-    for who in dict.fromkeys(_named(document, question)):
+    for who in dict.fromkeys(_named(trust, question)):
         if who.account in accounts:
             role = roles.get((who.account, who.name)) if who.kind == "session" else None
             if role is not None:
                 yield _answer(role, question, who)
             continue
-        layers = Layers(identity=(None,) if who.has_identity else (), resource=(document,))
+        around = rcps(question.accounts.get(question.account or ""))
+        layers = Layers(identity=(None,) if who.has_identity else (), resource=(trust,), rcps=around)
         outcome = authorize(question.asked_of(who, question.account, _keys(who)), layers)
         yield _judged(who.arn or who.name, outcome, ["the policies of its account are not in the data"], {})
 
@@ -186,13 +196,4 @@ def _account(resource: str) -> str | None:
 
 
 def _of(policy: Policy) -> CompiledDocument | None:
-    return _document(policy.document, "identity")
-
-
-def _document(text: str | None, kind: DocumentKind) -> CompiledDocument | None:
-    if text is None:
-        return None
-    try:
-        return compiled(text, kind)
-    except PolicyError:
-        return None
+    return document(policy.document, "identity")

@@ -28,11 +28,11 @@ from plumbline.assess.assess import (
     rare_use,
     undetermined_by_reason,
 )
+from plumbline.assess.guardrails import granted_in
 from plumbline.assess.targets import NOT_COLLECTED, ORGANIZATION_NOT_READ, Selection
 from plumbline.assess.validity import changes_of_exemptions, changes_of_logs, changes_of_role, first_change
 from plumbline.assess.verdicts import Context
 from plumbline.assess.window import Window
-from plumbline.iam.granted import granted
 from plumbline.model.assessment import GrantDrift, RoleAssessment
 from plumbline.model.evidence import PrincipalUsage
 from plumbline.model.snapshot import Principal
@@ -159,10 +159,7 @@ def _all_accepted(spec: BaselineSpec, own: Sequence[str], selection: Selection, 
 def _assess(
     view: LandscapeView, principal: Principal, rules: Rules, drift: GrantDrift, context: Context
 ) -> RoleAssessment:
-    account = view.snapshot.accounts[principal.account]
-    exempt = account.management or principal.path.startswith("/aws-service-role/") or account.scp_levels is None
-    # Unknown SCPs leave an upper bound: what they block could not have been used, so its removal is safe as well.
-    access = granted(principal, account.scp_levels or (), scp_exempt=exempt)
+    access = granted_in(principal, view.snapshot.accounts[principal.account])
     usage = view.usage.get(principal.arn, PrincipalUsage())
     ages = grant_ages(
         principal,
