@@ -6,7 +6,7 @@ pytest_plugins = ["tests.sandbox_fixture", "tests.servers.controlplane.fixture"]
 # many. Explaining a failure traces every line, which takes longer than finding it.
 PHASES = [phase for phase in Phase if phase is not Phase.explain]
 settings.register_profile("few", max_examples=10, deadline=None, phases=PHASES)
-settings.register_profile("many", max_examples=100, deadline=None, phases=PHASES)
+settings.register_profile("many", max_examples=60, deadline=None, phases=PHASES)
 settings.load_profile("few")
 
 

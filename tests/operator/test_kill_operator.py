@@ -161,15 +161,16 @@ def test_killed_at_any_write_and_run_on_equals_the_undisturbed_run(live, request
 
 
 def points(writes, *, every):
-    """(name, number, when) of the writes to be killed at."""
+    """(name, number, when) of the writes to be killed at: before and after all of them, or one of each kind, every other
+    kind before it and the rest after it."""
     kinds = {}
     for line in writes:
         name, _, number = line.rpartition(" ")
         kinds.setdefault(_kind(name), []).append((name, int(number)))
     for at, (_, found) in enumerate(sorted(kinds.items())):
-        for position, when in (at, "before"), (-1 - at, "after"):
+        for when in ("before", "after") if every else (("before", "after")[at % 2],):
             # The kinds begin at different places, so that not always the first of a kind is met.
-            chosen = found if every else [found[position % len(found)]]
+            chosen = found if every else [found[at % len(found)]]
             yield from ((name, number, when) for name, number in chosen)
 
 
