@@ -6,7 +6,9 @@ pytest_plugins = ["tests.sandbox_fixture", "tests.servers.controlplane.fixture"]
 # many. Explaining a failure traces every line, which takes longer than finding it.
 PHASES = [phase for phase in Phase if phase is not Phase.explain]
 settings.register_profile("few", max_examples=10, deadline=None, phases=PHASES)
-settings.register_profile("many", max_examples=60, deadline=None, phases=PHASES)
+# The same examples for the same code, so that a change is not refused for what was wrong before it; "anew" looks further.
+settings.register_profile("many", max_examples=60, deadline=None, phases=PHASES, derandomize=True)
+settings.register_profile("anew", max_examples=200, deadline=None, phases=PHASES)
 settings.load_profile("few")
 
 
