@@ -3,6 +3,8 @@
 import json
 from urllib.parse import quote
 
+from tests.usage.records_for_tests import record
+
 ACCOUNT = "111111111111"
 CREATED = "2026-01-01T00:00:00+00:00"
 
@@ -88,6 +90,20 @@ def group(name, *policies, **more):
         "GroupPolicyList": list(policies),
         **more,
     }
+
+
+def called(role_name, action, at="2026-06-01T10:00:00Z", account=ACCOUNT):
+    """A CloudTrail record of a role's call."""
+    unique_id = f"AROA{role_name.upper()}"
+    issuer = {"type": "Role", "principalId": unique_id, "arn": arn("role", role_name, account), "accountId": account}
+    who = {
+        "type": "AssumedRole",
+        "principalId": f"{unique_id}:session",
+        "arn": f"arn:aws:sts::{account}:assumed-role/{role_name}/session",
+        "accountId": account,
+        "sessionContext": {"sessionIssuer": {**issuer, "userName": role_name}},
+    }
+    return record(action, eventTime=at, userIdentity=who, recipientAccountId=account)
 
 
 def details(roles=(), users=(), groups=(), policies=(), **more):

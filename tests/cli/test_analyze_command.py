@@ -7,7 +7,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.cli.accounts import ACCOUNT, allow, arn, attached, details, inline, role, saved, trust, user
+from plumbline.cli import analyze_inputs
+from plumbline.usage.pool import ReaderEndedError
+from tests.cli.accounts import ACCOUNT, allow, arn, attached, called, details, inline, role, saved, trust, user
 from tests.usage.records_for_tests import record
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/analyze.schema.json").read_text())
@@ -45,23 +47,8 @@ def account():
     )
 
 
-def used(action="sqs:CreateQueue", at="2026-06-01T10:00:00Z"):
-    who = {
-        "type": "AssumedRole",
-        "principalId": "AROAAPP:session",
-        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/app/session",
-        "accountId": ACCOUNT,
-        "sessionContext": {
-            "sessionIssuer": {
-                "type": "Role",
-                "principalId": "AROAAPP",
-                "arn": APP,
-                "accountId": ACCOUNT,
-                "userName": "app",
-            }
-        },
-    }
-    return record(action, eventTime=at, userIdentity=who, recipientAccountId=ACCOUNT)
+def used(action="sqs:CreateQueue", at="2026-06-01T10:00:00Z", account=ACCOUNT):
+    return called("app", action, at, account)
 
 
 @pytest.fixture
@@ -142,6 +129,51 @@ def test_a_trail_that_began_late_makes_nothing_unused(analyze):
     found = result(analyze(logs=[used()], files=[("--coverage", {"trails": [late]})]))
     assert of(found, APP)["unused"] == 0
     assert of(found, APP)["undeterminedBecause"]["logGap"]
+
+
+def test_an_organizations_trail_proves_nothing_of_accounts_that_may_not_be_in_it(analyze):
+    """Silence of an account that nobody says the trail records is no data."""
+    elsewhere = {"trail": TRAIL["trail"] | {"TrailARN": f"arn:aws:cloudtrail:us-east-1:{FOREIGN}:trail/all"}}
+    trails = {"trails": [TRAIL | elsewhere]}
+    assert of(result(analyze(logs=[used()], files=[("--coverage", trails)])), APP)["unused"]
+    found = result(analyze(logs=[used(account=FOREIGN)], files=[("--coverage", trails)]))
+    assert [one["unused"] for one in found["principals"]] == [0, 0, 0]
+    members = [{"id": FOREIGN}, {"id": ACCOUNT}]
+    organization = ("--organization", {"root": {"accounts": members}})
+    assert of(result(analyze(logs=[used(account=FOREIGN)], files=[("--coverage", trails), organization])), APP)[
+        "unused"
+    ]
+    organization = ("--organization", {"root": {"accounts": members[:1]}})
+    found = result(analyze(logs=[used()], files=[("--coverage", trails), organization]))
+    assert [one["unused"] for one in found["principals"]] == [0, 0, 0]
+
+
+def test_damaged_logs_make_nothing_unused(analyze, tmp_path):
+    for name, content in (
+        ("a.json", b'{"Records": [7]}'),
+        ("b.json.gz", gzip.compress(b"{}" * 99)[:-12]),
+        ("c.json", b""),
+    ):
+        folder = tmp_path / name[0]
+        folder.mkdir()
+        (folder / name).write_bytes(content)
+        found = result(analyze("--assume-complete", "management", "--logs", str(folder), logs=[used()]), 2)
+        assert [one["unused"] for one in found["principals"]] == [0, 0, 0], name
+
+
+def test_a_reader_that_ends_before_its_time_leaves_everything_open(analyze, monkeypatch):
+    def killed(*_, **__):
+        raise ReaderEndedError("a reading process ended before its time")
+
+    monkeypatch.setattr(analyze_inputs, "read_paths", killed)
+    found = result(analyze("--assume-complete", "management", logs=[used()]), 2)
+    assert [one["unused"] for one in found["principals"]] == [0, 0, 0]
+
+
+def test_a_principal_in_two_files_is_said(analyze, tmp_path):
+    again = saved(tmp_path / "again.json", account())
+    found = result(analyze("--account-details", again))
+    assert any("is in a file before it too; of 3 this file counts" in text for text in found["warnings"])
 
 
 def test_later_evidence_is_ignored(analyze):

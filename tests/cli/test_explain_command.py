@@ -7,8 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.cli.accounts import ACCOUNT, allow, arn, details, inline, role, saved
-from tests.usage.records_for_tests import record
+from tests.cli.accounts import allow, arn, called, details, inline, role, saved
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/explain.schema.json").read_text())
 APP = arn("role", "app")
@@ -97,22 +96,7 @@ def test_last_accessed_data_says_what_it_tracks(explain):
 
 
 def test_a_use_is_named_with_its_source(explain):
-    who = {
-        "type": "AssumedRole",
-        "principalId": "AROAAPP:session",
-        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/app/session",
-        "accountId": ACCOUNT,
-        "sessionContext": {
-            "sessionIssuer": {
-                "type": "Role",
-                "principalId": "AROAAPP",
-                "arn": APP,
-                "accountId": ACCOUNT,
-                "userName": "app",
-            }
-        },
-    }
-    use = record("sqs:CreateQueue", eventTime="2026-06-01T10:00:00Z", userIdentity=who, recipientAccountId=ACCOUNT)
+    use = called("app", "sqs:CreateQueue")
     found = explain("sqs:CreateQueue", logs=[use])
     assert (found["action"]["verdict"], found["action"]["sources"]) == ("used", ["files"])
     assert found["action"]["wouldDecide"] == []

@@ -69,6 +69,8 @@ def test_pages(answers):
         ({"JobStatus": "COMPLETED"}, "ServicesLastAccessed is missing"),
         (answer({"LastAuthenticated": None}), "ServiceNamespace is missing"),
         (answer({"ServiceNamespace": "s3", "LastAuthenticated": "soon"}), "Invalid isoformat"),
+        (answer(SQS, SQS), "lists a service twice"),
+        (answer({**S3, "LastAuthenticated": None}), "was never tried, and of its actions when"),
     ],
 )
 def test_what_is_not_whole_is_unavailable_and_stops_no_other(answers, raw, message):

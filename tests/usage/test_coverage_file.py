@@ -36,8 +36,8 @@ def statement(tmp_path):
     return read
 
 
-def coverage(statement, account=ONE, changes=(), damaged=()):
-    return stated_coverage(statement, [account], HOME, changes, damaged)[account]
+def coverage(statement, account=ONE, changes=(), damaged=(), members=(TWO,)):
+    return stated_coverage(statement, [account], HOME, changes, damaged, members)[account]
 
 
 def gap(log, region, start="2026-02-01", end="2026-05-01"):
@@ -63,8 +63,11 @@ def test_a_trail_of_one_region_needs_to_know_which_are_enabled(statement):
 
 def test_only_the_trail_of_an_organization_covers_other_accounts(statement):
     assert coverage(statement({"trails": [trail()]}), TWO) == ()
-    (log,) = coverage(statement({"trails": [trail(IsOrganizationTrail=True)]}), TWO)
-    assert gap(log, HOME) is None
+    organization = statement({"trails": [trail(IsOrganizationTrail=True)]})
+    for account in (ONE, TWO):
+        (log,) = coverage(organization, account)
+        assert gap(log, HOME) is None
+    assert coverage(organization, TWO, members=()) == ()
 
 
 def test_today_does_not_describe_the_past(statement):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ def test_several_processes_give_the_answer_of_one(folder, processes):
     assert 331 <= one.usage.records <= 340
     assert {e.action: e.count for e in one.usage.evidence}["s3:PutObjectAcl"] == 9
     assert one.problems
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.usefixtures("small_portions")
+def test_what_is_later_is_left_out(tmp_path, processes):
+    for number, day in enumerate(("2026-05-30", "2026-06-01", "2026-06-02")):
+        data = envelope(record("sqs:CreateQueue", eventTime=f"{day}T00:00:00Z", eventID=day))
+        (tmp_path / f"{number}.json").write_bytes(data)
+    usage = read_paths([tmp_path], processes=processes, until=datetime(2026, 6, 1, tzinfo=UTC)).usage
+    assert (usage.records, usage.last) == (2, datetime(2026, 6, 1, tzinfo=UTC))
+    assert [(one.action, one.count) for one in usage.evidence] == [("sqs:CreateQueue", 2)]
 
 
 def test_files_are_divided_by_number_and_size(monkeypatch):

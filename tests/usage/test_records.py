@@ -41,11 +41,18 @@ def test_forms(form, pack):
     assert problems == []
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"  \n", json.dumps({"logFiles": [], "digestEndTime": "x"}).encode(), gzip.compress(b"", mtime=0)]
-)
-def test_files_without_events(data):
-    assert got(data) == ([], [])
+def test_a_digest_file_holds_no_events():
+    assert got(json.dumps({"logFiles": [], "digestEndTime": "x"}).encode()) == ([], [])
+
+
+@pytest.mark.parametrize("data", [b"", b"  \n", gzip.compress(b"", mtime=0)])
+def test_an_empty_file_has_lost_its_events_unless_it_holds_lines(data):
+    problems = []
+    assert list(read(io.BytesIO(data), "a.json.gz", problems)) == []
+    assert [(one.reason, one.message) for one in problems] == [("Truncated", "the file is empty")]
+    problems = []
+    assert list(read(io.BytesIO(data), "a.jsonl", problems)) == []
+    assert problems == []
 
 
 def test_one_record():

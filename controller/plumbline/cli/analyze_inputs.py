@@ -23,6 +23,7 @@ from plumbline.usage.access_answers import SOURCE as LAST_ACCESSED
 from plumbline.usage.access_answers import Answers, read_answers
 from plumbline.usage.aggregate import Usage
 from plumbline.usage.coverage_file import Statement, stated_coverage
+from plumbline.usage.pool import ReaderEndedError
 from plumbline.usage.principals import usage_of_principals
 from plumbline.usage.summary import read_paths
 
@@ -47,13 +48,18 @@ class Inputs:
     usage: Usage | None = None
     answers: Answers | None = None
     statement: Statement = field(default_factory=Statement)
+    organization: frozenset[str] | None = None
     warnings: list[str] = field(default_factory=list)
     incomplete: bool = False
 
     def read_accounts(self, paths: Iterable[Path]) -> None:
         bundled = Bundled(set())
         for path in paths:
-            self.principals.update(self._tried(partial(read_account_details, [path], bundled)) or {})
+            found = self._tried(partial(read_account_details, [path], bundled)) or {}
+            twice = sorted(found.keys() & self.principals.keys())
+            if twice:
+                self.warnings.append(f"{path}: {twice[0]} is in a file before it too; of {len(twice)} this file counts")
+            self.principals.update(found)
         if bundled.used:
             self.warnings.append(
                 f"the documents of {len(bundled.used)} AWS managed policies are not in the files; those of the bundled "
@@ -71,6 +77,7 @@ class Inputs:
         if found is None:
             self.warnings.append(NO_ORGANIZATION)
             return
+        self.organization = frozenset(found)
         self.accounts = with_unlisted(found, self.principals.values())
         for account in sorted(set(self.accounts) - set(found)):
             self.warnings.append(f"account {account} is not in the organization file; its SCPs and RCPs are unknown")
@@ -80,7 +87,11 @@ class Inputs:
         self.statement = statement
         if not paths:
             return
-        self.usage = read_paths(paths, until=self.until).usage
+        try:
+            self.usage = read_paths(paths, until=self.until).usage
+        except ReaderEndedError as error:
+            self._lacking(str(error))
+            return
         for problem in self.usage.problems:
             self._lacking(f"{problem.object}: {problem.reason}: {problem.message}")
         if not statement.sources:
@@ -101,7 +112,9 @@ class Inputs:
         if self.usage is not None:
             home = next((_HOME.get(arn.split(":")[1], "us-east-1") for arn in self.principals), "us-east-1")
             damaged = [problem.object for problem in self.usage.problems]
-            logs = stated_coverage(self.statement, accounts, home, self.usage.trail_changes, damaged)
+            logs = stated_coverage(
+                self.statement, accounts, home, self.usage.trail_changes, damaged, self._members(self.usage)
+            )
         sources = {account: tuple(one.source for one in found) for account, found in logs.items()}
         required = {name for names in sources.values() for name in names}
         changes: dict[str, list[GrantChange]] = {}
@@ -123,6 +136,13 @@ class Inputs:
             log_sources=sources,
             changes=changes,
         )
+
+    def _members(self, usage: Usage) -> frozenset[str]:
+        """The accounts that are known to be of the organization: by its file, else because its logs hold calls of theirs."""
+        if self.organization is not None:
+            return self.organization
+        seen = [*(one.principal for one in usage.evidence), *(one.principal for one in usage.unmapped)]
+        return frozenset(name.split(":")[4] for name in seen if name.count(":") >= 5)
 
     def _logged(self) -> dict[str, LoggedUse]:
         found: dict[str, LoggedUse] = {}

@@ -119,6 +119,7 @@ def _duration(text: str, option: str) -> timedelta:
 
 def _from_logs(arn: str, paths: list[Path], lookback: timedelta) -> dict[str, Any]:
     from plumbline.iam.catalogue import catalogue
+    from plumbline.usage.pool import ReaderEndedError
     from plumbline.usage.suggest import suggest
     from plumbline.usage.summary import NoSuchPathError, read_paths
 
@@ -126,6 +127,9 @@ def _from_logs(arn: str, paths: list[Path], lookback: timedelta) -> dict[str, An
         summary = read_paths(paths)
     except NoSuchPathError as error:
         raise typer.BadParameter(str(error), param_hint="--logs") from error
+    except ReaderEndedError as error:
+        _say(str(error))
+        raise typer.Exit(EXIT_UNDECIDED) from error
     usage = summary.usage
     # The window ends with the logs, not with the clock: the same files give the same policy.
     end = usage.last or datetime.fromtimestamp(0, UTC)

@@ -206,12 +206,20 @@ class _Keys:
         try:
             if self.stopped and self.failed is not None:
                 raise self.failed
-            keys = tuple(self._key(raw) for raw in self._raw(user.name))
+            keys = self._read(user.name)
         except AwsError as error:
             self._note(error)
             return replace(base, keys_state=_state(error, State.UNAVAILABLE))
         self.failures = 0
         return replace(base, keys=keys, keys_state=SourceState(SOURCE, State.COMPLETE))
+
+    def _read(self, name: str) -> tuple[AccessKey, ...]:
+        """Raises AwsError, also for an answer without what every answer has."""
+        try:
+            return tuple(self._key(raw) for raw in self._raw(name))
+        except (KeyError, TypeError, AttributeError) as error:
+            text = f"the answer about the keys of {name} is not whole: {error}"
+            raise Invalid(text, account=self.account, reason="MalformedAnswer") from error
 
     def _raw(self, name: str) -> list[dict[str, Any]]:
         pages = self.sessions.pages("iam", "ListAccessKeys", account=self.account, UserName=name)

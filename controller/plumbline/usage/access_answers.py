@@ -85,6 +85,10 @@ def _answer(arn: str, pages: Sequence[Any], until: datetime) -> LastAccessed:
     if [bool(page.get("IsTruncated")) for page in pages] != [True] * (len(pages) - 1) + [False]:
         raise ValueError("IsTruncated says that a page is missing")
     services = [service_access(raw) for page in pages for raw in page["ServicesLastAccessed"]]
+    if len({service.namespace for service in services}) < len(services):
+        raise ValueError("lists a service twice")
+    if any(service.last is None and any(a.last for a in service.actions.values()) for service in services):
+        raise ValueError("says of a service that it was never tried, and of its actions when")
     return LastAccessed(
         principal=arn,
         unique_id=None,

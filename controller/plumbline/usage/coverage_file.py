@@ -6,7 +6,7 @@ logged. Judges no action.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,10 @@ class StatedTrail:
     region: str | None
     selection: Selection
     span: Interval
+
+    @property
+    def owner(self) -> str:
+        return self.arn.split(":")[4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +136,17 @@ def stated_coverage(
     home_region: str,
     changes: Sequence[TrailChange],
     damaged: Sequence[str],
+    members: Collection[str],
 ) -> dict[str, tuple[LogCoverage, ...]]:
     """Account -> what the statement proves, once for each trail that records it. `changes` of trails: their selectors of
-    today do not describe the time before. `damaged`: files that could not be read; then nothing is complete."""
+    today do not describe the time before. `damaged`: files that could not be read; then nothing is complete. `members`:
+    the accounts that an organization's trail is known to record; its silence about another one says nothing."""
     return {
         account: (
             *(
                 _of_trail(trail, account, statement, home_region, changes, damaged)
                 for trail in statement.trails
-                if trail.account in (None, account)
+                if account in (trail.account, trail.owner) or (trail.account is None and account in members)
             ),
             *([_assumed(statement, account, home_region, damaged)] if statement.assumed else ()),
         )

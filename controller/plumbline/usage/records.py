@@ -117,6 +117,7 @@ _RECORD = msgspec.json.Decoder(Record)
 _LOOKUP = msgspec.json.Decoder(_LookupEvent)
 _IDENTITY = msgspec.json.Decoder(UserIdentity | None)
 _identities: dict[bytes, UserIdentity | None] = {}  # by their text
+_LINES = (".jsonl", ".jsonl.gz")  # of which there may be none
 _FAILURES: tuple[type[Exception], ...] = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
 
 
@@ -140,6 +141,10 @@ def read(stream: BinaryIO, name: str, problems: list[Problem]) -> Iterator[Batch
         head += chunk
         if b"\n" in head.strip() or len(head) > _CHUNK:
             break
+    if not head.strip() and not told and not name.endswith(_LINES):
+        # AWS delivers no empty file: what was in this one is lost, and its silence is no data.
+        report("Truncated", "the file is empty")
+        return
     lines = _is_lines(head)
     for batch in _lines(_chain(head, chunks), report) if lines else document(b"".join((head, *chunks)), report):
         yield _identified(batch, report)
