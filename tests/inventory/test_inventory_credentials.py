@@ -315,3 +315,12 @@ def test_accounts_without_inventory_are_not_asked(monkeypatch):
     found = collect_credentials(Iam(), Snapshot("all", accounts, {user().arn: user()}), NEED, NOW)
     assert set(found) == {ACCOUNT}
     assert set(found[ACCOUNT].users) == {arn("alice")}
+
+
+@pytest.mark.parametrize("raw", [{}, {"Status": "Active"}, None])
+def test_an_answer_about_keys_that_is_not_whole_is_a_state(raw):
+    iam = Iam(report(line(**KEY)), keys={"alice": [raw]})
+    found = read_credentials(iam, ACCOUNT, [user()], NEED, NOW, sleep=iam.sleep, clock=lambda: iam.now)
+    alice = found.users[arn("alice")]
+    assert (alice.keys_state.state, alice.keys_state.reason) == (State.UNAVAILABLE, "MalformedAnswer")
+    assert [key.id for key in alice.keys] == [None]  # those of the report stay, and no key is thought away
