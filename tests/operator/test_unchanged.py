@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from plumbline.kube.client import PROPOSALS, REPORTS
+from plumbline.kube.client import BASELINES, PROPOSALS, REPORTS
 from plumbline.kube.errors import Unavailable
 from plumbline.operator.keys import Key
+from plumbline.operator.loop import changed
 from plumbline.reconcile import inputs
 from plumbline.store.schema import accepted_access
 from tests.assess.world import ACCOUNT, REGIONS, WRITE, logs
@@ -137,3 +138,28 @@ def test_what_was_left_half_done_is_done_again(cluster, monkeypatch):
     assert count == 1
     assert ("status", "remediationproposals", cluster.name_of("app")) in written
     assert cluster.counted(BASELINE) == (0, [])
+
+
+def test_a_landscape_wakes_only_the_baselines_for_which_it_has_news(cluster):
+    cluster.baseline("other", targets={"arns": [f"arn:aws:iam::{ACCOUNT}:role/web"]})
+    cluster.settle(LANDSCAPE)
+    assert [key for key, _ in cluster.settle(LANDSCAPE)] == [LANDSCAPE]
+    cluster.line = cluster.line.but(used={"app": [READ], "web": [READ, WRITE]})
+    woken = [key.name for key, _ in cluster.settle(LANDSCAPE) if key != LANDSCAPE]
+    assert woken == ["base"]
+    # What the last pass left is not looked at here, so it is repaired at the interval, or when the sweep sees the change.
+    cluster.now += 400 * DAY
+    assert {key.name for key, _ in cluster.settle(LANDSCAPE)} == {"default", "base", "other"}
+
+
+def test_a_deleted_proposal_wakes_its_baseline(cluster):
+    name = cluster.name_of("app")
+    cluster.settle(Key(PROPOSALS, "pay", name))
+    assert cluster.remove(PROPOSALS, name, "pay")[1][0] == BASELINE
+    assert cluster.proposals() == {"app": "NoDecision"}
+
+
+def test_a_sweep_finds_what_is_new_changed_or_gone():
+    before = {BASELINE: "1", LANDSCAPE: "1", Key(PROPOSALS, "pay", "p"): "1"}
+    now = {BASELINE: "1", LANDSCAPE: "2", Key(BASELINES, "pay", "new"): "1"}
+    assert changed(before, now) == {LANDSCAPE, Key(PROPOSALS, "pay", "p"), Key(BASELINES, "pay", "new")}

@@ -71,6 +71,16 @@ class Assessments:
     def forget(self, key: Key) -> None:
         self._memos.pop(key, None)
 
+    def rests(
+        self, key: Key, baseline: LeastPrivilegeBaseline, done: LandscapePass, places: Places, now: datetime
+    ) -> bool:
+        """Whether a pass over these facts would compute nothing, as far as nobody changed what the last one left."""
+        memo, as_of = self._memos.get(key), day_of(now)
+        if memo is None or baseline.metadata.key not in done.selections or not places.settled(baseline.metadata.key):
+            return False
+        window = Window.of(as_of, baseline.spec.lookback_days, done.view.memory)
+        return memo.holds(facts_digest(done, baseline, window), memo.state, as_of)
+
     def run(
         self,
         key: Key,

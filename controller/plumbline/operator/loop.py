@@ -1,7 +1,7 @@
 """The workers and the sweep: take a key, reconcile it in a thread, put it back as its outcome says.
 
 Knows the queue and outcomes, not what reconciling means. Watches are only hints; the sweep lists everything from time to
-time, so nothing that a watch missed stays missed.
+time, so nothing that a watch missed stays missed. What is as the last sweep found it is left to its own interval.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from plumbline.kube.errors import KubeError
-from plumbline.operator.keys import Done, Gone, Key, Outcome, Retry, Stalled
+from plumbline.operator.keys import Done, Key, Outcome, Retry, Stalled
 from plumbline.operator.queue import KeyedQueue
 
 HEARTBEAT: Final = 1.0
@@ -25,14 +25,19 @@ STUCK_AFTER: Final = 60.0  # seconds without a heartbeat
 _log = structlog.get_logger()
 
 
+def changed(before: Mapping[Key, str], now: Mapping[Key, str]) -> set[Key]:
+    """The keys that are new, differ or are gone: those were perhaps deleted while no watch looked."""
+    return {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+
+
 class Loop:
     """Owns the queue. `reconcile` runs in a thread and never raises for what fails outside. `lister`: all keys that
-    exist now, also in a thread."""
+    exist now with their resource versions, also in a thread."""
 
     def __init__(
         self,
         reconcile: Callable[[Key], Outcome],
-        lister: Callable[[], Iterable[Key]],
+        lister: Callable[[], Mapping[Key, str]],
         *,
         workers: int = 4,
         sweep_every: float = 600.0,
@@ -48,7 +53,7 @@ class Loop:
         # Apart from kopf's executor: a slow AWS call must never hold up its watches.
         self._pool = ThreadPoolExecutor(workers + 1, thread_name_prefix="worker")
         self._tasks: list[asyncio.Task[None]] = []
-        self._known: set[Key] = set()
+        self._known: Mapping[Key, str] = {}
         self._stopping = False
         self.heartbeat = clock()
         self.last_sweep: float | None = None  # time.time()
@@ -111,22 +116,19 @@ class Loop:
             return
         if isinstance(outcome, Stalled):
             _log.info("stalled", key=str(key), reason=outcome.reason)
-        if isinstance(outcome, Gone):
-            self._known.discard(key)
         self.queue.done(key, outcome.again if isinstance(outcome, Done) else None)
 
     async def _sweep(self) -> None:
         pause = 1.0
         while True:
             try:
-                found = set(await self._loop.run_in_executor(self._pool, lambda: set(self._lister())))
+                found = await self._loop.run_in_executor(self._pool, self._lister)
             except KubeError as error:
                 _log.warning("sweep failed", error=str(error), seconds=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 60.0)
                 continue
-            # Those that are gone were perhaps deleted while no watch looked.
-            for key in sorted(found | (self._known - found), key=str):
+            for key in sorted(changed(self._known, found), key=str):
                 self.queue.add(key)
             self._known = found
             self.last_sweep = time.time()

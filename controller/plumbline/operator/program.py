@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -114,7 +113,11 @@ async def operate(
         health.close()
 
 
-def _all(kube: KubeClient) -> Iterable[Key]:
-    for resource in (LANDSCAPES, BASELINES):
-        for item in kube.list(resource):
-            yield Key(resource, item["metadata"].get("namespace") or "", item["metadata"]["name"])
+def _all(kube: KubeClient) -> dict[Key, str]:
+    return {
+        Key(resource, item["metadata"].get("namespace") or "", item["metadata"]["name"]): str(
+            item["metadata"]["resourceVersion"]
+        )
+        for resource in (LANDSCAPES, BASELINES, PROPOSALS)
+        for item in kube.list(resource)
+    }

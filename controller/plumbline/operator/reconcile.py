@@ -79,6 +79,7 @@ class Reconciler:
         self.landscapes = Landscapes()
         self.figures: dict[Key, BaselineFigures] = {}
         self.calls: dict[str, Mapping[Any, int]] = {}
+        self._owners: dict[Key, Key] = {}  # of the proposals that were seen
 
     def reconcile(self, key: Key) -> Outcome:
         """Never raises for what fails outside: that is a Retry with its reason."""
@@ -131,10 +132,19 @@ class Reconciler:
         self.calls[key.name] = sessions.calls.counts()
         self.landscapes.put(key.name, done, baselines)
         self._write_landscape(body, landscape, done, now)
-        self._wake_baselines(key.name, spread=self._settings.spread, baselines=baselines)
+        self._wake_baselines(
+            key.name, spread=self._settings.spread, baselines=self._moved(key.name, done, baselines, now)
+        )
         # A job of policy generation ends within minutes.
         pause = timedelta(minutes=2) if done.evidence.generation_open else parse_duration(landscape.spec.interval)
         return Done(_jittered(min(pause, parse_duration(landscape.spec.interval)), key))
+
+    def _moved(
+        self, name: str, done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline], now: datetime
+    ) -> list[LeastPrivilegeBaseline]:
+        """Those for which the pass found news. The others come at their own interval."""
+        places = self.landscapes.places(name)
+        return [b for b in baselines if not self._assessments.rests(_key_of(b), b, done, places, now)]
 
     def _write_landscape(self, body: Json, landscape: IAMLandscape, done: LandscapePass, now: datetime) -> None:
         old, status = landscape.status, done.status
@@ -150,7 +160,7 @@ class Reconciler:
     ) -> None:
         found = self._baselines_of(landscape) if baselines is None else baselines
         for baseline in found:
-            key = Key(BASELINES, baseline.metadata.namespace or "", baseline.metadata.name)
+            key = _key_of(baseline)
             self._wake(key, key.fraction * spread)
 
     def _baselines_of(self, landscape: str) -> list[LeastPrivilegeBaseline]:
@@ -271,8 +281,7 @@ class Reconciler:
         status = old.model_copy(update={"conditions": found, "observed_generation": generation})
         if self._writer.status(BASELINES, baseline.metadata, status, body.get("status")):
             self._writer.transitions(body, old.conditions, found, now)
-        key = Key(BASELINES, baseline.metadata.namespace or "", baseline.metadata.name)
-        self.figures[key] = baseline_figures(baseline, status)
+        self.figures[_key_of(baseline)] = baseline_figures(baseline, status)
 
     def _assessed(
         self, key: Key, baseline: LeastPrivilegeBaseline, body: Json, done: LandscapePass, now: datetime
@@ -298,10 +307,13 @@ class Reconciler:
         remembered at once, because the baseline may be suspended, or deleted next."""
         body = self._kube.get(PROPOSALS, key.namespace, key.name)
         if body is None:
+            if owner := self._owners.pop(key, None):
+                self._wake(owner, 0.0)
             return Gone()
+        self._owners[key] = Key(BASELINES, key.namespace, body["spec"]["baselineRef"]["name"])
         readable = parsed(RemediationProposal, {key.name: body})
         remember_decisions(self._engine, key.namespace, readable.values(), self._clock())
-        self._wake(Key(BASELINES, key.namespace, body["spec"]["baselineRef"]["name"]), 0.0)
+        self._wake(self._owners[key], 0.0)
         return Done()
 
     # Shared
@@ -327,6 +339,10 @@ class Reconciler:
         if self._writer.status(resource, meta, status, raw):
             self._writer.transitions(body, before, found, now)
         return message
+
+
+def _key_of(baseline: LeastPrivilegeBaseline) -> Key:
+    return Key(BASELINES, baseline.metadata.namespace or "", baseline.metadata.name)
 
 
 def _jittered(interval: timedelta, key: Key) -> float:
