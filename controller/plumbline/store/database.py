@@ -8,7 +8,6 @@ from typing import Any
 import alembic.command
 import alembic.config
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -18,7 +17,7 @@ def open_store(url: str) -> sa.Engine:
 
     Raises sqlalchemy.exc.OperationalError when it cannot be opened.
     """
-    engine = sa.create_engine(url, poolclass=NullPool) if url.startswith("sqlite") else sa.create_engine(url)
+    engine = sa.create_engine(url)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
