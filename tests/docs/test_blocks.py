@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -15,6 +16,7 @@ from plumbline.cli.main import app
 from plumbline.export import metrics
 from plumbline.iam.documents import parse_identity
 from plumbline.model.assessment import Verdict
+from plumbline.operator import figures
 from plumbline.reconcile import manifests
 from plumbline.reconcile.resources import MODELS
 from tests.docs.pages import ROOT, blocks, table
@@ -66,6 +68,7 @@ def manifest(document):
 
 def rules(document):
     names = {family.name + ("_total" if family.type == "counter" else "") for family in families()}
+    names |= set(re.findall(r'"(plumbline_[a-z_]+)"', Path(figures.__file__).read_text()))
     for group in document["groups"]:
         for rule in group["rules"]:
             used = set(re.findall(r"plumbline_\w+", rule["expr"]))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from plumbline.kube.client import BASELINES, EVENTS, LANDSCAPES, PROPOSALS, REPORTS
 from plumbline.kube.errors import Refused
-from plumbline.operator import reconcile as module
+from plumbline.operator import landscape_passes as module
 from plumbline.operator.keys import Key
 from plumbline.operator.reconcile import Reconciler, Settings
 from plumbline.reconcile.evidence import Evidence

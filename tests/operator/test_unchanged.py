@@ -147,7 +147,6 @@ def test_a_landscape_wakes_only_the_baselines_for_which_it_has_news(cluster):
     cluster.line = cluster.line.but(used={"app": [READ], "web": [READ, WRITE]})
     woken = [key.name for key, _ in cluster.settle(LANDSCAPE) if key != LANDSCAPE]
     assert woken == ["base"]
-    # What the last pass left is not looked at here, so it is repaired at the interval, or when the sweep sees the change.
     cluster.now += 400 * DAY
     assert {key.name for key, _ in cluster.settle(LANDSCAPE)} == {"default", "base", "other"}
 

@@ -270,6 +270,16 @@ class RoleCounts(StatusModel):
     grant_drift: int = 0
 
 
+class DriftChangeStatus(StatusModel):
+    """A change of IAM that may have brought the drift in. `source`: `logs`, or `queue` while no log has shown it."""
+
+    event: str
+    policy: str = ""
+    at: Timestamp
+    by: Annotated[str, Field(description="Named where it is a role of this baseline; else only its account.")]
+    source: Literal["logs", "queue"]
+
+
 class RoleStatus(StatusModel):
     """One role that is out of line or whose evidence is incomplete. `over` names the exceeded thresholds."""
 
@@ -284,6 +294,7 @@ class RoleStatus(StatusModel):
     unused_privileged: int = 0
     grant_drift: Annotated[list[str], Field(max_length=5)] = []
     grant_drift_count: int = 0
+    grant_drift_changes: Annotated[list[DriftChangeStatus], Field(max_length=5, description="The newest first.")] = []
     over: list[str] = []
     distance: Annotated[
         dict[str, float], Field(description="For each threshold how far above it the role is; negative below.")

@@ -314,6 +314,26 @@ class EvidenceSources(Model):
         return self
 
 
+class ChangeQueue(Model):
+    """An SQS queue to which EventBridge sends changes of IAM. A message only makes the operator look at its account at
+    once; what it finds there counts, not what the message says."""
+
+    arn: Annotated[
+        str,
+        Field(max_length=256),
+        Form(
+            r"^arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}$",
+            "the ARN of a queue, such as arn:aws:sqs:us-east-1:123456789012:plumbline-changes",
+        ),
+    ]
+    account: Annotated[
+        AccountId | None,
+        Field(
+            description="The account whose member role reads the queue. Without it the operator's own credentials are used."
+        ),
+    ] = None
+
+
 class AllowedTargets(Model):
     """Which namespaces may target what. An entry allows the roles that lie in one of its accounts or OUs (`"*"` in
     accounts: all) and under one of its role paths."""
@@ -343,6 +363,10 @@ class LandscapeSpec(Model):
         list[AllowedTargets],
         Field(max_length=1000, description="Which namespaces may target which roles. Empty allows nothing."),
     ] = []
+    change_queue: Annotated[
+        ChangeQueue | None,
+        Field(description="Finds grant drift within seconds. Only the operator reads it, not plumbline run."),
+    ] = None
     memory: Annotated[Duration, Field(description="How long a use is remembered beyond the lookback.")] = "400d"
     interval: Duration = "1h"
     suspend: bool = False
@@ -406,6 +430,20 @@ class InactivityStatus(StatusModel):
     candidates_truncated: int = 0
 
 
+class RecentChange(StatusModel):
+    """A change of IAM that concerns a role which a baseline governs. `source`: `logs`, or `queue` while no log has
+    shown it."""
+
+    event: str
+    target: str
+    policy: str = ""
+    role_arn: str
+    baseline: Annotated[str, Field(description="Namespace and name of the baseline that governs the role.")]
+    by: str = ""
+    at: Timestamp
+    source: Literal["logs", "queue"]
+
+
 class LandscapeStatus(StatusModel):
     observed_generation: int | None = None
     conditions: list[Condition] = []
@@ -423,6 +461,10 @@ class LandscapeStatus(StatusModel):
     inactivity: Annotated[
         InactivityStatus | None, Field(description="Only where the landscape has evidence.credentialReport.")
     ] = None
+    recent_changes: Annotated[
+        list[RecentChange],
+        Field(max_length=20, description="The newest first, and only where the landscape has a changeQueue."),
+    ] = []
     last_handled_reconcile_at: str = ""
 
 

@@ -62,6 +62,10 @@ OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "s3:GetObject": ("s3:GetObject",),
         "s3:HeadBucket": ("s3:ListBucket",),
         "s3:ListObjectsV2": ("s3:ListBucket",),
+        # Messages about changes are taken out of a queue of Plumbline's own.
+        "sqs:DeleteMessageBatch": ("sqs:DeleteMessage",),
+        "sqs:GetQueueUrl": ("sqs:GetQueueUrl",),
+        "sqs:ReceiveMessage": ("sqs:ReceiveMessage",),
         "sts:AssumeRole": ("sts:AssumeRole",),
         # Needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
         "sts:GetCallerIdentity": (),

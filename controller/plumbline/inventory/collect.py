@@ -5,10 +5,11 @@ One account that fails is reported as such and does not stop the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from plumbline.api.landscape import LandscapeSpec
 from plumbline.aws.errors import AwsError
@@ -29,8 +30,35 @@ def collect(
     `organization_error`. `progress` gets a line for each step, from several threads.
     """
     accounts, organization_error = _accounts(sessions, spec, progress)
-    active = [account for account in accounts.values() if account.state == "ACTIVE"]
-    collected: dict[str, Account] = dict(accounts)
+    found, principals = _collect_accounts(sessions, accounts.values(), now, progress)
+    return Snapshot(name, _sorted({**accounts, **found}), _sorted(principals), organization_error)
+
+
+def collect_again(sessions: AwsSessions, snapshot: Snapshot, accounts: Collection[str], now: datetime) -> Snapshot:
+    """The snapshot with only the principals of these accounts as they are now. An account that cannot be collected this
+    time stays as it was."""
+    asked = [account for key in sorted(accounts) if (account := snapshot.accounts.get(key)) and account.collected_at]
+    found, principals = _collect_accounts(sessions, asked, now, lambda _: None)
+    fresh = {key: account for key, account in found.items() if not account.error}
+    kept = {arn: p for arn, p in snapshot.principals.items() if p.account not in fresh}
+    return replace(
+        snapshot, accounts=_sorted({**snapshot.accounts, **fresh}), principals=_sorted({**kept, **principals})
+    )
+
+
+Item = TypeVar("Item")
+
+
+def _sorted(items: Mapping[str, Item]) -> dict[str, Item]:
+    return {key: items[key] for key in sorted(items)}
+
+
+def _collect_accounts(
+    sessions: AwsSessions, accounts: Iterable[Account], now: datetime, progress: Progress
+) -> tuple[dict[str, Account], dict[str, Principal]]:
+    """Those that are active, by id, and their principals by ARN."""
+    active = [account for account in accounts if account.state == "ACTIVE"]
+    collected: dict[str, Account] = {}
     principals: dict[str, Principal] = {}
     with ThreadPoolExecutor(CONCURRENT_ACCOUNTS, thread_name_prefix="inventory") as pool:
         results = pool.map(lambda account: _collect_account(sessions, account, now, progress), active)
@@ -38,12 +66,7 @@ def collect(
             collected[account.id] = account
             principals.update(found)
             progress(f"inventory: account {account.id} {account.error_reason or 'collected'} ({done} of {len(active)})")
-    return Snapshot(
-        landscape=name,
-        accounts={key: collected[key] for key in sorted(collected)},
-        principals={key: principals[key] for key in sorted(principals)},
-        organization_error=organization_error,
-    )
+    return collected, principals
 
 
 def _accounts(sessions: AwsSessions, spec: LandscapeSpec, progress: Progress) -> tuple[dict[str, Account], str | None]:

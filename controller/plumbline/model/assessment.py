@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from plumbline.model.evidence import Evidence
+    from plumbline.model.evidence import Evidence, GrantChange
     from plumbline.model.snapshot import Principal
 
 
@@ -54,6 +54,14 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftChange:
+    """A change that may have brought drift in. `announced`: a queue said so, and no log has shown it yet."""
+
+    change: GrantChange
+    announced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GrantDrift:
     """Live access beyond the accepted. Each addition is one readable atom, e.g. `Allow s3:* on arn:... if {...}`.
     `live_digest` names the live access; empty where it is not wholly known."""
@@ -64,6 +72,7 @@ class GrantDrift:
     policies: tuple[str, ...] = ()
     accepted_known: bool = True
     live_digest: str = ""
+    changes: tuple[DriftChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

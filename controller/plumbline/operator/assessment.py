@@ -31,6 +31,7 @@ from plumbline.reconcile.run import BaselinePass, assess_one, open_granted, prop
 from plumbline.store.documents import save_documents
 from plumbline.store.memory import accepted_of
 
+_TOLD = 5  # roles, in one pass
 Assess = Callable[[sa.Engine, LandscapePass, LeastPrivilegeBaseline, date, datetime], BaselinePass]
 
 
@@ -156,6 +157,8 @@ class Assessments:
             return
         self._writer.status(BASELINES, baseline.metadata, status, body.get("status"))
         self._writer.transitions(body, old.conditions if old else [], status.conditions, now)
+        for note in drift_news(old, status):
+            self._writer.event(body, "Warning", "GrantDrift", note, now)
 
     def _write_reports(self, wanted: Iterable[RoleAccessReport], found: _Found) -> None:
         names = set()
@@ -164,6 +167,20 @@ class Assessments:
             self._writer.child(REPORTS, report, found.report_bodies.get(report.metadata.name))
         for name in sorted(set(found.report_bodies) - names):
             self._writer.remove(REPORTS, found.report_bodies[name])
+
+
+def drift_news(old: BaselineStatus | None, new: BaselineStatus) -> list[str]:
+    """A sentence for each of the first roles whose live access goes further beyond the accepted than it did."""
+    before = {role.role_arn: set(role.grant_drift) for role in old.roles_reported} if old else {}
+    notes = []
+    for role in new.roles_reported:
+        added = [one for one in role.grant_drift if one not in before.get(role.role_arn, ())]
+        if added:
+            more = f" and {role.grant_drift_count - len(added)} more" if role.grant_drift_count > len(added) else ""
+            last = role.grant_drift_changes[0] if role.grant_drift_changes else None
+            who = f"; {last.event} by {last.by} at {last.at:%Y-%m-%dT%H:%M:%SZ}" if last else ""
+            notes.append(f"{role.role_arn} was granted {', '.join(added)}{more}{who}")
+    return notes[:_TOLD]
 
 
 def _of(body: Json, key: Key) -> bool:

@@ -24,13 +24,14 @@ def metrics(reconciler: Reconciler, loop: Loop, watcher: Watcher) -> str:
     """The text exposition. Series of what is gone disappear, because nothing is kept but what exists."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Operator(loop, watcher))
+    registry.register(_Queues(reconciler))
     return render(_figures(reconciler)) + generate_latest(registry).decode()
 
 
 def _figures(reconciler: Reconciler) -> Figures:
     known = [(name, found.done) for name in reconciler.landscapes.names() if (found := reconciler.landscapes.get(name))]
     calls: dict[tuple[str, str, str], int] = {}
-    for counts in list(reconciler.calls.values()):
+    for counts in list(reconciler.landscape_passes.calls.values()):
         for call, number in counts.items():
             key = (call.service, call.operation, call.code)
             calls[key] = calls.get(key, 0) + number
@@ -97,3 +98,23 @@ class _Operator:
             "When the event loop last turned.",
             value=time.time() - (time.monotonic() - loop.heartbeat),
         )
+
+
+class _Queues:
+    def __init__(self, reconciler: Reconciler) -> None:
+        self._queues = reconciler.landscape_passes.queues
+
+    def collect(self) -> Iterable[Metric]:
+        readable = GaugeMetricFamily(
+            "plumbline_change_queue_readable",
+            "1 while the landscape's change queue can be read.",
+            labels=["landscape"],
+        )
+        messages = CounterMetricFamily(
+            "plumbline_change_queue_messages", "Messages taken from the change queue.", labels=["landscape"]
+        )
+        for landscape, can_be_read, number in self._queues.figures():
+            readable.add_metric([landscape], float(can_be_read))
+            messages.add_metric([landscape], number)
+        yield readable
+        yield messages

@@ -19,6 +19,18 @@ from plumbline.kube.client import BASELINES, LANDSCAPES, PROPOSALS, Resource
 from plumbline.operator.keys import Key
 
 Add = Callable[[Key], None]
+Version = tuple[Any, ...]
+
+
+def version_of(metadata: Mapping[str, Any]) -> Version:
+    """What people change; a status of our own does not."""
+    annotations = metadata.get("annotations") or {}
+    return (
+        metadata.get("uid"),
+        metadata.get("generation"),
+        metadata.get("deletionTimestamp"),
+        annotations.get(REQUESTED_AT),
+    )
 
 
 class Watcher:
@@ -26,7 +38,7 @@ class Watcher:
 
     def __init__(self, add: Add) -> None:
         self._add = add
-        self._seen: dict[Key, tuple[Any, ...]] = {}
+        self._seen: dict[Key, Version] = {}
         self.events = 0
 
     def saw(self, resource: Resource, event: Mapping[str, Any]) -> None:
@@ -38,13 +50,7 @@ class Watcher:
             self._seen.pop(key, None)
             self._add(key)
             return
-        annotations = metadata.get("annotations") or {}
-        version = (
-            metadata.get("uid"),
-            metadata.get("generation"),
-            metadata.get("deletionTimestamp"),
-            annotations.get(REQUESTED_AT),
-        )
+        version = version_of(metadata)
         if self._seen.get(key) != version:
             self._seen[key] = version
             self._add(key)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
 from plumbline.kube.client import Resource
@@ -55,3 +57,10 @@ class Gone:
 
 
 Outcome = Done | Retry | Stalled | Gone
+Wake = Callable[[Key, float], None]
+_JITTER = 0.1  # of an interval, by object
+
+
+def jittered(interval: timedelta, key: Key) -> float:
+    """The interval, up to a tenth later, by object: what begins together does not stay together."""
+    return interval.total_seconds() * (1 + _JITTER * key.fraction)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.reconcile.landscape import LandscapePass, govern, select_roles
 from plumbline.reconcile.places import Places, kept_places
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 Version = tuple[str, int]  # uid and generation
 
 
@@ -22,11 +24,13 @@ def version_of(baseline: LeastPrivilegeBaseline) -> Version:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`asked`: roles for which evidence was collected. `baselines`: key -> the version that the pass knows."""
+    """`asked`: roles for which evidence was collected. `baselines`: key -> the version that the pass knows. `until`: when
+    everything is to be collected again; before that a change of one account is looked at by itself."""
 
     done: LandscapePass
     asked: frozenset[str]
     baselines: Mapping[str, Version] = field(default_factory=dict)
+    until: datetime = NEVER
 
 
 class Landscapes:
@@ -48,13 +52,27 @@ class Landscapes:
         with self._lock:
             return sorted(self._known)
 
-    def put(self, name: str, done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline]) -> None:
+    def put(self, name: str, done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline], until: datetime) -> None:
         """A fresh pass, which has collected evidence for all roles that these baselines select."""
         asked = frozenset(arn for selection in done.selections.values() for arn in selection.selected)
-        known = Known(done, asked, {b.metadata.key: version_of(b) for b in baselines})
+        known = Known(done, asked, {b.metadata.key: version_of(b) for b in baselines}, until)
         self._expect(name, done, baselines)
         with self._lock:
             self._known[name] = known
+
+    def update(self, name: str, done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline]) -> None:
+        """The pass with some accounts looked at anew; evidence was not collected again."""
+        self._expect(name, done, baselines)
+        with self._lock:
+            if known := self._known.get(name):
+                versions = {b.metadata.key: version_of(b) for b in baselines}
+                self._known[name] = replace(known, done=done, baselines=versions)
+
+    def expire(self, name: str) -> None:
+        """The next pass collects everything."""
+        with self._lock:
+            if known := self._known.get(name):
+                self._known[name] = replace(known, until=NEVER)
 
     def reselect(
         self, name: str, baselines: Sequence[LeastPrivilegeBaseline], service_accounts: Mapping[str, str | None]
@@ -70,7 +88,7 @@ class Landscapes:
             governed = govern(baselines, selections)
             done = replace(old, selections=selections, governed=governed)
             versions = {b.metadata.key: version_of(b) for b in baselines}
-            self._known[name] = Known(done, known.asked, versions)
+            self._known[name] = replace(known, done=done, baselines=versions)
         self._expect(name, done, baselines)
         changed = {
             key

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
@@ -25,19 +25,19 @@ STUCK_AFTER: Final = 60.0  # seconds without a heartbeat
 _log = structlog.get_logger()
 
 
-def changed(before: Mapping[Key, str], now: Mapping[Key, str]) -> set[Key]:
+def changed(before: Mapping[Key, Hashable], now: Mapping[Key, Hashable]) -> set[Key]:
     """The keys that are new, differ or are gone: those were perhaps deleted while no watch looked."""
     return {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
 
 
 class Loop:
     """Owns the queue. `reconcile` runs in a thread and never raises for what fails outside. `lister`: all keys that
-    exist now with their resource versions, also in a thread."""
+    exist now with what tells their versions apart, also in a thread."""
 
     def __init__(
         self,
         reconcile: Callable[[Key], Outcome],
-        lister: Callable[[], Mapping[Key, str]],
+        lister: Callable[[], Mapping[Key, Hashable]],
         *,
         workers: int = 4,
         sweep_every: float = 600.0,
@@ -53,7 +53,7 @@ class Loop:
         # Apart from kopf's executor: a slow AWS call must never hold up its watches.
         self._pool = ThreadPoolExecutor(workers + 1, thread_name_prefix="worker")
         self._tasks: list[asyncio.Task[None]] = []
-        self._known: Mapping[Key, str] = {}
+        self._known: Mapping[Key, Hashable] = {}
         self._stopping = False
         self.heartbeat = clock()
         self.last_sweep: float | None = None  # time.time()

@@ -23,7 +23,7 @@ from plumbline.kube.client import (
 )
 from plumbline.kube.errors import Unavailable
 from plumbline.operator.figures import metrics
-from plumbline.operator.handlers import Watcher, log_like_ourselves, registry_of, settings_of
+from plumbline.operator.handlers import Version, Watcher, log_like_ourselves, registry_of, settings_of, version_of
 from plumbline.operator.health import Health
 from plumbline.operator.keys import Key
 from plumbline.operator.loop import Loop
@@ -105,6 +105,7 @@ async def operate(
             raise Unavailable(f"the watches have ended: {error}") from error
     finally:
         _log.info("operator stops", grace=options.grace)
+        reconciler.landscape_passes.queues.close()
         await loop.stop(options.grace)
         stop.set()
         with suppress(asyncio.CancelledError, TimeoutError):
@@ -113,11 +114,9 @@ async def operate(
         health.close()
 
 
-def _all(kube: KubeClient) -> dict[Key, str]:
+def _all(kube: KubeClient) -> dict[Key, Version]:
     return {
-        Key(resource, item["metadata"].get("namespace") or "", item["metadata"]["name"]): str(
-            item["metadata"]["resourceVersion"]
-        )
+        Key(resource, item["metadata"].get("namespace") or "", item["metadata"]["name"]): version_of(item["metadata"])
         for resource in (LANDSCAPES, BASELINES, PROPOSALS)
         for item in kube.list(resource)
     }

@@ -6,44 +6,37 @@ from worker threads, and wakes other keys through the function that it is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 import sqlalchemy.exc
 import structlog
-from pydantic import BaseModel, ValidationError
 
 from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
-from plumbline.api.common import Condition, parse_duration
-from plumbline.api.landscape import IAMLandscape, LandscapeStatus
+from plumbline.api.common import parse_duration
 from plumbline.api.proposal import RemediationProposal
 from plumbline.export.metrics import BaselineFigures
 from plumbline.kube.client import (
     BASELINES,
     LANDSCAPES,
     PROPOSALS,
-    SERVICE_ACCOUNTS,
     Json,
     KubeClient,
-    Resource,
 )
 from plumbline.kube.errors import Denied, KubeError, NotFound, Refused
 from plumbline.operator.assessment import Assess, Assessments
-from plumbline.operator.keys import Done, Gone, Key, Outcome, Retry, Stalled
+from plumbline.operator.keys import Done, Gone, Key, Outcome, Retry, Stalled, Wake, jittered
+from plumbline.operator.landscape_passes import LandscapePasses
 from plumbline.operator.landscapes import Landscapes, version_of
+from plumbline.operator.objects import Objects, key_of
 from plumbline.operator.writer import Writer, parsed
 from plumbline.reconcile.conditions import Fact, conditions, stalled
 from plumbline.reconcile.figures import baseline_figures
-from plumbline.reconcile.folder import IRSA_ANNOTATION
-from plumbline.reconcile.landscape import LandscapePass, OpenSessions, day_of, nothing_to_see, reconcile_landscape
-from plumbline.reconcile.resources import explain_errors
+from plumbline.reconcile.landscape import LandscapePass, OpenSessions, nothing_to_see
 from plumbline.reconcile.run import assess_one, remember_decisions
 
-Wake = Callable[[Key, float], None]
-_JITTER = 0.1  # of an interval, by object
 _log = structlog.get_logger()
 
 
@@ -70,20 +63,32 @@ class Reconciler:
     ) -> None:
         self._kube = kube
         self._engine = engine
-        self._sessions = sessions
         self._wake = wake
-        self._settings = settings or Settings()
         self._clock = clock
         self._writer = Writer(kube)
+        self._objects = Objects(kube, self._writer, clock)
         self._assessments = Assessments(kube, engine, self._writer, assess)
         self.landscapes = Landscapes()
+        self.landscape_passes = LandscapePasses(
+            kube,
+            engine,
+            sessions,
+            wake,
+            landscapes=self.landscapes,
+            assessments=self._assessments,
+            objects=self._objects,
+            writer=self._writer,
+            spread=(settings or Settings()).spread,
+            clock=clock,
+        )
         self.figures: dict[Key, BaselineFigures] = {}
-        self.calls: dict[str, Mapping[Any, int]] = {}
         self._owners: dict[Key, Key] = {}  # of the proposals that were seen
 
     def reconcile(self, key: Key) -> Outcome:
         """Never raises for what fails outside: that is a Retry with its reason."""
-        handler = {LANDSCAPES: self._landscape, BASELINES: self._baseline, PROPOSALS: self._child}[key.resource]
+        handler = {LANDSCAPES: self.landscape_passes.reconcile, BASELINES: self._baseline, PROPOSALS: self._child}[
+            key.resource
+        ]
         try:
             return handler(key)
         except NotFound as error:  # the namespace is being deleted, or the object went meanwhile
@@ -96,95 +101,6 @@ class Reconciler:
         except sqlalchemy.exc.SQLAlchemyError as error:
             return Retry(f"store: {str(error).splitlines()[0]}")
 
-    # Landscapes
-
-    def _landscape(self, key: Key) -> Outcome:
-        body = self._kube.get(LANDSCAPES, None, key.name)
-        if body is None or body["metadata"].get("deletionTimestamp"):
-            self.landscapes.forget(key.name)
-            self._wake_baselines(key.name, spread=0.0)
-            return Gone()
-        landscape = self._valid(LANDSCAPES, IAMLandscape, body, LandscapeStatus)
-        if not isinstance(landscape, IAMLandscape):
-            self.landscapes.forget(key.name)
-            self._wake_baselines(key.name, spread=0.0)  # what they say of it is no longer true
-            return Stalled(str(landscape))
-        if landscape.spec.suspend:
-            # Its baselines are left as they are: what was collected before grows old, and is no news.
-            self.landscapes.forget(key.name)
-            self._wake_baselines(key.name, spread=0.0)
-            return Done()
-        baselines = self._baselines_of(key.name)
-        if self.landscapes.get(key.name) is None:
-            self._wake_baselines(key.name, spread=0.0, baselines=baselines)  # a first pass may take long: they say so
-        sessions = self._sessions(landscape)
-        now = self._clock()
-        done = reconcile_landscape(
-            landscape,
-            baselines,
-            self._service_accounts(baselines),
-            self._engine,
-            sessions,
-            as_of=day_of(now),
-            now=now,
-            progress=lambda text: _log.debug("progress", landscape=key.name, text=text),
-        )
-        self.calls[key.name] = sessions.calls.counts()
-        self.landscapes.put(key.name, done, baselines)
-        self._write_landscape(body, landscape, done, now)
-        self._wake_baselines(
-            key.name, spread=self._settings.spread, baselines=self._moved(key.name, done, baselines, now)
-        )
-        # A job of policy generation ends within minutes.
-        pause = timedelta(minutes=2) if done.evidence.generation_open else parse_duration(landscape.spec.interval)
-        return Done(_jittered(min(pause, parse_duration(landscape.spec.interval)), key))
-
-    def _moved(
-        self, name: str, done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline], now: datetime
-    ) -> list[LeastPrivilegeBaseline]:
-        """Those for which the pass found news. The others come at their own interval."""
-        places = self.landscapes.places(name)
-        return [b for b in baselines if not self._assessments.rests(_key_of(b), b, done, places, now)]
-
-    def _write_landscape(self, body: Json, landscape: IAMLandscape, done: LandscapePass, now: datetime) -> None:
-        old, status = landscape.status, done.status
-        if old is not None and old.collected_at is not None:
-            same = old.model_copy(update={"collected_at": status.collected_at}) == status
-            if same and now - old.collected_at < parse_duration(landscape.spec.interval):
-                return
-        self._writer.status(LANDSCAPES, landscape.metadata, status, body.get("status"))
-        self._writer.transitions(body, old.conditions if old else [], status.conditions, now)
-
-    def _wake_baselines(
-        self, landscape: str, *, spread: float, baselines: Iterable[LeastPrivilegeBaseline] | None = None
-    ) -> None:
-        found = self._baselines_of(landscape) if baselines is None else baselines
-        for baseline in found:
-            key = _key_of(baseline)
-            self._wake(key, key.fraction * spread)
-
-    def _baselines_of(self, landscape: str) -> list[LeastPrivilegeBaseline]:
-        """The readable ones; one that is not has no say in what others govern, and its status says why."""
-        bodies = self._kube.list(BASELINES, fields=f"spec.landscapeRef.name={landscape}")
-        living = {
-            f"{b['metadata']['namespace']}/{b['metadata']['name']}": b
-            for b in bodies
-            if not b["metadata"].get("deletionTimestamp")
-        }
-        return list(parsed(LeastPrivilegeBaseline, living).values())
-
-    def _service_accounts(self, baselines: Iterable[LeastPrivilegeBaseline]) -> dict[str, str | None]:
-        """namespace/name -> role ARN of the IRSA annotation, of the service accounts that baselines name."""
-        found: dict[str, str | None] = {}
-        for baseline in baselines:
-            namespace = baseline.metadata.namespace or ""
-            for target in baseline.spec.targets.service_accounts:
-                body = self._kube.get(SERVICE_ACCOUNTS, namespace, target.name)
-                if body is not None:
-                    annotations = body["metadata"].get("annotations") or {}
-                    found[f"{namespace}/{target.name}"] = annotations.get(IRSA_ANNOTATION)
-        return found
-
     # Baselines
 
     def _baseline(self, key: Key) -> Outcome:
@@ -192,7 +108,7 @@ class Reconciler:
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._forget_baseline(key)
             return Gone()
-        baseline = self._valid(BASELINES, LeastPrivilegeBaseline, body, BaselineStatus)
+        baseline = self._objects.valid(BASELINES, LeastPrivilegeBaseline, body, BaselineStatus)
         if not isinstance(baseline, LeastPrivilegeBaseline):
             self._forget_baseline(key)
             return Stalled(str(baseline))
@@ -224,14 +140,15 @@ class Reconciler:
         self._reselect_all(name, but=key)
 
     def _reselect_all(self, name: str, but: Key | None) -> None:
-        baselines = self._baselines_of(name)
-        changed, unasked = self.landscapes.reselect(name, baselines, self._service_accounts(baselines))
+        baselines = self._objects.baselines_of(name)
+        changed, unasked = self.landscapes.reselect(name, baselines, self._objects.service_accounts(baselines))
         for other in changed:
             namespace, _, called = other.partition("/")
             wanted = Key(BASELINES, namespace, called)
             if wanted != but:
                 self._wake(wanted, 0.0)
         if unasked:
+            self.landscapes.expire(name)
             self._wake(Key(LANDSCAPES, "", name), 0.0)
         self._wake_offered(name)
 
@@ -281,7 +198,7 @@ class Reconciler:
         status = old.model_copy(update={"conditions": found, "observed_generation": generation})
         if self._writer.status(BASELINES, baseline.metadata, status, body.get("status")):
             self._writer.transitions(body, old.conditions, found, now)
-        self.figures[_key_of(baseline)] = baseline_figures(baseline, status)
+        self.figures[key_of(baseline)] = baseline_figures(baseline, status)
 
     def _assessed(
         self, key: Key, baseline: LeastPrivilegeBaseline, body: Json, done: LandscapePass, now: datetime
@@ -292,7 +209,7 @@ class Reconciler:
         status = self._assessments.run(key, baseline, body, done, self.landscapes.places(name), now)
         self.figures[key] = baseline_figures(baseline, status)
         self._wake_offered(name)
-        return Done(_jittered(parse_duration(baseline.spec.interval), key))
+        return Done(jittered(parse_duration(baseline.spec.interval), key))
 
     def _wake_offered(self, landscape: str) -> None:
         """Those that wait for a place which is free now."""
@@ -315,36 +232,3 @@ class Reconciler:
         remember_decisions(self._engine, key.namespace, readable.values(), self._clock())
         self._wake(self._owners[key], 0.0)
         return Done()
-
-    # Shared
-
-    def _valid(
-        self, resource: Resource, model: type[BaseModel], body: Json, status_model: type[BaseModel]
-    ) -> BaseModel | str:
-        """The resource, or what is wrong with it, which then stands in its status."""
-        try:
-            return model.model_validate(body)
-        except ValidationError as error:
-            message = "; ".join(explain_errors(error, model))
-        now, metadata = self._clock(), body["metadata"]
-        raw = body.get("status") or {}
-        try:
-            before = [Condition.model_validate(c) for c in raw.get("conditions", ())]
-        except ValidationError:
-            before = []
-        generation = int(metadata.get("generation", 1))
-        found = conditions(before, stalled("InvalidSpec", message), generation, now)
-        status = status_model.model_validate({"conditions": found, "observedGeneration": generation})
-        meta = model.model_fields["metadata"].annotation.model_validate(metadata)  # type: ignore[union-attr]
-        if self._writer.status(resource, meta, status, raw):
-            self._writer.transitions(body, before, found, now)
-        return message
-
-
-def _key_of(baseline: LeastPrivilegeBaseline) -> Key:
-    return Key(BASELINES, baseline.metadata.namespace or "", baseline.metadata.name)
-
-
-def _jittered(interval: timedelta, key: Key) -> float:
-    """The interval, up to a tenth later, by object: what begins together does not stay together."""
-    return interval.total_seconds() * (1 + _JITTER * key.fraction)

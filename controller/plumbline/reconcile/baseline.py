@@ -6,12 +6,13 @@ Knows how facts become counts, conditions and entries of the status. Proposals a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from plumbline.api.baseline import (
     BaselineSpec,
     BaselineStatus,
+    DriftChangeStatus,
     LeastPrivilegeBaseline,
     RoleCounts,
     RoleStatus,
@@ -28,12 +29,13 @@ from plumbline.assess.assess import (
     rare_use,
     undetermined_by_reason,
 )
+from plumbline.assess.drift_changes import changes_behind
 from plumbline.assess.guardrails import granted_in
 from plumbline.assess.targets import NOT_COLLECTED, ORGANIZATION_NOT_READ, Selection
 from plumbline.assess.validity import changes_of_exemptions, changes_of_logs, changes_of_role, first_change
 from plumbline.assess.verdicts import Context
 from plumbline.assess.window import Window
-from plumbline.model.assessment import GrantDrift, RoleAssessment
+from plumbline.model.assessment import DriftChange, GrantDrift, RoleAssessment
 from plumbline.model.evidence import PrincipalUsage
 from plumbline.model.snapshot import Principal
 from plumbline.reconcile.accepted import ACCEPTED_UNKNOWN, grant_drift, lost_since
@@ -116,6 +118,7 @@ def assess_baseline(
             digests[arn] = entry.digest
             if entry is not accepted.get(arn):
                 remembered.append(entry)
+        drift = replace(drift, changes=_changes(view, principal, drift, entry))
         assessments.append(_assess(view, principal, rules, drift, contexts[principal.account]))
     days = _days_of_change(view, own, baseline.spec, contexts)
     return BaselineResult(
@@ -129,6 +132,14 @@ def assess_baseline(
         and not (len(digests) == len(own) and _all_accepted(baseline.spec, own, selection, lost)),
         valid_until=first_change(days, as_of),
     )
+
+
+def _changes(
+    view: LandscapeView, principal: Principal, drift: GrantDrift, accepted: Accepted | None
+) -> tuple[DriftChange, ...]:
+    account = principal.account
+    since = accepted.accepted_at if accepted is not None else None
+    return changes_behind(drift, principal, view.changes.get(account, ()), view.announced.get(account, ()), since)
 
 
 def _days_of_change(
@@ -318,6 +329,7 @@ def _role_status(a: RoleAssessment, result: BaselineResult, proposals: Mapping[s
         unused_privileged=a.unused_privileged,
         grant_drift=[addition[:300] for addition in a.drift.additions[:5]],
         grant_drift_count=len(a.drift.additions),
+        grant_drift_changes=[_drift_change(one, result.selection) for one in a.drift.changes],
         over=list(a.out_of_line),
         distance=distances(a, spec.thresholds),
         not_editable=a.not_editable or "",
@@ -327,6 +339,20 @@ def _role_status(a: RoleAssessment, result: BaselineResult, proposals: Mapping[s
         accepted_digest=accepted,
         live_digest=a.drift.live_digest if a.drift.live_digest != accepted else "",
         policy_generation=generated_figure(a),
+    )
+
+
+def _drift_change(one: DriftChange, selection: Selection) -> DriftChangeStatus:
+    """Who made it is named only where the namespace may see that role; the landscape's status names everybody."""
+    change = one.change
+    account = change.by.split(":")[4] if change.by.count(":") > 4 else ""
+    hidden = f"a principal of account {account}" if account else "unknown"
+    return DriftChangeStatus(
+        event=change.event_name,
+        policy=change.policy or "",
+        at=change.at.replace(microsecond=0),
+        by=change.by if change.by in selection.selected else hidden,
+        source="queue" if one.announced else "logs",
     )
 
 

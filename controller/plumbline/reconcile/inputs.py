@@ -16,6 +16,7 @@ from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
 from plumbline.api.common import REQUESTED_AT
 from plumbline.api.proposal import RemediationProposal
 from plumbline.api.report import RoleAccessReport
+from plumbline.assess.drift_changes import concerns
 from plumbline.assess.log_reach import LogReach
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import catalogue
@@ -53,6 +54,7 @@ def _view(view: LandscapeView, own: Iterable[str], baseline: LeastPrivilegeBasel
         yield from _usage(view.usage.get(arn, PrincipalUsage()), window)
         yield repr((sorted(view.first_seen.get(arn, {}).items()), view.watched_since.get(principal.account)))
         yield repr((view.coverage.last_accessed.get(arn), view.coverage.generation.get(arn)))
+        yield repr([one for one in view.announced.get(principal.account, ()) if concerns(one, principal)])
     for name in sorted(accounts):
         account, asked = view.snapshot.accounts[name], baseline.spec.grant_drift.accepted_at
         yield from account_facts(account)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -189,9 +190,7 @@ def _status(
         conditions=conditions(old, _facts(snapshot, failing, sources), landscape.metadata.generation, now),
         accounts=len(snapshot.accounts),
         accounts_reachable=sum(1 for account in snapshot.accounts.values() if account.collected_at),
-        principals=len(snapshot.principals),
-        roles=sum(1 for principal in snapshot.principals.values() if principal.kind == "role"),
-        snapshot_digest=snapshot.digest,
+        **snapshot_figures(snapshot),
         collected_at=now.replace(microsecond=0),
         catalogue=catalogue().version,
         failing_accounts=[
@@ -203,6 +202,14 @@ def _status(
         inactivity=inactivity_status(judgements) if judgements is not None else None,
         last_handled_reconcile_at=landscape.metadata.annotations.get(REQUESTED_AT, ""),
     )
+
+
+def snapshot_figures(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "principals": len(snapshot.principals),
+        "roles": sum(1 for principal in snapshot.principals.values() if principal.kind == "role"),
+        "snapshot_digest": snapshot.digest,
+    }
 
 
 def _facts(snapshot: Snapshot, failing: Sequence[Account], sources: Sequence[SourceStatus]) -> list[Fact]:

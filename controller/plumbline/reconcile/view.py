@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -16,8 +16,9 @@ from plumbline.model.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class LandscapeView:
-    """One landscape at one time. `changes`: account -> IAM writes seen in its logs. `first_seen`: principal -> policy
-    key -> since when our own snapshots have seen it as it is."""
+    """One landscape at one time. `changes`: account -> IAM writes seen in its logs; `announced`: those that a queue told
+    of, which are hints and no facts. `first_seen`: principal -> policy key -> since when our own snapshots have seen it as
+    it is."""
 
     snapshot: Snapshot
     usage: Mapping[str, PrincipalUsage]
@@ -27,6 +28,7 @@ class LandscapeView:
     log_sources: tuple[str, ...]
     partition: str = "aws"
     memory: timedelta = timedelta(days=400)
+    announced: Mapping[str, Sequence[GrantChange]] = field(default_factory=dict)
 
     def context(self, account: str, window: Window, remove_rare: bool) -> Context:
         """What the verdicts of one account's principals rest on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,14 @@ from plumbline.assess.ages import BOUNDARY
 from plumbline.model.snapshot import Principal, Snapshot, digest_of
 from plumbline.store.schema import accepted_access, grant
 
+_FEW = 20  # accounts that are asked for one by one; of more, the whole landscape is read
+
 
 def remember_grants(engine: sa.Engine, snapshot: Snapshot, now: datetime) -> dict[str, dict[str, datetime]]:
     """Principal ARN -> policy key -> since when our snapshots have seen it as it is now. A changed policy starts anew;
     a principal that was deleted and made again too, by its unique id. Principals of accounts that were not collected
-    keep what was known."""
-    known = _grants(engine, snapshot.landscape)
+    keep what was known. Only accounts of `snapshot` are read or changed."""
+    known = _grants(engine, snapshot.landscape, snapshot.accounts)
     result: dict[str, dict[str, datetime]] = {}
     fresh: list[dict[str, Any]] = []
     collected = {account.id for account in snapshot.accounts.values() if not account.error}
@@ -54,10 +56,14 @@ def _grants_of(principal: Principal) -> Iterator[tuple[str, str]]:
         yield BOUNDARY, principal.boundary.digest
 
 
-def _grants(engine: sa.Engine, landscape: str) -> dict[tuple[str, str, str], tuple[str, datetime]]:
+def _grants(
+    engine: sa.Engine, landscape: str, accounts: Collection[str]
+) -> dict[tuple[str, str, str], tuple[str, datetime]]:
+    wanted = grant.select().where(grant.c.landscape == landscape)
+    if len(accounts) <= _FEW:
+        wanted = wanted.where(sa.or_(*(grant.c.principal.like(f"arn:%:iam::{account}:%") for account in accounts)))
     with engine.connect() as connection:
-        rows = connection.execute(grant.select().where(grant.c.landscape == landscape))
-        return {(r.principal, r.unique_id, r.policy): (r.digest, r.first_seen) for r in rows}
+        return {(r.principal, r.unique_id, r.policy): (r.digest, r.first_seen) for r in connection.execute(wanted)}
 
 
 def _grant_row(landscape: str, key: tuple[str, str, str], digest: str, now: datetime) -> dict[str, Any]:

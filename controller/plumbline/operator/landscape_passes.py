@@ -1,0 +1,168 @@
+"""Passes of landscapes, and looks at single accounts between them. The only part of the operator that calls AWS.
+
+Each wakes the baselines for which it has news. Knows when what is collected; what it means is reconcile's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from plumbline.api.baseline import LeastPrivilegeBaseline
+from plumbline.api.common import REQUESTED_AT, parse_duration
+from plumbline.api.landscape import IAMLandscape, LandscapeStatus
+from plumbline.kube.client import LANDSCAPES, Json, KubeClient
+from plumbline.operator.assessment import Assessments
+from plumbline.operator.change_queues import ChangeQueues
+from plumbline.operator.keys import Done, Gone, Key, Outcome, Stalled, Wake, jittered
+from plumbline.operator.landscapes import Known, Landscapes
+from plumbline.operator.objects import Objects, key_of
+from plumbline.operator.refreshes import Refreshes
+from plumbline.operator.writer import Writer
+from plumbline.reconcile.landscape import LandscapePass, OpenSessions, day_of, reconcile_landscape
+from plumbline.reconcile.refresh import refresh_accounts, with_announced
+
+_log = structlog.get_logger()
+
+
+class LandscapePasses:
+    """`spread`: seconds over which a pass wakes its baselines. `calls`: of the last pass of each landscape."""
+
+    def __init__(
+        self,
+        kube: KubeClient,
+        engine: sa.Engine,
+        sessions: OpenSessions,
+        wake: Wake,
+        *,
+        landscapes: Landscapes,
+        assessments: Assessments,
+        objects: Objects,
+        writer: Writer,
+        spread: float,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._kube, self._engine, self._sessions, self._wake = kube, engine, sessions, wake
+        self._landscapes, self._assessments = landscapes, assessments
+        self._objects, self._writer, self._spread, self._clock = objects, writer, spread, clock
+        self.queues = ChangeQueues(sessions, lambda name: wake(Key(LANDSCAPES, "", name), 0.0))
+        self.calls: dict[str, Mapping[Any, int]] = {}
+
+    def reconcile(self, key: Key) -> Outcome:
+        body = self._kube.get(LANDSCAPES, None, key.name)
+        if body is None or body["metadata"].get("deletionTimestamp"):
+            self._forget(key.name)
+            return Gone()
+        landscape = self._objects.valid(LANDSCAPES, IAMLandscape, body, LandscapeStatus)
+        if not isinstance(landscape, IAMLandscape):
+            self._forget(key.name)  # what its baselines say of it is no longer true
+            return Stalled(str(landscape))
+        if landscape.spec.suspend:
+            # Its baselines are left as they are: what was collected before grows old, and is no news.
+            self._forget(key.name)
+            return Done()
+        now = self._clock()
+        changes = self.queues.watch(landscape)
+        known = self._landscapes.get(key.name)
+        if known is not None and changes is not None and now < known.until and _same(known.done.landscape, landscape):
+            return self._refreshed(key, body, landscape, known, changes, now)
+        return self._collected(key, body, landscape, changes, now)
+
+    def _forget(self, name: str) -> None:
+        self.queues.forget(name)
+        self._landscapes.forget(name)
+        self._wake_all(self._objects.baselines_of(name), 0.0)
+
+    def _collected(
+        self, key: Key, body: Json, landscape: IAMLandscape, changes: Refreshes | None, now: datetime
+    ) -> Outcome:
+        """A whole pass."""
+        baselines = self._objects.baselines_of(key.name)
+        if self._landscapes.get(key.name) is None:
+            self._wake_all(baselines, 0.0)  # a first pass may take long: they say so
+        sessions = self._sessions(landscape)
+        if changes is not None:
+            changes.due(now)  # all accounts are looked at now
+        done = reconcile_landscape(
+            landscape,
+            baselines,
+            self._objects.service_accounts(baselines),
+            self._engine,
+            sessions,
+            as_of=day_of(now),
+            now=now,
+            progress=lambda text: _log.debug("progress", landscape=key.name, text=text),
+        )
+        self.calls[key.name] = sessions.calls.counts()
+        done = _announced(done, changes, landscape, now)
+        pause = parse_duration(landscape.spec.interval)
+        if done.evidence.generation_open:  # such a job ends within minutes
+            pause = min(pause, timedelta(minutes=2))
+        self._landscapes.put(key.name, done, baselines, now + pause)
+        self._write(body, landscape, done, now)
+        self._wake_all(self._moved(key.name, done, baselines, now), self._spread)
+        return Done(min(jittered(pause, key), _seconds_to_look(changes, now)))
+
+    def _refreshed(
+        self, key: Key, body: Json, landscape: IAMLandscape, known: Known, changes: Refreshes, now: datetime
+    ) -> Outcome:
+        """Between two whole passes: the accounts of which a change was announced."""
+        accounts = changes.due(now)
+        done = known.done
+        baselines = self._objects.baselines_of(key.name)
+        if accounts:
+            sessions = self._sessions(landscape)
+            service_accounts = self._objects.service_accounts(baselines)
+            done = refresh_accounts(done, baselines, service_accounts, self._engine, sessions, accounts, now)
+            _log.info("accounts refreshed", landscape=key.name, accounts=sorted(accounts))
+        done = _announced(done, changes, landscape, now)
+        self._landscapes.update(key.name, done, baselines)
+        self._write(body, landscape, done, now)
+        self._wake_all(self._moved(key.name, done, baselines, now), 0.0)
+        left = max((known.until - now).total_seconds(), 1.0)
+        return Done(min(left, _seconds_to_look(changes, now)))
+
+    def _moved(
+        self, name: str, done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline], now: datetime
+    ) -> list[LeastPrivilegeBaseline]:
+        """Those for which the pass found news. The others come at their own interval."""
+        places = self._landscapes.places(name)
+        return [b for b in baselines if not self._assessments.rests(key_of(b), b, done, places, now)]
+
+    def _write(self, body: Json, landscape: IAMLandscape, done: LandscapePass, now: datetime) -> None:
+        old, status = landscape.status, done.status
+        if old is not None and old.collected_at is not None:
+            same = old.model_copy(update={"collected_at": status.collected_at}) == status
+            if same and now - old.collected_at < parse_duration(landscape.spec.interval):
+                return
+        self._writer.status(LANDSCAPES, landscape.metadata, status, body.get("status"))
+        self._writer.transitions(body, old.conditions if old else [], status.conditions, now)
+
+    def _wake_all(self, baselines: Iterable[LeastPrivilegeBaseline], spread: float) -> None:
+        for baseline in baselines:
+            key = key_of(baseline)
+            self._wake(key, key.fraction * spread)
+
+
+def _same(one: IAMLandscape, other: IAMLandscape) -> bool:
+    """Whether nobody has changed the landscape or asked for a pass."""
+    first, second = one.metadata, other.metadata
+    asked = [metadata.annotations.get(REQUESTED_AT) for metadata in (first, second)]
+    return (first.uid, first.generation, asked[0]) == (second.uid, second.generation, asked[1])
+
+
+def _announced(done: LandscapePass, changes: Refreshes | None, landscape: IAMLandscape, now: datetime) -> LandscapePass:
+    if changes is None:
+        return done
+    before = landscape.status.conditions if landscape.status else []
+    return with_announced(done, changes.announced, changes.problem, before, now)
+
+
+def _seconds_to_look(changes: Refreshes | None, now: datetime) -> float:
+    due = changes.next() if changes is not None else None
+    return math.inf if due is None else max((due - now).total_seconds(), 0.1)
