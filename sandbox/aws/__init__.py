@@ -11,5 +11,6 @@ from sandbox.aws import (  # noqa: F401
     lake,
     last_accessed,
     organizations,
+    security_hub,
     sts,
 )

@@ -103,6 +103,8 @@ def test_nothing_listed_writes():
         "athena:StopQueryExecution",
         "cloudtrail:StartQuery",
         "cloudtrail:CancelQuery",
+        # Findings, where a landscape asks for it.
+        "securityhub:BatchImportFindings",
         # Messages are taken out of Plumbline's own queue.
         "sqs:ReceiveMessage",
         "sqs:DeleteMessageBatch",

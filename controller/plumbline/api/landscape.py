@@ -334,6 +334,14 @@ class ChangeQueue(Model):
     ] = None
 
 
+class SecurityHub(Model):
+    """Roles out of line as findings in Security Hub CSPM, each in the role's own account."""
+
+    region: Annotated[
+        str, Field(max_length=32, description="Where Security Hub CSPM is enabled in the accounts, or aggregated.")
+    ] = "us-east-1"
+
+
 class AllowedTargets(Model):
     """Which namespaces may target what. An entry allows the roles that lie in one of its accounts or OUs (`"*"` in
     accounts: all) and under one of its role paths."""
@@ -366,6 +374,10 @@ class LandscapeSpec(Model):
     change_queue: Annotated[
         ChangeQueue | None,
         Field(description="Finds grant drift within seconds. Only the operator reads it, not plumbline run."),
+    ] = None
+    security_hub: Annotated[
+        SecurityHub | None,
+        Field(description="The only thing that Plumbline writes into accounts. Without it nothing is written."),
     ] = None
     memory: Annotated[Duration, Field(description="How long a use is remembered beyond the lookback.")] = "400d"
     interval: Duration = "1h"
@@ -430,6 +442,15 @@ class InactivityStatus(StatusModel):
     candidates_truncated: int = 0
 
 
+class FindingsStatus(StatusModel):
+    """What Security Hub has of us. `refused`: findings that it did not take in the last pass."""
+
+    open: int = 0
+    refused: int = 0
+    failing_accounts: Annotated[list[AccountStatus], Field(max_length=50)] = []
+    failing_accounts_truncated: int = 0
+
+
 class RecentChange(StatusModel):
     """A change of IAM that concerns a role which a baseline governs. `source`: `logs`, or `queue` while no log has
     shown it."""
@@ -465,6 +486,7 @@ class LandscapeStatus(StatusModel):
         list[RecentChange],
         Field(max_length=20, description="The newest first, and only where the landscape has a changeQueue."),
     ] = []
+    findings: Annotated[FindingsStatus | None, Field(description="Only where the landscape has securityHub.")] = None
     last_handled_reconcile_at: str = ""
 
 

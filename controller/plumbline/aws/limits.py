@@ -18,7 +18,8 @@ Answer = TypeVar("Answer")
 
 # AWS names these as calls to spread out; one weighs as much as several others.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-WEIGHTS: Final = {"GenerateServiceLastAccessedDetails": 4.0}
+# Security Hub takes ten imports a second: https://docs.aws.amazon.com/securityhub/1.0/APIReference/Welcome.html
+WEIGHTS: Final = {"GenerateServiceLastAccessedDetails": 4.0, "BatchImportFindings": 2.0}
 
 # S3 answers thousands of reads a second for each prefix, so log files are read as fast as the few threads of a source can:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html

@@ -62,6 +62,8 @@ OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "s3:GetObject": ("s3:GetObject",),
         "s3:HeadBucket": ("s3:ListBucket",),
         "s3:ListObjectsV2": ("s3:ListBucket",),
+        # The only thing that is written into an account: findings about its roles, where the landscape asks for it.
+        "securityhub:BatchImportFindings": ("securityhub:BatchImportFindings",),
         # Messages about changes are taken out of a queue of Plumbline's own.
         "sqs:DeleteMessageBatch": ("sqs:DeleteMessage",),
         "sqs:GetQueueUrl": ("sqs:GetQueueUrl",),

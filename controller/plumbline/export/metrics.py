@@ -74,6 +74,7 @@ class Figures:
     calls: tuple[CallFigures, ...] = ()
     events: tuple[tuple[str, str, int], ...] = ()  # landscape, bin, records
     activity: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, activity, number
+    findings: tuple[tuple[str, int, int, int], ...] = ()  # landscape, open, refused, failing accounts
     last_success: tuple[tuple[str, datetime], ...] = ()  # landscape, time
     invalid_resources: int = 0
     version: str = ""
@@ -88,6 +89,7 @@ class _Collector(Collector):
         yield from _baselines(self._figures.baselines)
         yield from _accounts(self._figures.accounts)
         yield from _activity(self._figures.activity)
+        yield from _findings(self._figures.findings)
         yield from _roles(self._figures.roles)
         yield from _program(self._figures)
 
@@ -211,6 +213,25 @@ def _activity(rows: tuple[tuple[str, str, str, int], ...]) -> Iterable[Metric]:
         "Users, access keys, passwords and roles by activity; inactive ones include those that are no candidates.",
         ("landscape", "kind", "activity"),
         (((landscape, kind, activity), float(number)) for landscape, kind, activity, number in rows),
+    )
+
+
+def _findings(rows: tuple[tuple[str, int, int, int], ...]) -> Iterable[Metric]:
+    yield _gauge(
+        "security_hub_findings",
+        "Findings that Security Hub has of us, and those that it did not take in the last pass.",
+        ("landscape", "state"),
+        (
+            ((landscape, state), float(number))
+            for landscape, open_, refused, _ in rows
+            for state, number in (("open", open_), ("refused", refused))
+        ),
+    )
+    yield _gauge(
+        "security_hub_failing_accounts",
+        "Accounts into which findings could not be imported.",
+        ("landscape",),
+        (((landscape,), float(failing)) for landscape, _, _, failing in rows),
     )
 
 

@@ -18,11 +18,13 @@ from plumbline.api.proposal import RemediationProposal
 from plumbline.api.report import RoleAccessReport
 from plumbline.assess.window import Window
 from plumbline.kube.client import BASELINES, PROPOSALS, REPORTS, Json, KubeClient
+from plumbline.model.finding import Findings
 from plumbline.operator.keys import Key
 from plumbline.operator.writer import Writer, children, parsed
 from plumbline.reconcile.baseline import same_but_time
 from plumbline.reconcile.children import BASELINE_LABEL, label_of
 from plumbline.reconcile.decisions import Rejections
+from plumbline.reconcile.findings import findings_of
 from plumbline.reconcile.inputs import facts_digest, state_digest
 from plumbline.reconcile.landscape import LandscapePass, day_of
 from plumbline.reconcile.places import Places
@@ -68,9 +70,11 @@ class Assessments:
         self._writer = writer
         self._assess = assess
         self._memos: dict[Key, _Memo] = {}
+        self.findings: dict[str, Findings] = {}  # by the baseline's key
 
     def forget(self, key: Key) -> None:
         self._memos.pop(key, None)
+        self.findings.pop(f"{key.namespace}/{key.name}", None)
 
     def rests(
         self, key: Key, baseline: LeastPrivilegeBaseline, done: LandscapePass, places: Places, now: datetime
@@ -102,8 +106,7 @@ class Assessments:
             state = self._state(baseline, old, rejections, [*found.proposals.values(), *found.reports.values()])
             if memo.holds(facts, state, as_of):
                 return self._still_so(baseline, body, old, as_of, now)
-        # Half a pass leaves no memory.
-        self.forget(key)
+        self._memos.pop(key, None)  # half a pass leaves no memory
         one = self._assess(self._engine, done, baseline, as_of, now)
         propose_one(one, found.proposals, done, as_of, now, rejections)
         places.hear(baseline.metadata.key, one.proposals.open_before, one.proposals.opening)
@@ -120,6 +123,7 @@ class Assessments:
         self._write_status(baseline, body, status, now)
         left = self._state(baseline, status, rejections, [*(p.proposal for p in one.proposed), *written])
         self._memos[key] = _Memo(facts, left, as_of, result.valid_until)
+        self.findings[baseline.metadata.key] = findings_of(result, one.proposals.names)
         return status
 
     def _children(self, key: Key, baseline: LeastPrivilegeBaseline) -> _Found:

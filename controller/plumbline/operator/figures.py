@@ -14,7 +14,7 @@ from plumbline.iam.catalogue import catalogue
 from plumbline.operator.handlers import Watcher
 from plumbline.operator.loop import Loop
 from plumbline.operator.reconcile import Reconciler
-from plumbline.reconcile.figures import account_figures, activity_figures, all_collected
+from plumbline.reconcile.figures import account_figures, activity_figures, all_collected, finding_figures
 
 _KINDS = ("IAMLandscape", "LeastPrivilegeBaseline", "RemediationProposal")
 _OUTCOMES = ("Done", "Retry", "Stalled", "Gone")
@@ -46,6 +46,7 @@ def _figures(reconciler: Reconciler) -> Figures:
             if bin_ != "records"
         ),
         activity=tuple(row for _, done in known for row in activity_figures(done)),
+        findings=tuple(row for _, done in known for row in finding_figures(done)),
         last_success=tuple(
             (name, done.status.collected_at)
             for name, done in known

@@ -16,6 +16,7 @@ import structlog
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import REQUESTED_AT, parse_duration
 from plumbline.api.landscape import IAMLandscape, LandscapeStatus
+from plumbline.aws.session import AwsSessions
 from plumbline.kube.client import LANDSCAPES, Json, KubeClient
 from plumbline.operator.assessment import Assessments
 from plumbline.operator.change_queues import ChangeQueues
@@ -24,6 +25,7 @@ from plumbline.operator.landscapes import Known, Landscapes
 from plumbline.operator.objects import Objects, key_of
 from plumbline.operator.refreshes import Refreshes
 from plumbline.operator.writer import Writer
+from plumbline.reconcile.exports import with_exported
 from plumbline.reconcile.landscape import LandscapePass, OpenSessions, day_of, reconcile_landscape
 from plumbline.reconcile.refresh import refresh_accounts, with_announced
 
@@ -69,7 +71,8 @@ class LandscapePasses:
         now = self._clock()
         changes = self.queues.watch(landscape)
         known = self._landscapes.get(key.name)
-        if known is not None and changes is not None and now < known.until and _same(known.done.landscape, landscape):
+        partly = changes is not None or landscape.spec.security_hub is not None
+        if known is not None and partly and now < known.until and _same(known.done.landscape, landscape):
             return self._refreshed(key, body, landscape, known, changes, now)
         return self._collected(key, body, landscape, changes, now)
 
@@ -98,8 +101,8 @@ class LandscapePasses:
             now=now,
             progress=lambda text: _log.debug("progress", landscape=key.name, text=text),
         )
+        done = self._also(done, changes, baselines, landscape, sessions, now)
         self.calls[key.name] = sessions.calls.counts()
-        done = _announced(done, changes, landscape, now)
         pause = parse_duration(landscape.spec.interval)
         if done.evidence.generation_open:  # such a job ends within minutes
             pause = min(pause, timedelta(minutes=2))
@@ -109,23 +112,40 @@ class LandscapePasses:
         return Done(min(jittered(pause, key), _seconds_to_look(changes, now)))
 
     def _refreshed(
-        self, key: Key, body: Json, landscape: IAMLandscape, known: Known, changes: Refreshes, now: datetime
+        self, key: Key, body: Json, landscape: IAMLandscape, known: Known, changes: Refreshes | None, now: datetime
     ) -> Outcome:
-        """Between two whole passes: the accounts of which a change was announced."""
-        accounts = changes.due(now)
+        """Between two whole passes: the accounts of which a change was announced, and findings that changed."""
+        accounts = changes.due(now) if changes is not None else frozenset()
         done = known.done
         baselines = self._objects.baselines_of(key.name)
+        sessions = self._sessions(landscape)
         if accounts:
-            sessions = self._sessions(landscape)
             service_accounts = self._objects.service_accounts(baselines)
             done = refresh_accounts(done, baselines, service_accounts, self._engine, sessions, accounts, now)
             _log.info("accounts refreshed", landscape=key.name, accounts=sorted(accounts))
-        done = _announced(done, changes, landscape, now)
+        done = self._also(done, changes, baselines, landscape, sessions, now)
         self._landscapes.update(key.name, done, baselines)
         self._write(body, landscape, done, now)
         self._wake_all(self._moved(key.name, done, baselines, now), 0.0)
         left = max((known.until - now).total_seconds(), 1.0)
         return Done(min(left, _seconds_to_look(changes, now)))
+
+    def _also(
+        self,
+        done: LandscapePass,
+        changes: Refreshes | None,
+        baselines: Iterable[LeastPrivilegeBaseline],
+        landscape: IAMLandscape,
+        sessions: AwsSessions,
+        now: datetime,
+    ) -> LandscapePass:
+        """What the change queue said, and what Security Hub is to know."""
+        before = landscape.status.conditions if landscape.status else []
+        if changes is not None:
+            done = with_announced(done, changes.announced, changes.problem, before, now)
+        keys = {baseline.metadata.key for baseline in baselines}
+        findings = {key: one for key, one in self._assessments.findings.copy().items() if key in keys}
+        return with_exported(done, findings, keys, self._engine, sessions, before, now)
 
     def _moved(
         self, name: str, done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline], now: datetime
@@ -154,13 +174,6 @@ def _same(one: IAMLandscape, other: IAMLandscape) -> bool:
     first, second = one.metadata, other.metadata
     asked = [metadata.annotations.get(REQUESTED_AT) for metadata in (first, second)]
     return (first.uid, first.generation, asked[0]) == (second.uid, second.generation, asked[1])
-
-
-def _announced(done: LandscapePass, changes: Refreshes | None, landscape: IAMLandscape, now: datetime) -> LandscapePass:
-    if changes is None:
-        return done
-    before = landscape.status.conditions if landscape.status else []
-    return with_announced(done, changes.announced, changes.problem, before, now)
 
 
 def _seconds_to_look(changes: Refreshes | None, now: datetime) -> float:

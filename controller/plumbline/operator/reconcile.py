@@ -37,6 +37,7 @@ from plumbline.reconcile.figures import baseline_figures
 from plumbline.reconcile.landscape import LandscapePass, OpenSessions, nothing_to_see
 from plumbline.reconcile.run import assess_one, remember_decisions
 
+_EXPORT_AFTER = 5.0  # seconds, so that the findings of many baselines go together
 _log = structlog.get_logger()
 
 
@@ -206,7 +207,10 @@ class Reconciler:
         if baseline.metadata.key not in done.selections:
             return Retry("the landscape's pass does not know the baseline yet")
         name = baseline.spec.landscape_ref.name
+        before = self._assessments.findings.get(baseline.metadata.key)
         status = self._assessments.run(key, baseline, body, done, self.landscapes.places(name), now)
+        if done.landscape.spec.security_hub and self._assessments.findings.get(baseline.metadata.key) != before:
+            self._wake(Key(LANDSCAPES, "", name), _EXPORT_AFTER)
         self.figures[key] = baseline_figures(baseline, status)
         self._wake_offered(name)
         return Done(jittered(parse_duration(baseline.spec.interval), key))

@@ -34,6 +34,7 @@ def figures_of(report: PassReport) -> Figures:
             if bin_ != "records"
         ),
         activity=tuple(row for done in report.landscapes.values() for row in activity_figures(done)),
+        findings=tuple(row for done in report.landscapes.values() for row in finding_figures(done)),
         last_success=tuple((name, report.now) for name, done in report.landscapes.items() if all_collected(done)),
         invalid_resources=len(report.invalid),
         version=__version__,
@@ -67,6 +68,14 @@ def baseline_figures(baseline: LeastPrivilegeBaseline, status: BaselineStatus) -
         accepted_unknown=truth.get("AcceptedAccessUnknown") == "True",
         waiting_proposals=status.waiting_proposals,
     )
+
+
+def finding_figures(done: LandscapePass) -> Iterable[tuple[str, int, int, int]]:
+    """Landscape, open, refused and failing accounts; nothing where the landscape does not ask for it."""
+    found = done.status.findings
+    if found is not None:
+        failing = len(found.failing_accounts) + found.failing_accounts_truncated
+        yield done.landscape.metadata.name, found.open, found.refused, failing
 
 
 def activity_figures(done: LandscapePass) -> Iterable[tuple[str, str, str, int]]:

@@ -19,7 +19,8 @@ from plumbline.assess.drift_changes import changes_of
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.collect import collect_again
 from plumbline.model.evidence import GrantChange
-from plumbline.reconcile.conditions import Fact, conditions
+from plumbline.reconcile.conditions import Fact
+from plumbline.reconcile.facts import with_fact
 from plumbline.reconcile.landscape import LandscapePass, govern, select_roles, snapshot_figures
 from plumbline.reconcile.view import LandscapeView
 from plumbline.store.memory import remember_grants
@@ -66,12 +67,8 @@ def with_announced(
     """The pass with what the queue has said. `problem`: why the queue cannot be read, empty when it can; None before it
     was read. `before`: the conditions as they stand in the landscape."""
     view = replace(done.view, announced=_by_account(announced))
-    facts = [Fact(c.type, c.status, c.reason, c.message) for c in done.status.conditions if c.type != CHANGES_WATCHED]
-    said = {
-        "recent_changes": recent_changes(view, done.governed),
-        "conditions": conditions(before, [*facts, _watched(problem)], done.landscape.metadata.generation, now),
-    }
-    return replace(done, view=view, status=done.status.model_copy(update=said))
+    done = replace(done, view=view)
+    return with_fact(done, _watched(problem), before, now, recent_changes=recent_changes(view, done.governed))
 
 
 def _watched(problem: str | None) -> Fact:

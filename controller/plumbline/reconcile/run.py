@@ -19,10 +19,13 @@ from plumbline.api.landscape import IAMLandscape, LandscapeStatus
 from plumbline.api.proposal import RemediationProposal
 from plumbline.assess.window import Window
 from plumbline.aws.calls import Call
+from plumbline.aws.session import AwsSessions
 from plumbline.reconcile.baseline import BaselineResult, Waiting, assess_baseline, same_but_time, status_of
 from plumbline.reconcile.conditions import Fact, conditions, stalled
 from plumbline.reconcile.decisions import Rejections, heard
 from plumbline.reconcile.evidence import Progress
+from plumbline.reconcile.exports import with_exported
+from plumbline.reconcile.findings import findings_of
 from plumbline.reconcile.landscape import (
     LandscapePass,
     OpenSessions,
@@ -140,6 +143,30 @@ def _one_landscape(
     _write_proposals(store, report, assessed)
     for one in assessed:
         report.written += _write_baseline(store, one)
+    _export(store, engine, report, landscape, baselines, opened)
+
+
+def _export(
+    store: ResourceStore,
+    engine: sa.Engine,
+    report: PassReport,
+    landscape: IAMLandscape,
+    baselines: Sequence[LeastPrivilegeBaseline],
+    sessions: AwsSessions,
+) -> None:
+    name = landscape.metadata.name
+    before, done = report.landscapes[name].status, report.landscapes[name]
+    findings = {
+        key: findings_of(one.result, one.proposals.names)
+        for key, one in report.baselines.items()
+        if one.result is not None and one.baseline.spec.landscape_ref.name == name
+    }
+    old = landscape.status.conditions if landscape.status else []
+    keys = {baseline.metadata.key for baseline in baselines}
+    done = with_exported(done, findings, keys, engine, sessions, old, report.now)
+    report.landscapes[name] = done
+    report.calls[name] = sessions.calls.counts()
+    report.written += write_landscape(store, landscape.model_copy(update={"status": before}), done.status)
 
 
 def _propose(

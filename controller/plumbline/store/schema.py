@@ -205,3 +205,19 @@ rejection = sa.Table(
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("at", Utc, nullable=False),
 )
+
+# What Security Hub was given: `body` is the finding without times and record state.
+exported_finding = sa.Table(
+    "exported_finding",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("region", sa.String, primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("account", sa.String, nullable=False),
+    sa.Column("baseline", sa.String, nullable=False),  # namespace/name
+    sa.Column("digest", sa.String, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("created_at", Utc, nullable=False),
+    sa.Column("updated_at", Utc, nullable=False),
+    sa.Column("archived", sa.Boolean, nullable=False),
+)

@@ -1,0 +1,43 @@
+"""A finding as other systems take it: one role, one kind, one baseline. Frozen data, no wire form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FindingKind = Literal["UnusedAccess", "GrantDrift"]
+Severity = Literal["LOW", "MEDIUM", "HIGH"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`key` is the same for as long as the finding is about the same: kind, role and its unique id, and landscape."""
+
+    key: str
+    kind: FindingKind
+    baseline: str
+    account: str
+    role_arn: str
+    severity: Severity
+    title: str
+    description: str
+    remedy: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one baseline says. `open`: by key. `unknown`: keys of which it cannot be said whether they still hold: they are
+    neither opened nor resolved. `seen`: accounts of which all roles are known; a finding that is neither open nor unknown
+    is resolved only there."""
+
+    open: dict[str, Finding]
+    unknown: frozenset[str]
+    seen: frozenset[str]
+
+    def resolves(self, key: str, account: str) -> bool:
+        return key not in self.open and key not in self.unknown and account in self.seen
+
+
+def finding_key(landscape: str, kind: FindingKind, role_arn: str, unique_id: str) -> str:
+    return f"plumbline/{landscape}/{kind}/{role_arn}/{unique_id}"

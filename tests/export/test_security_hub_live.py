@@ -1,0 +1,138 @@
+"""Security Hub with many findings: batches, partial failures, resolution, and accounts that take nothing."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+
+from plumbline.aws.session import AwsSessions
+from plumbline.export.security_hub import export_findings
+from plumbline.model.finding import Finding, Findings, finding_key
+from plumbline.store.database import open_store
+from sandbox import organization as org
+
+pytestmark = pytest.mark.slow
+
+NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
+DAY = timedelta(days=1)
+REGION = "us-east-1"
+
+
+class Hub:
+    """The exporter against the sandbox. `accounts` have Security Hub enabled."""
+
+    def __init__(self, folder, *accounts):
+        self.sessions = AwsSessions("plumbline/plumbline-reader", org.EXTERNAL_ID, requests_per_second=10_000)
+        self.engine = open_store(f"sqlite:///{folder / 'store.db'}")
+        self.sent = []
+        for account in accounts:
+            self.client(account).enable_security_hub()
+
+    def client(self, account):
+        keys = boto3.client("sts").assume_role(
+            RoleArn=self.sessions.member_role_arn(account), RoleSessionName="test", ExternalId=org.EXTERNAL_ID
+        )["Credentials"]
+        return boto3.client(
+            "securityhub",
+            region_name=REGION,
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys["SessionToken"],
+        )
+
+    def export(self, findings, now=NOW, baselines=("pay/base",)):
+        known = {"pay/base": findings} if findings is not None else {}
+        return export_findings(self.sessions, self.engine, "default", REGION, known, baselines, now)
+
+    def states(self, account=org.PRODUCTION):
+        pages = self.client(account).get_paginator("get_findings").paginate()
+        found = [one for page in pages for one in page["Findings"]]
+        return {one["Id"]: one["RecordState"] for one in found}
+
+
+def finding(number, account=org.PRODUCTION):
+    arn = f"arn:aws:iam::{account}:role/role-{number}"
+    key = finding_key("default", "UnusedAccess", arn, f"AROA{number}")
+    return Finding(key, "UnusedAccess", "pay/base", account, arn, "LOW", f"Role {number}", "unused", "remove", "team")
+
+
+def findings(*numbers, unknown=(), seen=(org.PRODUCTION, org.DEVELOPMENT), account=org.PRODUCTION):
+    made = [finding(number, account) for number in numbers]
+    hidden = frozenset(finding(number, account).key for number in unknown)
+    return Findings({one.key: one for one in made}, hidden, frozenset(seen))
+
+
+@pytest.fixture
+def hub(sandbox, tmp_path):
+    made = Hub(tmp_path, org.PRODUCTION)
+    yield made
+    made.engine.dispose()
+
+
+def test_250_findings_with_partial_failures_and_resolution(hub, sandbox):
+    sandbox.settings(securityHubRefuses="AROA7")
+    report = hub.export(findings(*range(250)))
+    assert (report.imported, report.refused, report.open) == (249, 1, 249)
+    assert "Internal failure" in report.problems[org.PRODUCTION][1]
+    assert len(hub.states()) == 249
+    sandbox.settings(securityHubRefuses="")
+    # Only what was refused is sent again.
+    report = hub.export(findings(*range(250)), NOW + timedelta(hours=1))
+    assert (report.imported, report.refused, report.open, report.problems) == (1, 0, 250, {})
+    # Nothing has changed: nothing is sent.
+    assert hub.export(findings(*range(250)), NOW + DAY).imported == 0
+    # A hundred have ended, of fifty of them it is not known.
+    report = hub.export(findings(*range(150), unknown=range(150, 200)), NOW + 2 * DAY)
+    assert (report.archived, report.open) == (50, 200)
+    states = hub.states()
+    assert sum(state == "ARCHIVED" for state in states.values()) == 50
+    assert all(states[finding(n).key] == "ARCHIVED" for n in range(200, 250))
+    # One comes back under the same id.
+    assert hub.export(findings(*range(150), 240), NOW + 3 * DAY).imported == 1
+    assert hub.states()[finding(240).key] == "ACTIVE"
+    assert len(hub.states()) == 250
+
+
+def test_what_is_not_known_to_have_ended_stays(hub):
+    hub.export(findings(1, 2))
+    # The account was not collected; the baseline was not assessed since the start.
+    for silent in (findings(seen=()), None):
+        assert hub.export(silent, NOW + DAY).archived == 0
+    assert set(hub.states().values()) == {"ACTIVE"}
+    # Its baseline is deleted.
+    assert hub.export(None, NOW + DAY, baselines=()).archived == 2
+
+
+def test_a_changed_finding_is_updated_and_an_old_one_repeated_before_it_is_forgotten(hub):
+    hub.export(findings(1))
+    changed = findings(1)
+    key, one = next(iter(changed.open.items()))
+    changed.open[key] = replace(one, title="Role 1 has more")
+    assert hub.export(changed, NOW + DAY).imported == 1
+    assert hub.export(changed, NOW + 20 * DAY).imported == 0
+    assert hub.export(changed, NOW + 40 * DAY).imported == 1
+    (found,) = hub.client(org.PRODUCTION).get_findings()["Findings"]
+    assert (found["Title"], found["CreatedAt"]) == ("Role 1 has more", "2026-06-30T06:00:00.000Z")
+
+
+def test_an_account_without_security_hub_holds_up_no_other(hub):
+    both = findings(1)
+    both.open.update(findings(1, account=org.DEVELOPMENT).open)
+    report = hub.export(both)
+    assert (report.imported, report.open) == (1, 1)
+    reason, message = report.problems[org.DEVELOPMENT]
+    assert reason == "HubNotEnabled"
+    assert "enable it, or leave out spec.securityHub" in message
+
+
+@pytest.mark.parametrize("kind", ["throttle", "deny", "error500"])
+def test_a_failure_midway_keeps_what_was_taken_and_goes_on_from_there(hub, sandbox, monkeypatch, kind):
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
+    hub.export(findings(*range(100)))
+    sandbox.fault(kind, service="securityhub", operation="BatchImportFindings")
+    report = hub.export(findings(*range(250)), NOW + DAY)
+    assert (report.imported, report.open) == (0, 100)
+    assert report.problems[org.PRODUCTION][0]
+    sandbox.heal()
+    assert hub.export(findings(*range(250)), NOW + DAY).imported == 150

@@ -1,0 +1,63 @@
+"""Which findings a baseline has, which have ended, and of which nothing can be said: no data never resolves one."""
+
+from dataclasses import replace
+
+import pytest
+
+from plumbline.model.coverage import State
+from plumbline.model.finding import finding_key
+from plumbline.reconcile.findings import findings_of
+from tests.assess.world import ACCOUNT
+from tests.iam.policies import allow, inline
+from tests.reconcile.facts import READ, WRITE, Line, a_role
+
+UNUSED = finding_key("default", "UnusedAccess", a_role().arn, "AROAAPP")
+DRIFT = finding_key("default", "GrantDrift", a_role().arn, "AROAAPP")
+
+
+def found(line, proposals=None):
+    return findings_of(line.result(), proposals or {})
+
+
+def test_a_role_out_of_line_is_a_finding_with_owner_and_remedy():
+    line = Line(roles=(a_role(tags={"owner": "team-pay"}),), used={"app": [READ]})
+    findings = found(line, {a_role().arn: "app-0123456789"})
+    assert set(findings.open) == {UNUSED}
+    one = findings.open[UNUSED]
+    assert (one.kind, one.account, one.baseline) == ("UnusedAccess", ACCOUNT, "pay/base")
+    assert one.title == "Role app has 1 unused permissions"
+    assert "app-0123456789 in namespace pay" in one.remedy
+    assert findings.resolves(DRIFT, ACCOUNT)
+    assert not findings.resolves(UNUSED, ACCOUNT)
+
+
+def test_drift_is_a_finding_of_its_own():
+    line = Line(used={"app": [READ, WRITE]}).after()
+    drifted = a_role("app", *a_role().policies, inline("hotfix", allow("s3:*")))
+    findings = found(line.but(roles=(drifted,)))
+    assert findings.open[DRIFT].severity == "HIGH"
+    assert "s3:*" in findings.open[DRIFT].description
+
+
+CASES = {
+    # what is known now -> (unused access ended, drift ended)
+    "all is used": (Line(used={"app": [READ, WRITE]}), (True, True)),
+    "the role is gone": (Line(roles=()), (True, True)),
+    "the role was made again": (Line(roles=(replace(a_role(), unique_id="AROANEW"),)), (True, True)),
+    "last-accessed data is missing": (Line(access_state=State.UNAVAILABLE), (False, True)),
+    "the account was not collected": (Line(account=replace(Line().account, error="denied", error_reason="AccessDenied")), (False, False)),
+    "the policy cannot be read": (Line(roles=(a_role("app", replace(inline("p", allow(READ)), document=None)),)), (False, False)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_has_ended(case):
+    line, expected = CASES[case]
+    findings = found(line)
+    assert (findings.resolves(UNUSED, ACCOUNT), findings.resolves(DRIFT, ACCOUNT)) == expected
+    assert not findings.resolves(UNUSED, "999999999999")
+
+
+def test_titles_do_not_follow_the_days():
+    line = Line(used={"app": [READ]})
+    assert found(line).open == found(line.after()).open
