@@ -8,7 +8,7 @@ from plumbline.assess.ages import Age, GrantAge
 from plumbline.assess.assess import Rules, assess_role
 from plumbline.assess.log_reach import classes, log_reach
 from plumbline.assess.silence import LAST_ACCESSED
-from plumbline.assess.verdicts import GENERATION, Context
+from plumbline.assess.verdicts import GENERATION, Context, verdicts
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.granted import granted
@@ -142,7 +142,8 @@ class World:
     def assess(self):
         ages = {p.key: GrantAge(Age.OLD) for p in self.policies} | self.ages
         rules = Rules(self.thresholds, self.exemptions)
-        return assess_role(self.principal, self.granted, self.usage, ages, self.drift, rules, self.context)
+        findings = verdicts(self.principal, self.granted, self.usage, ages, self.context)
+        return assess_role(self.principal, self.granted, self.usage, findings, self.drift, rules, self.context)
 
     def verdicts(self):
         """Action, known or not -> (verdict, reason)."""

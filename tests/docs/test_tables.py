@@ -13,7 +13,7 @@ from plumbline.api.baseline import BaselineSpec
 from plumbline.api.common import Model
 from plumbline.api.landscape import LandscapeSpec
 from plumbline.api.proposal import ChangeStatus, ProposalSpec
-from plumbline.assess import inactive, log_reach, silence, silent_principals, targets, verdicts
+from plumbline.assess import inactive, log_reach, pools, silence, silent_principals, targets, verdicts
 from plumbline.cli.main import app
 from plumbline.model.inactivity import Activity
 from plumbline.operator import figures
@@ -55,7 +55,9 @@ def arguments(module, function, index):
 
 def reasons_in_code():
     """Reasons are in camel case; those of a single word stand where a finding is made."""
-    found = {text for module in (verdicts, log_reach, silence) for text in strings(module) if CAMEL.fullmatch(text)}
+    found = {
+        text for module in (verdicts, log_reach, silence, pools) for text in strings(module) if CAMEL.fullmatch(text)
+    }
     return found | arguments(verdicts, "take", 1) | arguments(verdicts, "Finding", 1)
 
 

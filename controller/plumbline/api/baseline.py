@@ -201,6 +201,20 @@ class Limits(Model):
     open_proposals: Annotated[int, Field(ge=0, le=200)] = 20
 
 
+class Pool(Model):
+    """Which roles of the baseline are twins: those that share the text of a policy, AWS managed ones aside, or those with
+    the same value of a tag. What one of them uses is not called unused for the others."""
+
+    by: Literal["policy", "tag"]
+    tag: Annotated[str, Field(max_length=128, description="Key of the tag; only with by: tag.")] = ""
+
+    @model_validator(mode="after")
+    def _tag_is_named(self) -> Self:
+        if (self.by == "tag") != bool(self.tag):
+            raise ValueError("pool must name a tag with by: tag, and none with by: policy; set or remove tag")
+        return self
+
+
 class LandscapeRef(Model):
     name: Name = "default"
 
@@ -235,6 +249,9 @@ class BaselineSpec(Model):
         Literal["keep", "remove"],
         Field(description="What to do with access last used before the lookback but within the landscape's memory."),
     ] = "keep"
+    pool: Annotated[
+        Pool | None, Field(description="Roles whose uses are pooled, so that a quiet one does not shrink a busy one.")
+    ] = None
     policy_generation: Annotated[
         list[Arn],
         Field(

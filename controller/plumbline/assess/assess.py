@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from plumbline.api.baseline import Exemption, Thresholds
-from plumbline.assess.ages import GrantAge
 from plumbline.assess.targets import not_editable
-from plumbline.assess.verdicts import INCOMPLETE_REASONS, RARE_USE, Context, verdicts
+from plumbline.assess.verdicts import INCOMPLETE_REASONS, RARE_USE, Context
 from plumbline.iam.catalogue import Catalogue
 from plumbline.iam.granted import Granted, statements_granting
 from plumbline.iam.patterns import matches, overlaps
@@ -35,13 +34,13 @@ def assess_role(
     principal: Principal,
     granted: Granted,
     usage: PrincipalUsage,
-    ages: Mapping[str, GrantAge],
+    findings: tuple[Finding, ...],
     drift: GrantDrift,
     rules: Rules,
     context: Context,
 ) -> RoleAssessment:
+    """`findings`: the verdicts of the role's actions."""
     catalogue = context.catalogue
-    findings = verdicts(principal, granted, usage, ages, context)
     counts = count(findings)
     unused = _bits(findings, Verdict.UNUSED)
     exempted = unused & exempted_bits(principal, rules.exemptions, context.window.as_of, catalogue)

@@ -57,6 +57,7 @@ _BY_REASON: dict[str, Remedy] = {
     "attempted": Remedy("look", "calls of unknown outcome; look at the caller's errors"),
     "dependentAction": Remedy("look", "another action in use may need it; leave it, or test without it"),
     "unknownAction": Remedy("look", "a name that the catalogue does not know; correct it, or use a newer catalogue"),
+    "usedByTwin": Remedy("look", "used by a role of the same pool; take the roles apart if they are no twins"),
     "usedBeforeLookback": Remedy("look", "used before the lookback; ask the owner whether it is a rare job"),
     "noQualifyingSource": Remedy(
         "switchOn", "a source that could see it: logs whose coverage is known, or last-accessed"

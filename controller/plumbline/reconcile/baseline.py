@@ -31,9 +31,10 @@ from plumbline.assess.assess import (
 )
 from plumbline.assess.drift_changes import changes_behind
 from plumbline.assess.guardrails import granted_in
+from plumbline.assess.pools import Member, pooled
 from plumbline.assess.targets import NOT_COLLECTED, ORGANIZATION_NOT_READ, Selection
 from plumbline.assess.validity import changes_of_exemptions, changes_of_logs, changes_of_role, first_change
-from plumbline.assess.verdicts import Context
+from plumbline.assess.verdicts import Context, verdicts
 from plumbline.assess.window import Window
 from plumbline.model.assessment import DriftChange, GrantDrift, RoleAssessment
 from plumbline.model.evidence import PrincipalUsage
@@ -107,7 +108,7 @@ def assess_baseline(
     lost = lost_since(baseline, accepted, now)
     rules = Rules(baseline.spec.thresholds, baseline.spec.exemptions)
     contexts: dict[str, Context] = {}
-    assessments, remembered, digests = [], [], {}
+    drifts, members, remembered, digests = dict[str, GrantDrift](), list[Member](), list[Accepted](), dict[str, str]()
     for arn in own:
         principal = view.snapshot.principals[arn]
         if principal.account not in contexts:
@@ -118,8 +119,22 @@ def assess_baseline(
             digests[arn] = entry.digest
             if entry is not accepted.get(arn):
                 remembered.append(entry)
-        drift = replace(drift, changes=_changes(view, principal, drift, entry))
-        assessments.append(_assess(view, principal, rules, drift, contexts[principal.account]))
+        drifts[arn] = replace(drift, changes=_changes(view, principal, drift, entry))
+        members.append(_judged(view, principal, contexts[principal.account]))
+    pool = baseline.spec.pool
+    findings = pooled(members, pool) if pool is not None else {m.principal.arn: m.findings for m in members}
+    assessments = [
+        assess_role(
+            member.principal,
+            member.granted,
+            view.usage.get(arn, PrincipalUsage()),
+            findings[arn],
+            drifts[arn],
+            rules,
+            contexts[member.principal.account],
+        )
+        for arn, member in zip(own, members, strict=True)
+    ]
     days = _days_of_change(view, own, baseline.spec, contexts)
     return BaselineResult(
         baseline=baseline,
@@ -167,9 +182,8 @@ def _all_accepted(spec: BaselineSpec, own: Sequence[str], selection: Selection, 
     return (at is not None and at >= lost) or bool(own and not hidden)
 
 
-def _assess(
-    view: LandscapeView, principal: Principal, rules: Rules, drift: GrantDrift, context: Context
-) -> RoleAssessment:
+def _judged(view: LandscapeView, principal: Principal, context: Context) -> Member:
+    """The role by itself."""
     access = granted_in(principal, view.snapshot.accounts[principal.account])
     usage = view.usage.get(principal.arn, PrincipalUsage())
     ages = grant_ages(
@@ -180,7 +194,7 @@ def _assess(
         iam_logs_complete=context.iam_logs_complete,
         watched_since=view.watched_since.get(principal.account),
     )
-    return assess_role(principal, access, usage, ages, drift, rules, context)
+    return Member(principal, access, verdicts(principal, access, usage, ages, context))
 
 
 def status_of(
