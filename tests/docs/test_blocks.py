@@ -23,7 +23,7 @@ from tests.docs.pages import ROOT, blocks, table
 
 SHOWN = MODELS | {"RoleAccessReport": RoleAccessReport}
 FINDING = {"verdict", "reason", "detail", "sources", "actions"}
-ROLE = {"uniqueId", "findings", "usedNotGranted", "denied"}
+ROLE = {"uniqueId", "findings", "usedNotGranted", "denied", "possibleAdditions"}
 
 
 def ids(found):

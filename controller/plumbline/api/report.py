@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -16,14 +17,29 @@ class ReportSpec(Model):
     role_arn: Arn
 
 
+class PossibleAddition(StatusModel):
+    """An action that the role asked for and is not granted there. `guarded`: `escalation`, `privileged` or
+    `unknownAction`, where granting it needs more than a glance."""
+
+    action: str
+    why: Literal["denied", "usedNotGranted"]
+    last: date
+    resources: Annotated[list[str], Field(max_length=5)] = []
+    granted_elsewhere: bool = False
+    guarded: str = ""
+
+
 class ReportStatus(StatusModel):
-    """What the baseline's status says of the role, and its unused actions by service."""
+    """What the baseline's status says of the role, its unused actions by service, and what it asked for in vain. That is
+    for people to decide: nothing is ever added."""
 
     observed_generation: int | None = None
     as_of: Annotated[str, Field(description="The UTC day of the facts; it moves only when they change.")] = ""
     summary: RoleStatus | None = None
     unused: Annotated[list[UnusedAction], Field(max_length=100)] = []
     unused_truncated: int = 0
+    possible_additions: Annotated[list[PossibleAddition], Field(max_length=20)] = []
+    possible_additions_truncated: int = 0
 
 
 class RoleAccessReport(StatusModel):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from plumbline.api.baseline import Exemption, Thresholds
+from plumbline.assess.additions import possible_additions
 from plumbline.assess.targets import not_editable
 from plumbline.assess.verdicts import INCOMPLETE_REASONS, RARE_USE, Context
 from plumbline.iam.catalogue import Catalogue
@@ -46,6 +47,7 @@ def assess_role(
     exempted = unused & exempted_bits(principal, rules.exemptions, context.window.as_of, catalogue)
     privileged = (unused & ~exempted & catalogue.privileged).bit_count()
     everything = granted.granted | granted.masked
+    not_granted = _not_granted(principal, usage, everything, context)
     assessment = RoleAssessment(
         principal=principal,
         findings=findings,
@@ -55,8 +57,9 @@ def assess_role(
         exempted_bits=exempted,
         last_used=_last_used(usage),
         uses=_to_keep(usage, context),
-        used_not_granted=_not_granted(principal, usage, everything, context),
+        used_not_granted=not_granted,
         denied=tuple(sorted({e.action for e in usage.evidence if e.outcome == "denied"})),
+        additions=possible_additions(usage.evidence, not_granted, everything, context.window.start, catalogue),
         drift=drift,
         not_editable=not_editable(principal),
         generated_difference=generated_difference(usage.generated, granted, catalogue),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from plumbline.model.evidence import Evidence, GrantChange
@@ -54,6 +54,20 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Addition:
+    """An action that a role asked for and is not granted there. `granted_elsewhere`: it is granted, but not so.
+    `guarded`: why nobody should grant it at a glance; empty where nothing speaks against it."""
+
+    action: str
+    why: Literal["denied", "usedNotGranted"]
+    count: int
+    last: datetime
+    resources: tuple[str, ...] = ()
+    granted_elsewhere: bool = False
+    guarded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DriftChange:
     """A change that may have brought drift in. `announced`: a queue said so, and no log has shown it yet."""
 
@@ -91,6 +105,7 @@ class RoleAssessment:
     uses: tuple[Evidence, ...] = ()
     used_not_granted: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
+    additions: tuple[Addition, ...] = ()
     drift: GrantDrift = GrantDrift()
     out_of_line: tuple[str, ...] = ()
     not_editable: str | None = None

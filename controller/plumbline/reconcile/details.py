@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from plumbline.iam.catalogue import catalogue
-from plumbline.model.assessment import Finding, RoleAssessment
+from plumbline.model.assessment import Addition, Finding, RoleAssessment
 from plumbline.model.inactivity import Judgement
 
 
@@ -43,6 +43,19 @@ def _role(assessment: RoleAssessment) -> Mapping[str, Any]:
         "findings": [_finding(finding) for finding in assessment.findings],
         "usedNotGranted": list(assessment.used_not_granted),
         "denied": list(assessment.denied),
+        "possibleAdditions": [_addition(one) for one in assessment.additions],
+    }
+
+
+def _addition(one: Addition) -> Mapping[str, Any]:
+    return {
+        "action": one.action,
+        "why": one.why,
+        "count": one.count,
+        "last": one.last.date().isoformat(),
+        "resources": list(one.resources),
+        "grantedElsewhere": one.granted_elsewhere,
+        "guarded": one.guarded,
     }
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from plumbline.api.baseline import BaselineStatus
 from plumbline.api.proposal import BaselineRef
-from plumbline.api.report import ReportSpec, ReportStatus, RoleAccessReport
+from plumbline.api.report import PossibleAddition, ReportSpec, ReportStatus, RoleAccessReport
 from plumbline.assess.window import Window
+from plumbline.model.assessment import RoleAssessment
 from plumbline.reconcile.baseline import BaselineResult
 from plumbline.reconcile.children import child_metadata, role_key
 from plumbline.reconcile.proposal_status import unused_rows
 from plumbline.reconcile.resources import STATUS_BYTES, size_of
 
 _UNUSED = 100
+_ADDITIONS = 20
 
 
 def reports(
@@ -31,7 +33,8 @@ def reports(
         old = existing.get(name)
         generation = old.metadata.generation if old else 1
         listed = rows[:_UNUSED]
-        over = sum(size_of(row) for row in listed) + size_of(summary) - STATUS_BYTES
+        additions = list(_additions(by_arn[summary.role_arn]))
+        over = sum(size_of(row) for row in (*listed, *additions)) + size_of(summary) - STATUS_BYTES
         while over > 0 and listed:
             over -= size_of(listed.pop())
         said = ReportStatus(
@@ -40,6 +43,8 @@ def reports(
             summary=summary,
             unused=listed,
             unused_truncated=len(rows) - len(listed),
+            possible_additions=additions,
+            possible_additions_truncated=len(by_arn[summary.role_arn].additions) - len(additions),
         )
         wanted.append(
             RoleAccessReport(
@@ -49,6 +54,18 @@ def reports(
             )
         )
     return wanted
+
+
+def _additions(assessment: RoleAssessment) -> Iterator[PossibleAddition]:
+    for one in assessment.additions[:_ADDITIONS]:
+        yield PossibleAddition(
+            action=one.action,
+            why=one.why,
+            last=one.last.date(),
+            resources=list(one.resources),
+            granted_elsewhere=one.granted_elsewhere,
+            guarded=one.guarded,
+        )
 
 
 def _with_old_dates(said: ReportStatus, old: ReportStatus | None) -> ReportStatus:

@@ -1,0 +1,67 @@
+"""What a role asked for and is not granted: listed for people as possible additions, never proposed, never added. Pure.
+
+Denied calls may be attacks or mistakes, and uses without a grant may be allowed by a resource's own policy. So each is only
+told, and what could be misused to gain privileges is marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import Literal
+
+from plumbline.assess.escalation_ways import known_ways
+from plumbline.iam.catalogue import Catalogue, catalogue
+from plumbline.model.assessment import Addition
+from plumbline.model.evidence import Evidence
+
+_RESOURCES = 5
+ESCALATION, PRIVILEGED, UNKNOWN = "escalation", "privileged", "unknownAction"
+
+
+def possible_additions(
+    evidence: Iterable[Evidence], used_not_granted: Iterable[str], granted: int, since: datetime, known: Catalogue
+) -> tuple[Addition, ...]:
+    """Of the evidence at or after `since`, by action. `granted`: the bits of what is granted or masked."""
+    not_granted = frozenset(used_not_granted)
+    found: dict[tuple[str, Literal["denied", "usedNotGranted"]], list[Evidence]] = {}
+    for one in evidence:
+        if one.last < since or one.ambiguous:
+            continue
+        if one.outcome == "denied":
+            found.setdefault((one.action, "denied"), []).append(one)
+        elif one.outcome == "used" and one.action in not_granted:
+            found.setdefault((one.action, "usedNotGranted"), []).append(one)
+    return tuple(
+        Addition(
+            action=action,
+            why=why,
+            count=sum(one.count for one in seen),
+            last=max(one.last for one in seen),
+            resources=tuple(sorted({arn for one in seen for arn in one.resources}))[:_RESOURCES],
+            granted_elsewhere=bool(known.expand(action) & granted),
+            guarded=guard(action),
+        )
+        for (action, why), seen in sorted(found.items())
+    )
+
+
+def guard(action: str) -> str:
+    """Why the action needs more than a glance before it is granted; empty where it does not."""
+    known = catalogue()
+    bits = known.expand(action)
+    if not bits:
+        return UNKNOWN
+    if bits & _escalating():
+        return ESCALATION
+    return PRIVILEGED if bits & known.privileged else ""
+
+
+@cache
+def _escalating() -> int:
+    known, bits = catalogue(), 0
+    for way in known_ways():
+        for need in way.needs:
+            bits |= known.expand(need.action)
+    return bits
