@@ -201,6 +201,12 @@ class Limits(Model):
     open_proposals: Annotated[int, Field(ge=0, le=200)] = 20
 
 
+class Review(Model):
+    """When a finding that nobody has decided on is overdue."""
+
+    due_within: Annotated[Duration, Field(description="From the first day on which it was seen.")] = "30d"
+
+
 class Pool(Model):
     """Which roles of the baseline are twins: those that share the text of a policy, AWS managed ones aside, or those with
     the same value of a tag. What one of them uses is not called unused for the others."""
@@ -262,6 +268,7 @@ class BaselineSpec(Model):
     mode: Literal["Report", "Propose"] = "Report"
     routing: Routing = Routing()
     limits: Limits = Limits()
+    review: Review = Review()
 
     @model_validator(mode="after")
     def _environment_has_lookback(self) -> Self:
@@ -330,6 +337,36 @@ class RoleStatus(StatusModel):
     policy_generation: str = ""
 
 
+class ReviewedFinding(StatusModel):
+    """`decision`: what a person has said of the role's proposal; empty while nobody has."""
+
+    kind: Literal["UnusedAccess", "GrantDrift"]
+    role_arn: str
+    state: Literal["new", "open", "overdue", "decided", "resolved"]
+    first_seen: date
+    due: date
+    resolved: date | None = None
+    owner: str = ""
+    decision: Literal["", "Approved", "Rejected"] = ""
+    by: str = ""
+    proposal: str = ""
+
+
+class ReviewStatus(StatusModel):
+    """The findings of the week that begins on Monday `week`, in UTC. `new` and `overdue` are among `open`."""
+
+    week: date
+    open: int = 0
+    new: int = 0
+    overdue: int = 0
+    decided: int = 0
+    resolved: int = 0
+    findings: Annotated[
+        list[ReviewedFinding], Field(max_length=20, description="Overdue ones first, then new ones, then the oldest.")
+    ] = []
+    findings_truncated: int = 0
+
+
 class Unassessed(StatusModel):
     """A target that could not be assessed. One and the same message stands for 'does not exist' and 'not allowed'."""
 
@@ -363,6 +400,7 @@ class BaselineStatus(StatusModel):
     roles_truncated: int = 0
     unassessed: Annotated[list[Unassessed], Field(max_length=50)] = []
     unassessed_truncated: int = 0
+    review: ReviewStatus | None = None
     last_handled_reconcile_at: str = ""
 
 

@@ -55,7 +55,7 @@ def changes_of_exemptions(exemptions: Iterable[Exemption]) -> Iterator[date]:
 
 
 def _uses(usage: PrincipalUsage) -> Iterator[datetime]:
-    yield from (evidence.last for evidence in usage.evidence if evidence.outcome != "denied")
+    yield from (evidence.last for evidence in usage.evidence)
     yield from (event.last for event in usage.unmapped)
     if usage.generated is not None:
         yield usage.generated.end

@@ -5,7 +5,7 @@ Every pass builds the series anew from what exists, so those of what is gone dis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -35,6 +35,7 @@ class BaselineFigures:
     evidence_complete: bool
     accepted_unknown: bool = False
     waiting_proposals: int = 0
+    findings: Mapping[str, int] = field(default_factory=dict)  # by state, in the weekly review
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,12 @@ def _baselines(rows: tuple[BaselineFigures, ...]) -> Iterable[Metric]:
                 ("masked", r.masked),
             )
         ),
+    )
+    yield _gauge(
+        "baseline_findings",
+        "Findings in this week's review by state; new, overdue and decided ones are among the open.",
+        (*_BASELINE, "state"),
+        (((*key(r), state), float(number)) for r in rows for state, number in r.findings.items()),
     )
     yield _gauge(
         "baseline_compliant",

@@ -14,6 +14,7 @@ from plumbline.api.baseline import (
     BaselineStatus,
     DriftChangeStatus,
     LeastPrivilegeBaseline,
+    ReviewStatus,
     RoleCounts,
     RoleStatus,
     Unassessed,
@@ -198,7 +199,12 @@ def _judged(view: LandscapeView, principal: Principal, context: Context) -> Memb
 
 
 def status_of(
-    result: BaselineResult, proposals: Mapping[str, str], waiting: Waiting, now: datetime, as_of: date
+    result: BaselineResult,
+    proposals: Mapping[str, str],
+    waiting: Waiting,
+    now: datetime,
+    as_of: date,
+    review: ReviewStatus | None = None,
 ) -> BaselineStatus:
     """The status of a baseline. `proposals`: role ARN -> name of its open proposal."""
     baseline = result.baseline
@@ -241,6 +247,7 @@ def status_of(
         roles_truncated=len(reported) - len(listed),
         unassessed=list(unassessed[:_STATUS_LISTED]),
         unassessed_truncated=max(0, len(unassessed) - _STATUS_LISTED),
+        review=review,
         last_handled_reconcile_at=baseline.metadata.annotations.get(REQUESTED_AT, ""),
     )
     return _within_size(status)

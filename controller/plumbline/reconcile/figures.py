@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from plumbline import __version__
-from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
+from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline, ReviewStatus
 from plumbline.aws.calls import Call
 from plumbline.export.metrics import AccountFigures, BaselineFigures, CallFigures, Figures, RoleFigures
 from plumbline.iam.catalogue import catalogue
@@ -67,7 +67,15 @@ def baseline_figures(baseline: LeastPrivilegeBaseline, status: BaselineStatus) -
         evidence_complete=truth.get("EvidenceComplete") == "True",
         accepted_unknown=truth.get("AcceptedAccessUnknown") == "True",
         waiting_proposals=status.waiting_proposals,
+        findings=_findings(status.review),
     )
+
+
+def _findings(review: ReviewStatus | None) -> Mapping[str, int]:
+    if review is None:
+        return {}
+    states = ("open", "new", "overdue", "decided", "resolved")
+    return {state: getattr(review, state) for state in states}
 
 
 def finding_figures(done: LandscapePass) -> Iterable[tuple[str, int, int, int]]:

@@ -7,7 +7,7 @@ takes no other down.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import sqlalchemy as sa
@@ -17,10 +17,11 @@ from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
 from plumbline.api.common import Condition
 from plumbline.api.landscape import IAMLandscape, LandscapeStatus
 from plumbline.api.proposal import RemediationProposal
+from plumbline.assess.validity import first_change
 from plumbline.assess.window import Window
 from plumbline.aws.calls import Call
 from plumbline.aws.session import AwsSessions
-from plumbline.reconcile.baseline import BaselineResult, Waiting, assess_baseline, same_but_time, status_of
+from plumbline.reconcile.baseline import BaselineResult, Waiting, assess_baseline, owner_of, same_but_time, status_of
 from plumbline.reconcile.conditions import Fact, conditions, stalled
 from plumbline.reconcile.decisions import Rejections, heard
 from plumbline.reconcile.evidence import Progress
@@ -37,8 +38,11 @@ from plumbline.reconcile.landscape import (
 from plumbline.reconcile.places import Places, kept_places
 from plumbline.reconcile.proposals import Proposals, Proposed, proposals
 from plumbline.reconcile.resources import Invalid, Resources, ResourceStore
+from plumbline.reconcile.review import Role, changes_of_review, review_of, role_of
 from plumbline.store.memory import accept, accepted_of
-from plumbline.store.rejections import Rejection, Role, rejections_of, remember_rejections
+from plumbline.store.register import Registered, register_findings
+from plumbline.store.rejections import Rejection, rejections_of, remember_rejections
+from plumbline.store.rejections import Role as RejectedRole
 
 _log = structlog.get_logger()
 
@@ -51,6 +55,7 @@ class BaselinePass:
     result: BaselineResult | None = None
     status: BaselineStatus | None = None
     proposals: Proposals = field(default_factory=Proposals)
+    registered: tuple[Registered, ...] = ()
     reason: str = ""
 
     @property
@@ -208,7 +213,9 @@ def assess_one(
         now,
     )
     accept(engine, key, result.accepted)
-    return BaselinePass(baseline, result)
+    registered = register_findings(engine, key, findings_of(result, {}), now)
+    days = [*changes_of_review(registered, baseline.spec.review, as_of), *([d] if (d := result.valid_until) else [])]
+    return BaselinePass(baseline, replace(result, valid_until=first_change(days, as_of)), registered=registered)
 
 
 def existing_of(
@@ -232,7 +239,7 @@ def existing_of(
 
 def remember_decisions(
     engine: sa.Engine, namespace: str, proposals: Collection[RemediationProposal], now: datetime
-) -> dict[Role, Rejection]:
+) -> dict[RejectedRole, Rejection]:
     """What people of the namespace have rejected, with what these proposals say now remembered."""
     known = rejections_of(engine, namespace)
     rejected, withdrawn = heard(proposals, known, now)
@@ -270,7 +277,21 @@ def open_granted(
     limit = landscape.landscape.spec.limits.open_proposals
     one.proposals = one.proposals.opened(granted, existing)
     waiting = Waiting(one.proposals.waiting, asked - len(granted), limit)
-    one.status = status_of(one.result, one.proposals.names, waiting, now, as_of)
+    review = review_of(one.registered, _roles(one), one.baseline.spec.review, as_of)
+    one.status = status_of(one.result, one.proposals.names, waiting, now, as_of, review)
+
+
+def _roles(one: BaselinePass) -> dict[str, Role]:
+    """Role ARN -> owner, proposal and decision."""
+    spec = one.baseline.spec
+    assessed = one.result.assessments if one.result is not None else ()
+    owners = {a.principal.arn: owner_of(a.principal, spec) for a in assessed}
+    found = {arn: Role(owner) for arn, owner in owners.items()}
+    for proposed in one.proposed:
+        arn = proposed.proposal.spec.role_arn
+        if proposed.open or arn not in found:
+            found[arn] = role_of(proposed.proposal, owners.get(arn, ""))
+    return found
 
 
 def write_landscape(store: ResourceStore, landscape: IAMLandscape, status: LandscapeStatus) -> bool:

@@ -221,3 +221,15 @@ exported_finding = sa.Table(
     sa.Column("updated_at", Utc, nullable=False),
     sa.Column("archived", sa.Boolean, nullable=False),
 )
+
+# Since when a baseline has had a finding, and when it ended.
+finding = sa.Table(
+    "finding",
+    metadata,
+    sa.Column("baseline", sa.String, primary_key=True),  # namespace/name
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("role_arn", sa.String, nullable=False),
+    sa.Column("first_seen", Utc, nullable=False),
+    sa.Column("resolved_at", Utc),
+)
