@@ -101,3 +101,16 @@ def test_without_a_baseline_its_findings_end(cluster):
     cluster.remove(BASELINE.resource, "base", "pay")
     cluster.settle(LANDSCAPE)
     assert cluster.hub.states == {"UnusedAccess": "ARCHIVED"}
+
+
+def test_a_baseline_that_comes_between_two_collections_is_assessed(cluster):
+    """The landscape looks at its findings before the new baseline itself has had its turn."""
+    cluster.kube.put(
+        BASELINE.resource,
+        {"metadata": {"name": "late", "namespace": "pay"}, "spec": {"targets": {"arns": [a_role().arn]}}},
+    )
+    late = BASELINE._replace(name="late")
+    cluster.settle(LANDSCAPE, late)
+    assert cluster.conditions("late")["Ready"]["status"] == "True"
+    assert cluster.status("late")["roles"] == 1
+    assert cluster.status()["roles"] == 0

@@ -116,17 +116,20 @@ class LandscapePasses:
     ) -> Outcome:
         """Between two whole passes: the accounts of which a change was announced, and findings that changed."""
         accounts = changes.due(now) if changes is not None else frozenset()
-        done = known.done
         baselines = self._objects.baselines_of(key.name)
         sessions = self._sessions(landscape)
+        done = known.done
         if accounts:
-            service_accounts = self._objects.service_accounts(baselines)
-            done = refresh_accounts(done, baselines, service_accounts, self._engine, sessions, accounts, now)
+            done = refresh_accounts(done, self._engine, sessions, accounts, now)
             _log.info("accounts refreshed", landscape=key.name, accounts=sorted(accounts))
         done = self._also(done, changes, baselines, landscape, sessions, now)
-        self._landscapes.update(key.name, done, baselines)
-        self._write(body, landscape, done, now)
-        self._wake_all(self._moved(key.name, done, baselines, now), 0.0)
+        service_accounts = self._objects.service_accounts(baselines)
+        updated, unasked = self._landscapes.update(key.name, done, baselines, service_accounts)
+        if updated is None or unasked:
+            self._landscapes.expire(key.name)
+            return Done(0.1)
+        self._write(body, landscape, updated, now)
+        self._wake_all(self._moved(key.name, updated, baselines, now), 0.0)
         left = max((known.until - now).total_seconds(), 1.0)
         return Done(min(left, _seconds_to_look(changes, now)))
 

@@ -60,13 +60,27 @@ class Landscapes:
         with self._lock:
             self._known[name] = known
 
-    def update(self, name: str, done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline]) -> None:
-        """The pass with some accounts looked at anew; evidence was not collected again."""
-        self._expect(name, done, baselines)
+    def update(
+        self,
+        name: str,
+        done: LandscapePass,
+        baselines: Sequence[LeastPrivilegeBaseline],
+        service_accounts: Mapping[str, str | None],
+    ) -> tuple[LandscapePass | None, bool]:
+        """The pass with what was seen since: its view and status are taken, its baselines select and govern anew. Returns
+        the pass as it is now, and whether some roles that were there before were never asked for evidence."""
         with self._lock:
-            if known := self._known.get(name):
-                versions = {b.metadata.key: version_of(b) for b in baselines}
-                self._known[name] = replace(known, done=done, baselines=versions)
+            known = self._known.get(name)
+            if known is None:
+                return None, False
+            before = known.done.view.snapshot.principals
+            selections = select_roles(done.landscape, baselines, done.view.snapshot, service_accounts)
+            done = replace(done, selections=selections, governed=govern(baselines, selections))
+            versions = {b.metadata.key: version_of(b) for b in baselines}
+            self._known[name] = replace(known, done=done, baselines=versions)
+        self._expect(name, done, baselines)
+        selected = {arn for selection in selections.values() for arn in selection.selected}
+        return done, not (selected & before.keys() <= known.asked)
 
     def expire(self, name: str) -> None:
         """The next pass collects everything."""

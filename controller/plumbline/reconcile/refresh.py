@@ -12,7 +12,6 @@ from typing import Final, Literal
 
 import sqlalchemy as sa
 
-from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import Condition
 from plumbline.api.landscape import RecentChange
 from plumbline.assess.drift_changes import changes_of
@@ -21,7 +20,7 @@ from plumbline.inventory.collect import collect_again
 from plumbline.model.evidence import GrantChange
 from plumbline.reconcile.conditions import Fact
 from plumbline.reconcile.facts import with_fact
-from plumbline.reconcile.landscape import LandscapePass, govern, select_roles, snapshot_figures
+from plumbline.reconcile.landscape import LandscapePass, snapshot_figures
 from plumbline.reconcile.view import LandscapeView
 from plumbline.store.memory import remember_grants
 
@@ -30,15 +29,9 @@ _LISTED = 20
 
 
 def refresh_accounts(
-    done: LandscapePass,
-    baselines: Sequence[LeastPrivilegeBaseline],
-    service_accounts: Mapping[str, str | None],
-    engine: sa.Engine,
-    sessions: AwsSessions,
-    accounts: Collection[str],
-    now: datetime,
+    done: LandscapePass, engine: sa.Engine, sessions: AwsSessions, accounts: Collection[str], now: datetime
 ) -> LandscapePass:
-    """The pass with live IAM of these accounts as it is now: what else it found stays as it was. Never raises AwsError."""
+    """The pass with live IAM of these accounts as it is now; roles are not selected anew. Never raises AwsError."""
     snapshot = collect_again(sessions, done.view.snapshot, accounts, now)
     changed = replace(
         snapshot,
@@ -47,12 +40,9 @@ def refresh_accounts(
     )
     first_seen = {arn: seen for arn, seen in done.view.first_seen.items() if arn.split(":")[4] not in accounts}
     first_seen |= remember_grants(engine, changed, now)
-    selections = select_roles(done.landscape, baselines, snapshot, service_accounts)
     return replace(
         done,
         view=replace(done.view, snapshot=snapshot, first_seen=first_seen),
-        selections=selections,
-        governed=govern(baselines, selections),
         status=done.status.model_copy(update=snapshot_figures(snapshot)),
     )
 
