@@ -19,6 +19,7 @@ from benchmarks.decisions_rows import decisions
 from benchmarks.engine_rows import engine
 from benchmarks.granted_rows import granted
 from benchmarks.graph_rows import graph
+from benchmarks.landscape_rows import landscape
 from benchmarks.operator import operator
 from benchmarks.organization_rows import organization
 from benchmarks.peers import PEERS, missing
@@ -95,6 +96,7 @@ def main(arguments: Sequence[str]) -> int:
         "operator": lambda rows, work, chosen: operator(rows, work, tuple(chosen.baselines)),
         "organization": lambda rows, work, chosen: organization(rows, work, tuple(chosen.organization)),
         "graph": lambda rows, work, chosen: graph(rows, work, tuple(chosen.nodes)),
+        "landscape": lambda rows, work, chosen: landscape(rows, work, tuple(chosen.landscape)),
         "trail": lambda rows, work, chosen: trail(rows, work, tuple(chosen.events)),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="measures, and judges nothing")
@@ -106,6 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--organization", type=int, nargs="+", default=[1000, 10_000, 100_000], help="sizes of organization, in roles"
     )
+    parser.add_argument("--landscape", type=int, nargs="+", default=[1000, 10_000], help="sizes of landscape, in roles")
     parser.add_argument("--nodes", type=int, nargs="+", default=[100_000], help="sizes of graph")
     parser.add_argument("--baselines", type=int, nargs="+", default=[1000], help="sizes of operator")
     parser.add_argument("--events", type=int, nargs="+", default=[1_000_000], help="sizes of trail")

@@ -60,6 +60,8 @@ def _grants(
     engine: sa.Engine, landscape: str, accounts: Collection[str]
 ) -> dict[tuple[str, str, str], tuple[str, datetime]]:
     wanted = grant.select().where(grant.c.landscape == landscape)
+    if not accounts:
+        return {}
     if len(accounts) <= _FEW:
         wanted = wanted.where(sa.or_(*(grant.c.principal.like(f"arn:%:iam::{account}:%") for account in accounts)))
     with engine.connect() as connection:

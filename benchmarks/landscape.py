@@ -1,0 +1,55 @@
+"""A whole landscape from the files of its accounts to the list of risks: `python -m benchmarks.landscape NAME RESULT ...`."""
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks.accounts import write as written
+from benchmarks.timer import Timer, run, settle
+from benchmarks.workload import roles
+from plumbline.assess.analysis import Analysis, Facts, analyse
+from plumbline.assess.window import Window
+from plumbline.iam.catalogue import catalogue
+from plumbline.iam.overlay import overlay
+from plumbline.inventory.files import read_account_details
+from plumbline.model.coverage import Coverage
+
+Result = tuple[Timer, Mapping[str, Any]]
+_WINDOW = Window.of(date(2026, 6, 30), 90, timedelta(days=400))
+_OWN = 0.2
+
+
+def write(folder: str, count: str) -> Result:
+    with Timer() as timer:
+        facts = written(roles(int(count), _OWN), Path(folder))
+    return timer, facts
+
+
+def own(folder: str, to: str) -> Result:
+    """Reads all files, analyses everybody, and lists the ways to gain privileges of each role."""
+    catalogue(), overlay()
+    settle()
+    with Timer() as timer:
+        principals = read_account_details(sorted(Path(folder).glob("*.json")))
+        found = analyse(Facts(principals, {}, {}, Coverage({}, {}, {}, frozenset()), _WINDOW))
+        ranked = sorted(found.principals, key=lambda one: -one.risk.score)
+    Path(to).write_text(json.dumps(_ways(found)))
+    return timer, {"roles": len(ranked), "highest": ranked[0].risk.score, "hops": len(found.hops)}
+
+
+def _ways(found: Analysis) -> dict[str, list[list[str]]]:
+    """Role -> the sets of actions that gain privileges, with a target or without."""
+    return {
+        one.principal.arn: [
+            sorted(action.lower() for action in way.actions)
+            for way in (*one.escalations.escalations, *one.escalations.potential)
+        ]
+        for one in found.principals
+    }
+
+
+if __name__ == "__main__":
+    run({"write": write, "own": own}, *sys.argv[1:])
