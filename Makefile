@@ -32,7 +32,7 @@ test-slow: $(BIN)/.installed ## the sandbox server and other processes, and each
 	@$(STAGE) "properties" $(BIN)/pytest -q -m "hypothesis and not cluster" --hypothesis-profile many --timeout 900 -n auto
 
 test-cluster: $(BIN)/.installed ## the tests in a real Kubernetes control plane, which the first run builds
-	@$(STAGE) "control plane" $(BIN)/python tests/servers/controlplane/build.py
+	@$(STAGE) "control plane" $(BIN)/python -m tests.servers.controlplane.build
 	@$(STAGE) "cluster tests" $(BIN)/pytest -q -m cluster -p no:randomly
 
 lint: $(BIN)/.installed ## ruff: rules and format
