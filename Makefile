@@ -35,7 +35,8 @@ test-cluster: $(BIN)/.installed ## the tests in a real Kubernetes control plane,
 	@$(STAGE) "control plane" $(BIN)/python -m tests.servers.controlplane.build
 	@$(STAGE) "cluster tests" $(BIN)/pytest -q -m cluster -p no:randomly
 
-test-servers: $(BIN)/.installed ## the tests with PostgreSQL
+test-servers: $(BIN)/.installed ## the tests with a Trino, which the first run fetches, and with PostgreSQL
+	@$(STAGE) "Trino" $(BIN)/python -m tests.servers.trino.build
 	@$(STAGE) "server tests" $(BIN)/pytest -q -m servers -p no:randomly
 
 lint: $(BIN)/.installed ## ruff: rules and format

@@ -4,6 +4,7 @@ pytest_plugins = [
     "tests.sandbox_fixture",
     "tests.servers.controlplane.fixture",
     "tests.servers.postgresql.fixture",
+    "tests.servers.trino.fixture",
 ]
 
 # A property is tried anew in every run, so that few examples each time keep the fast tests fast; `make test-slow` tries
