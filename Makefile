@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The tests start many processes; without bytecode each compiles everything anew, which more than doubles their time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo demo-cluster test test-fast test-slow test-cluster lint type contracts generated crds lock bench clean
+.PHONY: help demo demo-cluster test test-fast test-slow test-cluster test-servers lint type contracts generated crds lock bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -21,19 +21,23 @@ demo: $(BIN)/.installed ## an AWS organization on this machine, from nothing to 
 demo-cluster: $(BIN)/.installed ## the same in a real Kubernetes control plane; KEEP=1 keeps it running
 	@$(BIN)/python -m tests.servers.demo_cluster $(if $(KEEP),--keep)
 
-test: lint type contracts generated test-fast test-cluster test-slow ## every check and every test
+test: lint type contracts generated test-fast test-cluster test-servers test-slow ## every check and every test
 	@echo "everything passed"
 
 test-fast: $(BIN)/.installed ## the tests that need only Python, in about a minute
-	@$(STAGE) "fast tests" $(BIN)/pytest -q -m "not slow and not cluster" -n auto
+	@$(STAGE) "fast tests" $(BIN)/pytest -q -m "not slow and not cluster and not servers" -n auto
 
 test-slow: $(BIN)/.installed ## the sandbox server and other processes, and each property with many examples
-	@$(STAGE) "slow tests" $(BIN)/pytest -q -m "slow and not cluster" -n auto --dist loadfile
-	@$(STAGE) "properties" $(BIN)/pytest -q -m "hypothesis and not cluster" --hypothesis-profile many --timeout 900 -n auto
+	@$(STAGE) "slow tests" $(BIN)/pytest -q -m "slow and not cluster and not servers" -n auto --dist loadfile
+	@$(STAGE) "properties" $(BIN)/pytest -q -m "hypothesis and not cluster and not servers" --hypothesis-profile many --timeout 900 -n auto
 
 test-cluster: $(BIN)/.installed ## the tests in a real Kubernetes control plane, which the first run builds
-	@$(STAGE) "control plane" $(BIN)/python tests/servers/controlplane/build.py
+	@$(STAGE) "control plane" $(BIN)/python -m tests.servers.controlplane.build
 	@$(STAGE) "cluster tests" $(BIN)/pytest -q -m cluster -p no:randomly
+
+test-servers: $(BIN)/.installed ## the tests with a Trino, which the first run fetches, and with PostgreSQL
+	@$(STAGE) "Trino" $(BIN)/python -m tests.servers.trino.build
+	@$(STAGE) "server tests" $(BIN)/pytest -q -m servers -p no:randomly
 
 lint: $(BIN)/.installed ## ruff: rules and format
 	@$(STAGE) "lint" $(BIN)/ruff check .

@@ -33,7 +33,7 @@ def missing() -> str:
     built = any(all((entry / program).is_file() for program in build.PROGRAMS) for entry in cache.glob("*"))
     if built or os.environ.get("KUBEBUILDER_ASSETS"):
         return ""
-    return "the control plane is not built; run `make test-cluster`, or python tests/servers/controlplane/build.py"
+    return "the control plane is not built; run `make test-cluster`, or python -m tests.servers.controlplane.build"
 
 
 @contextmanager

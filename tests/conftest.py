@@ -1,6 +1,11 @@
 from hypothesis import Phase, settings
 
-pytest_plugins = ["tests.sandbox_fixture", "tests.servers.controlplane.fixture"]
+pytest_plugins = [
+    "tests.sandbox_fixture",
+    "tests.servers.controlplane.fixture",
+    "tests.servers.postgresql.fixture",
+    "tests.servers.trino.fixture",
+]
 
 # A property is tried anew in every run, so that few examples each time keep the fast tests fast; `make test-slow` tries
 # many. Explaining a failure traces every line, which takes longer than finding it.

@@ -45,6 +45,20 @@ LANDSCAPE = {
                     "outputLocation": "s3://results/plumbline/",
                 }
             ],
+            "trino": [
+                {
+                    "name": "trino",
+                    "url": "https://trino.example.com:8443",
+                    "user": "plumbline",
+                    "catalog": "hive",
+                    "schema": "security",
+                    "table": "cloudtrail_events",
+                    "passwordFile": "trino/password",
+                    "caFile": "trino/ca.crt",
+                    "s3": {"bucket": "logs", "organizationId": "o-a1b2c3d4e5"},
+                    "trailArn": TRAIL,
+                }
+            ],
             "lastAccessed": {"refreshInterval": "24h"},
             "policyGeneration": {"trailArn": TRAIL, "accessRoleName": "generation", "dailyJobs": 10},
             "credentialReport": {
@@ -219,6 +233,17 @@ WRONG = [
         ("evidence.athena[0].workgroup", "a b", "it must be the name of a workgroup"),
         ("evidence.athena[0].outputLocation", "results", "it must be an S3 location"),
         ("evidence.athena[0].s3", DROP, "add it"),
+        ("evidence.trino[0].url", "trino.example.com", "the address of a coordinator without a path"),
+        ("evidence.trino[0].url", "https://trino.example.com/x", "the address of a coordinator without a path"),
+        ("evidence.trino[0].url", "http://trino.example.com", "must go over https", "evidence.trino[0]"),
+        ("evidence.trino[0].tokenFile", "token", "at most one of passwordFile and tokenFile", "evidence.trino[0]"),
+        ("evidence.trino[0].passwordFile", "../token", "a file below the folder for secrets"),
+        ("evidence.trino[0].passwordFile", "/etc/passwd", "a file below the folder for secrets"),
+        ("evidence.trino[0].schema", "a.b", "a name of lower-case letters"),
+        ("evidence.trino[0].table", DROP, "add it"),
+        ("evidence.trino[0].s3", DROP, "trailArn must have s3 beside it", "evidence.trino[0]"),
+        ("evidence.trino[0].user", "a b", "the name of a user"),
+        ("evidence.trino[0].name", "athena", "must have a name of its own; set name", "evidence"),
         ("evidence.lastAccessed.refreshInterval", "0d", "it must be longer than zero"),
         ("evidence.lastAccessed.refreshInterval", "1 day", "such as 90d or 1h30m"),
         ("evidence.policyGeneration.dailyJobs", 0, "greater than or equal to 1"),

@@ -11,7 +11,8 @@ import pytest
 
 from tests.servers.controlplane import build
 
-COMMAND = [sys.executable, build.__file__]
+COMMAND = [sys.executable, "-m", build.__name__]
+ROOT = Path(__file__).resolve().parents[2]
 
 # Writes a program that says what kubectl would say of its version.
 BUILDS = f"""
@@ -26,7 +27,7 @@ chmod +x "$target"
 
 def find(**environment):
     """What build.py says as a program, with nothing of the caller's environment."""
-    return subprocess.run(COMMAND, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(COMMAND, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 def program(path, script):
@@ -136,7 +137,9 @@ def test_two_at_once_build_once_and_a_third_not_at_all(tmp_path):
     path = go(tmp_path / "bin", f"echo built >> {tmp_path}/builds; sleep 1\n{BUILDS}")
     environment = {"PLUMBLINE_CACHE": str(tmp_path / "cache"), "PATH": path}
     both = [
-        subprocess.Popen(COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        subprocess.Popen(
+            COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         for _ in range(2)
     ]
     printed = {process.communicate(timeout=60)[0] for process in both} | {find(**environment).stdout}
@@ -151,7 +154,7 @@ def test_after_a_killed_build_the_next_waits_for_its_compilers_and_clears_up(tmp
     log = tmp_path / "builds"
     path = go(tmp_path / "bin", f"echo begin >> {log}; sleep 2; echo end >> {log}\n{BUILDS}")
     environment = {"PLUMBLINE_CACHE": str(tmp_path / "cache"), "PATH": path}
-    with subprocess.Popen(COMMAND, env=environment, stderr=subprocess.DEVNULL) as killed:
+    with subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as killed:
         deadline = time.monotonic() + 30
         while not log.exists():
             assert time.monotonic() < deadline, "the build does not begin"

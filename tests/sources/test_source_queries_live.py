@@ -5,35 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from plumbline.api.landscape import Athena, CloudTrailLake, CloudTrailLogs
-from plumbline.assess.log_reach import classes, log_reach
-from plumbline.assess.window import Window
+from plumbline.api.landscape import Athena, CloudTrailLake
 from plumbline.aws.session import AwsSessions
-from plumbline.iam.catalogue import catalogue
-from plumbline.iam.overlay import overlay
-from plumbline.model.coverage import Coverage, State
-from plumbline.reconcile.event_queries import athena_logs, lake_logs, trail_facts
-from plumbline.store.ledger import bins, partitions, usage_of
-from plumbline.usage.log_coverage import log_coverage
-from plumbline.usage.log_source import log_source
-from plumbline.usage.trail_logs import sync
+from plumbline.model.coverage import State
+from plumbline.reconcile.event_queries import athena_logs, lake_logs
+from plumbline.store.ledger import bins
 from sandbox import organization as org
 from sandbox.trail import GAP
+from tests.sources.organization_logs import ACCOUNTS, AFTER, BEFORE, BUCKET, LATER, LOST, NOW, logs, seen, silent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
-# Around the hours whose log files were lost.
-LOST = datetime(2026, 6, 30, tzinfo=UTC) - timedelta(days=GAP[2])
-BEFORE, AFTER = LOST - timedelta(days=2), LOST + timedelta(days=3)
-LATER = AFTER + timedelta(days=1, hours=6)
-ACCOUNTS = {account.id: account.regions for account in org.ACCOUNTS.values()}
-BUCKET = {
-    "bucket": org.TRAIL_BUCKET,
-    "organizationId": org.ORGANIZATION_ID,
-    "account": org.SECURITY,
-    "region": org.HOME_REGION,
-}
 LAKE = {"eventDataStore": org.EVENT_DATA_STORE}
 ATHENA = {
     "createTable": "events",
@@ -63,42 +45,6 @@ def athena(sessions, engine, window=(BEFORE, AFTER), now=LATER, **more):
     config = Athena.model_validate(ATHENA | more)
     found = athena_logs(sessions, engine, "all", config, ACCOUNTS, window=window, now=now, progress=lambda _: None)
     return {coverage.account: coverage for coverage in found}
-
-
-def logs(sessions, engine, window=(BEFORE, AFTER), now=LATER):
-    config = CloudTrailLogs.model_validate({"name": "logs", "s3": BUCKET, "trailArn": org.TRAIL_ARN})
-    source = log_source(config, sessions.client("s3", account=org.SECURITY, region=org.HOME_REGION))
-    report = sync(engine, "all", source, ACCOUNTS, start=window[0], now=now, overlay=overlay())
-    assert report.problems == []
-    facts = trail_facts(sessions, engine, "all", org.TRAIL_ARN, now)
-    parts = partitions(engine, "all", "logs").values()
-    return {
-        account: log_coverage(source, account, regions, parts, facts=facts, problems=[], window=window)
-        for account, regions in ACCOUNTS.items()
-    }
-
-
-def seen(engine):
-    """Source -> (principal, unique id, action, outcome, certainty) -> all that it says of it."""
-    found = {}
-    for principal, use in usage_of(engine, "all", BEFORE).items():
-        for e in use.evidence:
-            key = (principal, e.unique_id, e.action, e.outcome, e.ambiguous)
-            said = (e.count, e.first, e.last, e.resources, e.resources_truncated, e.via_services, e.codes)
-            found.setdefault(e.source, {})[key] = said
-    return found
-
-
-def silent(coverage, lookback=(AFTER - BEFORE).days):
-    """How many actions a source proves silent, by account. Zero means that nothing can become unused by it."""
-    groups = classes(catalogue(), overlay())
-    window = Window.of((AFTER + timedelta(days=1)).date(), lookback, timedelta(days=400))
-    found = {}
-    for account, log in coverage.items():
-        known = Coverage({account: (log,)}, required=frozenset({log.source}), configured=frozenset({log.source}))
-        reach = log_reach(account, known, [log.source], window, groups, "aws")
-        found[account] = reach.complete[log.source].bit_count()
-    return found
 
 
 def test_three_sources_give_one_answer_and_differ_by_what_they_cover(sessions, engine):

@@ -2,22 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from plumbline.model.evidence import Evidence, GrantChange, TrailChange, UnmappedUse
 from plumbline.store import ledger
-from plumbline.store.database import open_store
 from plumbline.store.ledger import Partition, PartitionKey, Rows
 
 T = datetime(2026, 1, 10, tzinfo=UTC)
 ROLE = "arn:aws:iam::111122223333:role/team/app"
-
-
-@pytest.fixture
-def engine(tmp_path):
-    engine = open_store(f"sqlite:///{tmp_path}/s.db")
-    yield engine
-    engine.dispose()
 
 
 def key(day="2026-01-10", region="eu-west-1", source="logs"):
@@ -144,3 +134,14 @@ def test_sealed_partitions(engine):
     ledger.seal(engine, "l", key())
     assert ledger.partitions(engine, "l", "logs", "111122223333", "eu-west-1")[key()].sealed
     assert ledger.partitions(engine, "l", region="us-east-1") == {}
+
+
+def test_a_record_with_a_nul_in_its_names_is_kept(engine):
+    odd = "s3:Get\0Object"
+    unmapped = UnmappedUse(ROLE, None, "s\0", "n\0", ("x\0",), T, 1)
+    put(engine, evidence=(use(action=odd, resources=("arn:\0",)),), unmapped=(unmapped,))
+    found = ledger.usage_of(engine, "l", T)[ROLE]
+    assert [(e.action, e.resources) for e in found.evidence] == [("s3:Get\ufffdObject", ("arn:\0",))]
+    assert [use.event_name for use in found.unmapped] == ["n\ufffd"]
+    put(engine, PartitionKey("logs", "a\0", "r", "2026-01-10"))
+    assert ledger.forget_before(engine, "l", "2027-01-01") == 2

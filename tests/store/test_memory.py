@@ -8,7 +8,6 @@ import pytest
 
 from plumbline.assess.ages import BOUNDARY
 from plumbline.model.snapshot import Account, Policy, Principal, Snapshot
-from plumbline.store.database import open_store
 from plumbline.store.documents import load_document, save_documents
 from plumbline.store.memory import remember_grants
 
@@ -42,15 +41,13 @@ def _snapshot(*principals, error=None):
     ],
     ids=["unchanged", "policy changed", "boundary changed", "recreated", "not readable"],
 )
-def test_what_changes_starts_anew_and_the_rest_stays(tmp_path, second, policy_since, boundary_since):
-    engine = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+def test_what_changes_starts_anew_and_the_rest_stays(engine, second, policy_since, boundary_since):
     remember_grants(engine, _snapshot(ROLE), FIRST)
     found = remember_grants(engine, _snapshot(second), LATER)[ARN]
     assert (found.get("inline/access"), found[BOUNDARY]) == (policy_since, boundary_since)
 
 
-def test_an_account_that_fails_keeps_what_was_known_and_one_that_is_read_forgets_what_is_gone(tmp_path):
-    engine = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+def test_an_account_that_fails_keeps_what_was_known_and_one_that_is_read_forgets_what_is_gone(engine):
     remember_grants(engine, _snapshot(ROLE), FIRST)
     assert remember_grants(engine, _snapshot(error="denied"), LATER) == {}
     assert remember_grants(engine, _snapshot(ROLE), LATER)[ARN]["inline/access"] == FIRST
@@ -58,8 +55,7 @@ def test_an_account_that_fails_keeps_what_was_known_and_one_that_is_read_forgets
     assert remember_grants(engine, _snapshot(ROLE), LATER)[ARN]["inline/access"] == LATER
 
 
-def test_documents_are_kept_once_by_however_many_workers(tmp_path):
-    engine = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+def test_documents_are_kept_once_by_however_many_workers(engine):
     texts = {f"{n:064x}": f'{{"n":{n}}}' for n in range(50)}
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: save_documents(engine, texts), range(16)))

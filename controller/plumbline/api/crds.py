@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ _ANY_TARGET_MESSAGE = (
 # Lists that are maps by name keep their own names apart.
 _NAMES_DIFFER = " && ".join(
     f"(!has(self.{one}) || !has(self.{other}) || !self.{one}.exists(a, self.{other}.exists(b, a.name == b.name)))"
-    for one, other in (("cloudTrailLogs", "cloudTrailLake"), ("cloudTrailLogs", "athena"), ("cloudTrailLake", "athena"))
+    for one, other in combinations(("cloudTrailLogs", "cloudTrailLake", "athena", "trino"), 2)
 )
 
 KINDS = (
@@ -99,7 +100,7 @@ KINDS = (
                     f"!(self.name in [{', '.join(repr(name) for name in RESERVED_SOURCES)}])",
                     "the name is taken by another source; give this one another, such as athena",
                 )
-                for field in ("cloudTrailLake", "athena")
+                for field in ("cloudTrailLake", "athena", "trino")
             ),
             (
                 "evidence.athena[]",
@@ -107,9 +108,24 @@ KINDS = (
                 "athena must have exactly one of table and createTable",
             ),
             (
+                "evidence.trino[]",
+                "!has(self.passwordFile) || !has(self.tokenFile)",
+                "trino must have at most one of passwordFile and tokenFile",
+            ),
+            (
+                "evidence.trino[]",
+                "(!has(self.passwordFile) && !has(self.tokenFile)) || self.url.matches('^https://')",
+                "a password or token must go over https; correct url, or leave out the file",
+            ),
+            (
+                "evidence.trino[]",
+                "!has(self.trailArn) || has(self.s3)",
+                "trailArn must have s3 beside it, because the digest files there prove what was logged; add s3",
+            ),
+            (
                 "evidence",
                 _NAMES_DIFFER,
-                "each of cloudTrailLogs, cloudTrailLake and athena must have a name of its own; set name",
+                "each of cloudTrailLogs, cloudTrailLake, athena and trino must have a name of its own; set name",
             ),
             _longer_than_zero("evidence.lastAccessed.refreshInterval"),
             _longer_than_zero("memory"),

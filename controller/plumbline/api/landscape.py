@@ -47,6 +47,18 @@ SqlName = Annotated[
     Field(max_length=119),
     Form(r"^[a-z_][a-z0-9_]{0,118}$", "a name of lower-case letters, digits and _, such as cloudtrail_logs"),
 ]
+SecretFile = Annotated[
+    str,
+    Field(
+        max_length=256,
+        description="A file in the folder for secrets: that of PLUMBLINE_SECRETS, by default /etc/plumbline/secrets.",
+    ),
+    Form(
+        # No dot at the start of a part, so that nothing outside the folder can be named.
+        r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$",
+        "the path of a file below the folder for secrets, such as trino/password",
+    ),
+]
 GigabytesPerQuery = Annotated[
     float,
     Field(
@@ -225,6 +237,61 @@ class Athena(Model):
         return self
 
 
+class Trino(Model):
+    """A table over the bucket of a trail in a Trino of your own, queried for all accounts at once. As for log files, digest
+    files and the trail's selectors say what silence means."""
+
+    name: Name = "trino"
+    url: Annotated[
+        str,
+        Field(max_length=256),
+        Form(
+            r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$",
+            "the address of a coordinator without a path, such as https://trino.example.com:8443",
+        ),
+    ]
+    catalog: SqlName
+    # A method of pydantic has this name.
+    schema_: Annotated[SqlName, Field(alias="schema")]
+    table: Annotated[SqlName, Field(description="A table that exists, with the columns and partitions of the docs.")]
+    user: Annotated[
+        str,
+        Field(max_length=128),
+        Form(r"^[A-Za-z0-9._@+=/-]+$", "the name of a user in plain characters, such as plumbline"),
+    ] = "plumbline"
+    password_file: SecretFile | None = None
+    token_file: Annotated[SecretFile | None, Field(description="A JSON Web Token, in a file as for passwordFile.")] = (
+        None
+    )
+    ca_file: Annotated[
+        SecretFile | None,
+        Field(description="Certificates to trust instead of the public ones, in a file as for passwordFile."),
+    ] = None
+    s3: Annotated[S3Location | None, Field(description="The bucket behind the table, for its digest files.")] = None
+    trail_arn: Annotated[
+        TrailArn | None,
+        Field(
+            description="The trail that writes the bucket. Its selectors say what silence means; without it nothing becomes unused from these logs.",
+        ),
+    ] = None
+    regions: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=64)] = []
+    max_gigabytes_per_query: GigabytesPerQuery = 1000.0
+    required: bool = True
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.password_file is not None and self.token_file is not None:
+            raise ValueError("trino must have at most one of passwordFile and tokenFile")
+        if (self.password_file or self.token_file) and not self.url.startswith("https://"):
+            raise ValueError("a password or token must go over https; correct url, or leave out the file")
+        if self.trail_arn is not None and self.s3 is None:
+            raise ValueError(
+                "trailArn must have s3 beside it, because the digest files there prove what was logged; add s3"
+            )
+        _check_name(self.name)
+        return self
+
+
 class LastAccessed(Model):
     """Service-last-accessed data of IAM, for each role that a baseline targets."""
 
@@ -294,14 +361,21 @@ class EvidenceSources(Model):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = []
+    trino: Annotated[
+        list[Trino],
+        Field(
+            max_length=10,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = []
     last_accessed: LastAccessed | None = None
     policy_generation: PolicyGeneration | None = None
     credential_report: CredentialReport | None = None
 
     @property
-    def event_logs(self) -> list[CloudTrailLogs | CloudTrailLake | Athena]:
+    def event_logs(self) -> list[CloudTrailLogs | CloudTrailLake | Athena | Trino]:
         """All sources that show single events, each with `name` and `required`."""
-        return [*self.cloud_trail_logs, *self.cloud_trail_lake, *self.athena]
+        return [*self.cloud_trail_logs, *self.cloud_trail_lake, *self.athena, *self.trino]
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -310,7 +384,9 @@ class EvidenceSources(Model):
             raise ValueError("each of cloudTrailLogs must have a name of its own; set name")
         names = [source.name for source in self.event_logs]
         if len(set(names)) != len(names):
-            raise ValueError("each of cloudTrailLogs, cloudTrailLake and athena must have a name of its own; set name")
+            raise ValueError(
+                "each of cloudTrailLogs, cloudTrailLake, athena and trino must have a name of its own; set name"
+            )
         return self
 
 

@@ -1,4 +1,4 @@
-"""The sources that answer SQL about events, CloudTrail Lake and Athena: brought up to date, and what they prove.
+"""The sources that answer SQL about events, CloudTrail Lake, Athena and Trino: brought up to date, and what they prove.
 
 Joins sessions, store and sources. A source that fails says so in the state of each account. Judges no action.
 """
@@ -10,16 +10,18 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from plumbline.api.landscape import Athena, CloudTrailLake
+from plumbline.api.landscape import Athena, CloudTrailLake, Trino
 from plumbline.aws.errors import AwsError
 from plumbline.aws.session import AwsSessions
 from plumbline.iam.overlay import overlay
 from plumbline.model.coverage import Interval, LogCoverage, SourceState, State
 from plumbline.store.ledger import partitions, trail_changes
 from plumbline.usage.log_coverage import TrailFacts
-from plumbline.usage.sources.athena import AthenaLogs, athena_coverage
+from plumbline.usage.sources.athena import AthenaLogs
 from plumbline.usage.sources.cloudtrail_lake import Lake, lake_coverage
 from plumbline.usage.sources.days import QuerySource, sync_days
+from plumbline.usage.sources.trail_table import table_coverage
+from plumbline.usage.sources.trino import TrinoLogs
 from plumbline.usage.sync_report import SyncReport
 from plumbline.usage.trails import Trail, fetch_trail, remember_selection
 
@@ -68,17 +70,48 @@ def athena_logs(
     now: datetime,
     progress: Progress,
 ) -> Iterable[LogCoverage]:
-    """The coverage of one table, account by account. `accounts`: with their enabled Regions."""
+    """The coverage of one table in Athena, account by account. `accounts`: with their enabled Regions."""
     source = AthenaLogs(sessions, config, accounts)
+    return _table_logs(sessions, engine, landscape, source, config, accounts, window=window, now=now, progress=progress)
+
+
+def trino_logs(
+    sessions: AwsSessions,
+    engine: sa.Engine,
+    landscape: str,
+    config: Trino,
+    accounts: Accounts,
+    *,
+    window: Interval,
+    now: datetime,
+    progress: Progress,
+) -> Iterable[LogCoverage]:
+    """The same of one table in Trino."""
+    source = TrinoLogs(sessions, config, accounts)
+    return _table_logs(sessions, engine, landscape, source, config, accounts, window=window, now=now, progress=progress)
+
+
+def _table_logs(
+    sessions: AwsSessions,
+    engine: sa.Engine,
+    landscape: str,
+    source: AthenaLogs | TrinoLogs,
+    config: Athena | Trino,
+    accounts: Accounts,
+    *,
+    window: Interval,
+    now: datetime,
+    progress: Progress,
+) -> Iterable[LogCoverage]:
     report = _synced(engine, landscape, source, window[0], now, progress)
     try:
-        logs = source.logs
+        logs = source.trail.logs
     except AwsError as error:
         return _unavailable(config.name, accounts, error, progress)
     facts = trail_facts(sessions, engine, landscape, config.trail_arn, now)
     parts = partitions(engine, landscape, config.name).values()
     return [
-        athena_coverage(logs, account, regions, parts, facts=facts, problems=report.problems, window=window)
+        table_coverage(logs, account, regions, parts, facts=facts, problems=report.problems, window=window)
         for account, regions in accounts.items()
     ]
 

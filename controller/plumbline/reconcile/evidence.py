@@ -23,7 +23,7 @@ from plumbline.model.credentials import AccountCredentials
 from plumbline.model.evidence import Evidence as Observation
 from plumbline.model.evidence import GeneratedPolicy, GrantChange, LastAccessed, PrincipalUsage
 from plumbline.model.snapshot import Snapshot
-from plumbline.reconcile.event_queries import athena_logs, lake_logs, trail_facts
+from plumbline.reconcile.event_queries import athena_logs, lake_logs, trail_facts, trino_logs
 from plumbline.store.access import forget_answers, load_answers
 from plumbline.store.ledger import (
     PartitionKey,
@@ -234,6 +234,8 @@ def _queried(
         yield from lake_logs(sessions, engine, name, lake, accounts, window=window, now=now, progress=progress)
     for athena in spec.evidence.athena:
         yield from athena_logs(sessions, engine, name, athena, accounts, window=window, now=now, progress=progress)
+    for trino in spec.evidence.trino:
+        yield from trino_logs(sessions, engine, name, trino, accounts, window=window, now=now, progress=progress)
 
 
 def _readable(snapshot: Snapshot) -> dict[str, tuple[str, ...] | None]:

@@ -10,6 +10,7 @@ import alembic.config
 import sqlalchemy as sa
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATING = 7_586_332_461  # a number that no other program takes for its lock
 
 
 def open_store(url: str) -> sa.Engine:
@@ -17,7 +18,8 @@ def open_store(url: str) -> sa.Engine:
 
     Raises sqlalchemy.exc.OperationalError when it cannot be opened.
     """
-    engine = sa.create_engine(url)
+    # A server that was restarted, or has failed over, leaves broken connections in the pool; a file does not.
+    engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
@@ -29,6 +31,9 @@ def migrate(engine: sa.Engine) -> None:
     config = alembic.config.Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # Two that start at once would both make the tables; the lock ends with the transaction.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "head")
 

@@ -27,16 +27,26 @@ class Utc(sa.types.TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+class Words(sa.types.TypeDecorator[str]):
+    """Texts that come from outside. PostgreSQL keeps no NUL in them; one damaged record must not stop a pass."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return value if value is None or "\0" not in value else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 metadata = sa.MetaData()
 
 
 def _partition_columns() -> list[sa.Column[Any]]:
     return [
-        sa.Column("landscape", sa.String, nullable=False),
-        sa.Column("source", sa.String, nullable=False),
-        sa.Column("account", sa.String, nullable=False),
-        sa.Column("region", sa.String, nullable=False),
-        sa.Column("day", sa.String, nullable=False),  # YYYY-MM-DD of the folder, not of the events
+        sa.Column("landscape", Words, nullable=False),
+        sa.Column("source", Words, nullable=False),
+        sa.Column("account", Words, nullable=False),
+        sa.Column("region", Words, nullable=False),
+        sa.Column("day", Words, nullable=False),  # YYYY-MM-DD of the folder, not of the events
     ]
 
 
@@ -46,14 +56,14 @@ partition = sa.Table(
     "partition",
     metadata,
     *_partition_columns(),
-    sa.Column("fingerprint", sa.String, nullable=False),  # of the listing and of the mapping's version
+    sa.Column("fingerprint", Words, nullable=False),  # of the listing and of the mapping's version
     sa.Column("sealed", sa.Boolean, nullable=False, default=False),  # old and proven complete: never listed again
     sa.Column("objects", sa.Integer, nullable=False, default=0),
     sa.Column("records", sa.Integer, nullable=False, default=0),
     sa.Column("bins", sa.JSON, nullable=False),
     sa.Column("covered", sa.JSON, nullable=False),  # [[start, end], ...] ISO 8601, proven by digests of this folder
     sa.Column("problems", sa.JSON, nullable=False),  # [{"object", "reason", "message"}]
-    sa.Column("content", sa.String, nullable=False),  # digest of all that was learned from it
+    sa.Column("content", Words, nullable=False),  # digest of all that was learned from it
     sa.PrimaryKeyConstraint(*PARTITION),
 )
 
@@ -62,10 +72,10 @@ evidence = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     *_partition_columns(),
-    sa.Column("principal", sa.String, nullable=False),
-    sa.Column("unique_id", sa.String),
-    sa.Column("action", sa.String, nullable=False),
-    sa.Column("outcome", sa.String, nullable=False),
+    sa.Column("principal", Words, nullable=False),
+    sa.Column("unique_id", Words),
+    sa.Column("action", Words, nullable=False),
+    sa.Column("outcome", Words, nullable=False),
     sa.Column("first", Utc, nullable=False),
     sa.Column("last", Utc, nullable=False),
     sa.Column("count", sa.Integer, nullable=False),
@@ -83,10 +93,10 @@ unmapped_use = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     *_partition_columns(),
-    sa.Column("principal", sa.String, nullable=False),
-    sa.Column("unique_id", sa.String),
-    sa.Column("event_source", sa.String, nullable=False),
-    sa.Column("event_name", sa.String, nullable=False),
+    sa.Column("principal", Words, nullable=False),
+    sa.Column("unique_id", Words),
+    sa.Column("event_source", Words, nullable=False),
+    sa.Column("event_name", Words, nullable=False),
     sa.Column("services", sa.JSON, nullable=False),
     sa.Column("last", Utc, nullable=False),
     sa.Column("count", sa.Integer, nullable=False),
@@ -98,11 +108,11 @@ grant_change = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     *_partition_columns(),
-    sa.Column("event_name", sa.String, nullable=False),
-    sa.Column("target", sa.String, nullable=False),
-    sa.Column("policy", sa.String),
+    sa.Column("event_name", Words, nullable=False),
+    sa.Column("target", Words, nullable=False),
+    sa.Column("policy", Words),
     sa.Column("at", Utc, nullable=False),
-    sa.Column("by", sa.String, nullable=False),
+    sa.Column("by", Words, nullable=False),
     sa.Index("grant_change_partition", *PARTITION),
 )
 
@@ -112,8 +122,8 @@ trail_change = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     *_partition_columns(),
-    sa.Column("event_name", sa.String, nullable=False),
-    sa.Column("trail", sa.String, nullable=False),
+    sa.Column("event_name", Words, nullable=False),
+    sa.Column("trail", Words, nullable=False),
     sa.Column("at", Utc, nullable=False),
     sa.Index("trail_change_partition", *PARTITION),
 )

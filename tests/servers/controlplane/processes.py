@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 _TAIL_LINES = 25
 _LINE_LENGTH = 1000  # a server may log whole objects in one line
@@ -93,8 +94,10 @@ class Group:
             process_group=0,
         )
 
-    def start(self, name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str]) -> Server:
-        """Starts a program as a member; what it prints is added to the log."""
+    def start(
+        self, name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str], **more: Any
+    ) -> Server:
+        """Starts a program as a member; what it prints is added to the log. `more`: of Popen, such as another user."""
         with log.open("ab") as output:
             process = subprocess.Popen(
                 command,
@@ -103,6 +106,7 @@ class Group:
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 process_group=self._leader.pid,
+                **more,
             )
         self._members.append(process)
         return Server(name, process, log)

@@ -1,4 +1,4 @@
-"""Athena over the trail's bucket: the table, the usage query with bound parameters, and what digest files prove.
+"""Athena over the trail's bucket: the table, and the usage query with bound parameters.
 
 Knows Athena's operations, states and costs; what rows mean and which days are asked for is decided elsewhere.
 https://docs.aws.amazon.com/athena/latest/ug/cloudtrail-logs.html
@@ -7,33 +7,26 @@ https://docs.aws.amazon.com/athena/latest/ug/cloudtrail-logs.html
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
-from plumbline.api.landscape import Athena, CloudTrailLogs
+from plumbline.api.landscape import Athena
 from plumbline.aws.errors import AwsError, Invalid, Transient
 from plumbline.aws.limits import patiently
 from plumbline.aws.session import AwsSessions
-from plumbline.model.coverage import Interval, LogCoverage, SourceState, State, overlap
+from plumbline.model.coverage import Interval
 from plumbline.model.snapshot import digest_of
-from plumbline.store.ledger import Partition, PartitionKey
-from plumbline.usage.digest_days import proven_day
-from plumbline.usage.log_coverage import TrailFacts, log_coverage
-from plumbline.usage.log_source import LogSource, log_source
-from plumbline.usage.sources.days import ALL, Answer, asked_days
+from plumbline.store.ledger import PartitionKey
+from plumbline.usage.sources.days import Answer
 from plumbline.usage.sources.polling import Progress, Sleep, over_limit, wait
-from plumbline.usage.sources.query import Row, Table, usage_query
+from plumbline.usage.sources.query import Row, usage_query
 from plumbline.usage.sources.sql import checked, literal
-from plumbline.usage.sync_report import SyncProblem
+from plumbline.usage.sources.trail_table import GIGABYTE, TrailTable
 
-GIGABYTE: Final = 10**9
 _RESULTS = 1_000
 _PATIENCE = 120.0
-_THREADS = 8
 _CUTOFF = "Bytes scanned limit was exceeded"
 # The columns of the usage query, as the CloudTrail SerDe names them.
 # https://docs.aws.amazon.com/athena/latest/ug/create-cloudtrail-table-partition-projection.html
@@ -68,9 +61,8 @@ class AthenaLogs:
         sleep: Sleep = time.sleep,
     ) -> None:
         self._sessions, self._config, self._sleep = sessions, config, sleep
-        self._regions = {a: tuple(config.regions or regions or ()) for a, regions in accounts.items()}
-        self.name = config.name
-        self.scopes = tuple(sorted(account for account, regions in self._regions.items() if regions))
+        self.trail = TrailTable(sessions, config, accounts)
+        self.name, self.scopes = config.name, self.trail.scopes
         self._made = False
 
     @cached_property
@@ -80,13 +72,6 @@ class AthenaLogs:
         answer = self._call("GetWorkGroup", WorkGroup=self._config.workgroup)
         cutoff = answer["WorkGroup"].get("Configuration", {}).get("BytesScannedCutoffPerQuery")
         return min(own, int(cutoff)) if cutoff else own
-
-    @cached_property
-    def logs(self) -> LogSource:
-        """The log files behind the table, for their digests. Raises AwsError."""
-        s3 = self._config.s3
-        config = CloudTrailLogs(name=self.name, s3=s3, trail_arn=self._config.trail_arn, regions=self._config.regions)
-        return log_source(config, self._sessions.client("s3", account=s3.account, region=s3.region))
 
     @property
     def table(self) -> str:
@@ -121,37 +106,13 @@ TBLPROPERTIES ('projection.enabled'='true',
         if self._config.create_table and not self._made:
             self._run(f"CREATE EXTERNAL TABLE IF NOT EXISTS {self.table} {self._definition}", [])
             self._made = True
-        # The events of a day's last hour may lie in the next day's folder.
-        after = last + timedelta(days=1)
-        regions = sorted({region for account in scopes for region in self._regions[account]})
-        values = [
-            *(literal("account", account) for account in scopes),
-            *(literal("region", region) for region in regions),
-            *(literal("day", f"{day:%Y/%m/%d}") for day in (first, after)),
-            *(literal("time", f"{day}T00:00:00Z") for day in (first, after)),
-        ]
-        table = Table(
-            name=self.table,
-            where=f"account IN ({_places(scopes)}) AND region IN ({_places(regions)}) AND day BETWEEN ? AND ?"
-            " AND eventTime >= ? AND eventTime < ?",
-            request="requestParameters",
-            shape="array_join(array_sort(map_keys(TRY(CAST(json_parse(requestParameters) AS map(varchar, json))))), ',')",
-            resources="json_format(CAST(transform(resources, r -> r.arn) AS JSON))",
-        )
-        execution, scanned = self._run(usage_query(table), values)
+        table, values = self.trail.days(self.table, first, last, scopes)
+        execution, scanned = self._run(usage_query(table), [literal(kind, value) for kind, value in values])
         return Answer(self._rows(execution), scanned)
 
     def proven(self, days: Sequence[date], scopes: Sequence[str]) -> Mapping[PartitionKey, tuple[Interval, ...]]:
-        """What the digests in the day folders prove. Without a trail nothing is: then digests prove nothing."""
-        if self._config.trail_arn is None:
-            return {}
-        places = [(a, r, day) for a in scopes for r in self._regions[a] for day in days]
-        logs = self.logs
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="digests") as pool:
-            found = list(pool.map(lambda place: proven_day(logs, *place), places))
-        return {
-            PartitionKey(self.name, a, r, d.isoformat()): spans for (a, r, d), spans in zip(places, found, strict=True)
-        }
+        """What the digests in the day folders prove."""
+        return self.trail.proven(days, scopes)
 
     def _run(self, statement: str, values: list[str]) -> tuple[str, int]:
         """(id of a finished query, bytes scanned)."""
@@ -216,28 +177,3 @@ TBLPROPERTIES ('projection.enabled'='true',
             if error.code == "InvalidRequestException" and not error.remedy:
                 error.remedy = "check workgroup, outputLocation and database of the source"
             raise
-
-
-def _places(values: Sequence[str]) -> str:
-    return ", ".join("?" for _ in values)
-
-
-def athena_coverage(
-    logs: LogSource,
-    account: str,
-    regions: Sequence[str] | None,
-    parts: Iterable[Partition],
-    *,
-    facts: TrailFacts,
-    problems: Sequence[SyncProblem],
-    window: Interval,
-) -> LogCoverage:
-    """What the trail proves of one account, as for its log files: by selectors and digests, of the days asked for."""
-    parts = list(parts)
-    days = asked_days(parts, account)
-    if not days and problems:
-        state = SourceState(logs.name, State.UNAVAILABLE, problems[0].reason, problems[0].message, problems[0].remedy)
-        return LogCoverage(account, logs.name, None if regions is None else tuple(sorted(regions)), state=state)
-    own = [part for part in parts if part.key.account == account and part.key.region != ALL]
-    asked = [replace(part, covered=overlap(part.covered, days)) for part in own]
-    return log_coverage(logs, account, regions, asked, facts=facts, problems=problems, window=window)
