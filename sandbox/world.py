@@ -25,12 +25,17 @@ class Settings:
     """Limits and speeds of the emulated services; changed by POST /sandbox/settings."""
 
     policyGenerationPolls: int = 2  # noqa: N815 - the names are the JSON keys of the control endpoint
+    recommendationPolls: int = 1  # noqa: N815
     policyGenerationDailyQuota: int = 50  # noqa: N815
     policyGenerationLogFiles: int = 100_000  # noqa: N815
     lastAccessedPolls: int = 1  # noqa: N815
     lastAccessedFails: str = ""  # noqa: N815 - the principal whose jobs fail
     credentialReportPolls: int = 1  # noqa: N815 - how often a report is not ready yet
     credentialReportFails: dict[str, str] = field(default_factory=dict)  # noqa: N815 - account: code instead of a report
+    analyzerStatus: str = ""  # noqa: N815 - of all analyzers, instead of ACTIVE
+    analyzerStatusReason: str = ""  # noqa: N815
+    analyzersManagedBy: str = ""  # noqa: N815 - the service that all analyzers belong to
+    analyzersScanned: bool = True  # noqa: N815 - whether they have analyzed anything yet
     organizationsEmptyPage: bool = False  # noqa: N815 - each list begins with a page that has only a token
     daysPassed: float = 0  # noqa: N815 - since the start, on the organization's own clock
     lakeCustomer: bool = True  # noqa: N815

@@ -3,6 +3,7 @@
 from sandbox.aws import (  # noqa: F401
     access_analyzer,
     account,
+    analyzer_findings,
     analyzers,
     athena,
     cloudtrail,
@@ -11,6 +12,7 @@ from sandbox.aws import (  # noqa: F401
     lake,
     last_accessed,
     organizations,
+    recommendations,
     security_hub,
     sts,
 )

@@ -1,6 +1,6 @@
-"""Access Analyzer's analyzers: made, listed, told and deleted; they find nothing."""
+"""Access Analyzer's analyzers: made, listed, told, changed and deleted. What they find is next door."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ class Analyzer:
     configuration: dict[str, Any]
     tags: dict[str, str]
     created: datetime
+    findings: list[Any] = field(default_factory=list)  # of the last scan; one is made at the first look
 
     @property
     def arn(self) -> str:
@@ -40,16 +41,45 @@ def _analyzer(world: World, call: Call) -> Analyzer:
     )
 
 
-def _summary(analyzer: Analyzer) -> dict[str, Any]:
+def analyzer_of(world: World, call: Call, arn: str) -> Analyzer:
+    for analyzer in _analyzers(world, call):
+        if analyzer.arn == arn:
+            return analyzer
+    raise AwsError(
+        "ResourceNotFoundException", f"Analyzer {arn} not found", 404, resourceId=arn, resourceType="analyzer"
+    )
+
+
+def _summary(world: World, analyzer: Analyzer) -> dict[str, Any]:
+    settings = world.settings
     summary = {
         "arn": analyzer.arn,
         "name": analyzer.name,
         "type": analyzer.type,
         "createdAt": analyzer.created,
         "tags": analyzer.tags,
-        "status": "ACTIVE",
+        "status": settings.analyzerStatus or "ACTIVE",
     }
+    if settings.analyzerStatusReason:
+        summary["statusReason"] = {"code": settings.analyzerStatusReason}
+    if settings.analyzersScanned:
+        summary["lastResourceAnalyzed"] = f"arn:aws:iam::{analyzer.account}:role/scanned-last"
+        summary["lastResourceAnalyzedAt"] = analyzer.created
+    return summary | ({"managedBy": settings.analyzersManagedBy} if settings.analyzersManagedBy else {})
+
+
+def _with_configuration(world: World, analyzer: Analyzer) -> dict[str, Any]:
+    """Only GetAnalyzer tells the configuration."""
+    summary = _summary(world, analyzer)
     return summary | ({"configuration": analyzer.configuration} if analyzer.configuration else {})
+
+
+def _check_exclusions(call: Call, configuration: dict[str, Any]) -> None:
+    rules = (configuration.get("unusedAccess") or {}).get("analysisRule") or {}
+    excluded = {account for rule in rules.get("exclusions") or () for account in rule.get("accountIds") or ()}
+    if call.account in excluded:
+        message = "The accounts cannot include the organization analyzer owner account"
+        raise AwsError("ValidationException", message, 400, reason="fieldValidationFailed", fieldList=[])
 
 
 @operation("accessanalyzer", "CreateAnalyzer")
@@ -67,6 +97,7 @@ def create_analyzer(world: World, call: Call) -> dict[str, Any]:
         message = f"The number of analyzers of type {kind} is exceeded"
         raise AwsError("ServiceQuotaExceededException", message, 402, resourceId=name, resourceType="analyzer")
     configuration = call.params.get("configuration") or {}
+    _check_exclusions(call, configuration)
     tags = call.params.get("tags") or {}
     made = Analyzer(name, call.account, call.region, kind, configuration, tags, world.now())
     world.jobs[made.arn] = made
@@ -75,13 +106,26 @@ def create_analyzer(world: World, call: Call) -> dict[str, Any]:
 
 @operation("accessanalyzer", "GetAnalyzer")
 def get_analyzer(world: World, call: Call) -> dict[str, Any]:
-    return {"analyzer": _summary(_analyzer(world, call))}
+    return {"analyzer": _with_configuration(world, _analyzer(world, call))}
+
+
+@operation("accessanalyzer", "UpdateAnalyzer")
+def update_analyzer(world: World, call: Call) -> dict[str, Any]:
+    """Its exclusions; the age of one cannot be changed."""
+    analyzer, wanted = _analyzer(world, call), call.params.get("configuration") or {}
+    before = (analyzer.configuration.get("unusedAccess") or {}).get("unusedAccessAge")
+    if not before or (wanted.get("unusedAccess") or {}).get("unusedAccessAge", before) != before:
+        message = "The analyzer cannot be changed so"
+        raise AwsError("ValidationException", message, 400, reason="other", fieldList=[])
+    _check_exclusions(call, wanted)
+    analyzer.configuration, analyzer.findings = wanted, []
+    return {"configuration": wanted}
 
 
 @operation("accessanalyzer", "ListAnalyzers")
 def list_analyzers(world: World, call: Call) -> dict[str, Any]:
     kind = call.params.get("type")
-    found = [_summary(a) for a in _analyzers(world, call) if kind in (None, a.type)]
+    found = [_summary(world, a) for a in _analyzers(world, call) if kind in (None, a.type)]
     found, token = page(found, int(call.params.get("maxResults") or 50), call.params.get("nextToken"))
     return {"analyzers": found} | ({"nextToken": token} if token else {})
 

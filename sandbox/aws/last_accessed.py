@@ -5,6 +5,7 @@ Attempts count, denied ones too; only the session that started a job may read it
 
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -28,9 +29,10 @@ class Job:
     polls: int = 0
 
 
-def _documents(entity: Any) -> list[dict[str, Any]]:
+def own_documents(entity: Any, counts: Callable[[str], bool] = lambda _: True) -> list[dict[str, Any]]:
+    """`counts`: which managed policies are taken, by ARN."""
     own = [d if isinstance(d, dict) else json.loads(d) for d in entity.policies.values()]
-    return own + [_default(p) for p in entity.managed_policies.values()]
+    return own + [_default(p) for arn, p in entity.managed_policies.items() if counts(arn)]
 
 
 def _default(policy: Any) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def granting_documents(account: str, arn: str) -> list[dict[str, Any]]:
     if arn in store.managed_policies:
         return [_default(entity)]
     groups = store.get_groups_for_user(entity.name) if ":user/" in arn else []
-    return _documents(entity) + [d for group in groups for d in _documents(group)]
+    return own_documents(entity) + [d for group in groups for d in own_documents(group)]
 
 
 def _entity(account: str, arn: str) -> Any:
@@ -75,8 +77,11 @@ def _when(habit: Habit) -> datetime:
     return datetime.fromtimestamp(habit.times[-1], UTC)
 
 
-def services(behaviour: Behaviour, account: str, arn: str, action_level: bool) -> list[dict[str, Any]]:
-    granted = allowed(granting_documents(account, arn))
+def services(
+    behaviour: Behaviour, account: str, arn: str, action_level: bool, documents: list[dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """`documents`: instead of all that the entity is granted by."""
+    granted = allowed(granting_documents(account, arn) if documents is None else documents)
     last = last_attempts(behaviour, arn, _entity(account, arn).id)
     entries = []
     for prefix, of_service in groupby(sorted(granted), lambda action: action.split(":")[0]):

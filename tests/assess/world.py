@@ -23,6 +23,7 @@ from plumbline.model.evidence import (
     ServiceAccess,
     TrackedAction,
     UnmappedUse,
+    UnusedAccess,
 )
 from tests.iam.policies import allow, inline, role
 
@@ -68,6 +69,13 @@ def access(**services):
     return LastAccessed(ARN, "AROAEXAMPLE", WINDOW.end + timedelta(days=1), found)
 
 
+def called_unused(age=LOOKBACK, role_unused=False, role_last=None, **services):
+    """What findings of an analyzer say: services as for `access`."""
+    found = access(**services).services
+    since = datetime(2025, 1, 1, tzinfo=UTC)
+    return UnusedAccess(ARN, "arn:analyzer", age, since, ("id",), found, role_unused, role_last)
+
+
 def logs(source=LOGS, regions=REGIONS, **more):
     covered = {
         region: ((WINDOW.start - timedelta(days=9), WINDOW.end + timedelta(hours=20)),) for region in regions or ()
@@ -98,6 +106,7 @@ class World:
     access_state: State | None = State.COMPLETE
     generated: GeneratedPolicy | None = None
     generation_state: State | None = None
+    unused_access: UnusedAccess | None = None
     log_sources: tuple = (LOGS,)
     logs: tuple = field(default_factory=lambda: (logs(),))
     required: frozenset = frozenset({LOGS, LAST_ACCESSED})
@@ -120,7 +129,7 @@ class World:
 
     @property
     def usage(self):
-        return PrincipalUsage(self.evidence, self.unmapped, self.access, self.generated)
+        return PrincipalUsage(self.evidence, self.unmapped, self.access, self.generated, self.unused_access)
 
     @property
     def coverage(self):

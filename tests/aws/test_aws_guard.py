@@ -97,6 +97,7 @@ def test_nothing_listed_writes():
         "sts:AssumeRole",
         "iam:GenerateCredentialReport",
         "iam:GenerateServiceLastAccessedDetails",
+        "access-analyzer:GenerateFindingRecommendation",
         "access-analyzer:StartPolicyGeneration",
         # Queries, and the one statement that makes the table to query.
         "athena:StartQueryExecution",

@@ -9,10 +9,12 @@ import typer
 import yaml
 
 from plumbline import operator, reconcile
+from plumbline.api.agreement import AgreementStatus
+from plumbline.api.analyzers import AnalyzerStatus
 from plumbline.api.baseline import BaselineSpec
 from plumbline.api.common import Model
 from plumbline.api.landscape import LandscapeSpec
-from plumbline.api.proposal import ChangeStatus, ProposalSpec
+from plumbline.api.proposal import ChangeStatus, ProposalSpec, ProposalStatus
 from plumbline.assess import inactive, log_reach, pools, silence, silent_principals, targets, verdicts
 from plumbline.cli.main import app
 from plumbline.model.inactivity import Activity
@@ -92,6 +94,26 @@ def test_the_table_of_reasons_of_inactivity_is_that_of_the_code():
     # A reason of two alternatives stands in a variable; that of the logs is handed on.
     assert set(documented) == found | {"unused", "managementEventsNotSelected"}
     assert set(documented.values()) == {activity.value for activity in Activity}
+
+
+# Analyzers
+
+
+def test_the_states_of_analyzers_are_those_of_the_code():
+    documented = [row[0].strip("`") for row in table("docs/analyzers.md", "analyzer state")]
+    assert documented == list(AnalyzerStatus.model_fields["state"].annotation.__args__)
+
+
+def test_the_figures_of_agreement_are_those_of_the_status():
+    documented = {row[0].strip("`") for row in table("docs/analyzers.md", "figure")}
+    fields = AgreementStatus.model_fields
+    assert documented == {field.alias for field in fields.values()} - {"analyzer", "findings"}
+
+
+def test_what_a_recommendation_may_be():
+    documented = [row[0].strip("`") for row in table("docs/analyzers.md", "recommendation")]
+    given = ProposalStatus.model_fields["recommendation"].annotation.__args__
+    assert ["", *documented] == list(given)
 
 
 # Resources

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from plumbline.api.agreement import AgreementStatus
 from plumbline.api.common import (
     API_VERSION,
     ARN_PATTERN,
@@ -335,6 +336,10 @@ class RoleStatus(StatusModel):
         ),
     ] = ""
     policy_generation: str = ""
+    unused_access: Annotated[
+        AgreementStatus | None,
+        Field(description="Agreement with findings of IAM Access Analyzer, where there are any."),
+    ] = None
 
 
 class ReviewedFinding(StatusModel):
@@ -393,6 +398,9 @@ class BaselineStatus(StatusModel):
     ] = 0
     counts: RoleCounts = RoleCounts()
     reduction_percentage: float = 0.0
+    unused_access_disagreements: Annotated[
+        int, Field(description="Actions of which findings of unused access and verdicts say the opposite.")
+    ] = 0
     accepted_roles: Annotated[
         int, Field(description="Roles whose accepted access is known; tells a lost store from a new baseline.")
     ] = 0

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from plumbline.api.analyzers import NO_ACCOUNT, NO_KIND
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import GROUP, VERSION
 from plumbline.api.landscape import RESERVED_SOURCES, IAMLandscape
@@ -126,6 +127,15 @@ KINDS = (
                 "evidence",
                 _NAMES_DIFFER,
                 "each of cloudTrailLogs, cloudTrailLake, athena and trino must have a name of its own; set name",
+            ),
+            ("analyzers", "has(self.externalAccess) || has(self.unusedAccess)", NO_KIND),
+            *(
+                (
+                    "analyzers",
+                    f"has(self.account) || !has(self.{kind}) || self.{kind}.scope != 'organization'",
+                    NO_ACCOUNT,
+                )
+                for kind in ("externalAccess", "unusedAccess")
             ),
             _longer_than_zero("evidence.lastAccessed.refreshInterval"),
             _longer_than_zero("memory"),

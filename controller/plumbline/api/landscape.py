@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from plumbline.api.analyzers import Analyzers, AnalyzersStatus
 from plumbline.api.baseline import ENVIRONMENT_LOOKBACK, Lookback
 from plumbline.api.common import (
     API_VERSION,
@@ -24,6 +25,7 @@ from plumbline.api.common import (
     Timestamp,
     TrailArn,
 )
+from plumbline.api.environments import DevelopmentAccounts
 
 EventClass = Annotated[
     str,
@@ -69,7 +71,7 @@ GigabytesPerQuery = Annotated[
 ]
 AccountIdOrAll = Annotated[str, Form(r"^([0-9]{12}|\*)$", 'an account ID of 12 digits in quotes, or "*" for all')]
 # Names under which the other sources report; a log source of such a name could not be told from them.
-RESERVED_SOURCES = ("last-accessed", "policy-generation", "credential-report")
+RESERVED_SOURCES = ("last-accessed", "policy-generation", "credential-report", "unused-access")
 
 
 class Organization(Model):
@@ -314,14 +316,6 @@ class PolicyGeneration(Model):
     required: bool = False
 
 
-class DevelopmentAccounts(Model):
-    """Accounts that are held to the lookback of development: those that are named, and those in one of the OUs."""
-
-    accounts: Annotated[list[AccountId], Field(max_length=1000)] = []
-    organizational_units: Annotated[list[OrganizationalUnit], Field(max_length=100)] = []
-    lookback: Lookback = ENVIRONMENT_LOOKBACK["development"]
-
-
 class CredentialReport(Model):
     """The credential report of each account and the last use of access keys. With it, users, access keys, passwords and
     roles that nobody uses are named as candidates for removal; nothing is changed."""
@@ -443,6 +437,9 @@ class LandscapeSpec(Model):
     accounts: Accounts
     member_role: MemberRole
     evidence: EvidenceSources = EvidenceSources()
+    analyzers: Annotated[
+        Analyzers | None, Field(description="Which analyzers of IAM Access Analyzer have to exist, and are read.")
+    ] = None
     allowed_targets: Annotated[
         list[AllowedTargets],
         Field(max_length=1000, description="Which namespaces may target which roles. Empty allows nothing."),
@@ -563,6 +560,7 @@ class LandscapeStatus(StatusModel):
         Field(max_length=20, description="The newest first, and only where the landscape has a changeQueue."),
     ] = []
     findings: Annotated[FindingsStatus | None, Field(description="Only where the landscape has securityHub.")] = None
+    analyzers: Annotated[AnalyzersStatus | None, Field(description="Only where the landscape has analyzers.")] = None
     last_handled_reconcile_at: str = ""
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from plumbline.api.agreement import AgreementStatus
 from plumbline.api.common import API_VERSION, Arn, Condition, Form, Model, Name, ObjectMeta, StatusModel, Timestamp
 
 
@@ -110,6 +111,14 @@ class ProposalStatus(StatusModel):
     proof: ProofStatus = ProofStatus()
     policy_generation: Annotated[
         str, Field(description="The brief's comparison with the generated policy: a figure, never a verdict.")
+    ] = ""
+    unused_access: Annotated[
+        AgreementStatus | None,
+        Field(description="Agreement with findings of IAM Access Analyzer, where there are any."),
+    ] = None
+    recommendation: Annotated[
+        Literal["", "same", "removesMore", "removesLess", "differs", "undecided", "notCompared"],
+        Field(description="The plan compared with what AWS recommends; empty where that is not known."),
     ] = ""
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from plumbline.api.baseline import Exemption, Thresholds
 from plumbline.assess.additions import possible_additions
+from plumbline.assess.agreement import agreement
 from plumbline.assess.targets import not_editable
 from plumbline.assess.verdicts import INCOMPLETE_REASONS, RARE_USE, Context
 from plumbline.iam.catalogue import Catalogue
@@ -63,6 +64,7 @@ def assess_role(
         drift=drift,
         not_editable=not_editable(principal),
         generated_difference=generated_difference(usage.generated, granted, catalogue),
+        agreement=agreement(findings, usage, context.window, catalogue),
     )
     return replace(assessment, out_of_line=exceeded(assessment, rules.thresholds))
 

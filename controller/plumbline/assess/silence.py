@@ -5,15 +5,16 @@ Knows evidence and its times. Gives no verdict.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import Catalogue
-from plumbline.model.evidence import LastAccessed, PrincipalUsage
+from plumbline.model.evidence import LastAccessed, PrincipalUsage, ServiceAccess, UnusedAccess
 
 LAST_ACCESSED = "last-accessed"
+UNUSED_ACCESS = "unused-access"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +39,28 @@ def older_uses(usage: PrincipalUsage, window: Window, catalogue: Catalogue) -> l
     for evidence in usage.evidence:
         if evidence.outcome != "denied":
             add(evidence.source, catalogue.expand(evidence.action), evidence.last)
-    for service in usage.last_accessed.services.values() if usage.last_accessed else ():
+    for source, service in dated_services(usage):
         tracked = 0
         for action in service.actions.values():
             tracked |= catalogue.expand(action.action)
-            add(LAST_ACCESSED, catalogue.expand(action.action), action.last)
-        add(LAST_ACCESSED, catalogue.service(service.namespace) & ~tracked, service.last)
+            add(source, catalogue.expand(action.action), action.last)
+        add(source, catalogue.service(service.namespace) & ~tracked, service.last)
     return [OlderUse(source, bits, f"last on {day}") for (day, source), bits in sorted(found.items(), reverse=True)]
 
 
-def silent_by_last_accessed(answer: LastAccessed, window: Window, catalogue: Catalogue, has_event: int) -> int:
+def dated_services(usage: PrincipalUsage) -> Iterator[tuple[str, ServiceAccess]]:
+    """What IAM tells of services and actions with a time, by source."""
+    if usage.last_accessed is not None:
+        yield from ((LAST_ACCESSED, service) for service in usage.last_accessed.services.values())
+    if usage.unused_access is not None:
+        yield from ((UNUSED_ACCESS, service) for service in usage.unused_access.services.values())
+
+
+def silent_by_last_accessed(
+    answer: LastAccessed, window: Window, catalogue: Catalogue, has_event: int, attempted: Collection[str] = ()
+) -> int:
     """Actions that last-accessed data proves silent: tracked ones without a time or an older one, and all actions with
-    an API event of a service that was never attempted.
+    an API event of a service that was never attempted. `attempted`: services of which somebody else knows better.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html
     """
@@ -64,9 +75,35 @@ def silent_by_last_accessed(answer: LastAccessed, window: Window, catalogue: Cat
                 tracked |= bits
                 if action.last is None or action.last < window.start:
                     silent |= bits
-        if service.last is None:
+        if service.last is None and service.namespace not in attempted:
             silent |= catalogue.service(service.namespace) & has_event & ~tracked
     return silent
+
+
+def attempted_after_all(said: UnusedAccess | None, window: Window) -> frozenset[str]:
+    """Services that findings call accessed in the lookback: last-accessed data that calls them never attempted is wrong."""
+    services = said.services.values() if said is not None else ()
+    return frozenset(s.namespace for s in services if s.last is not None and s.last >= window.start)
+
+
+def called_unused(said: UnusedAccess, window: Window, catalogue: Catalogue) -> int:
+    """Actions that findings call unused for the whole lookback: not accessed for longer, or never and by an analyzer whose
+    age is no shorter. It adds its name to what other sources prove, and proves nothing."""
+    long_enough = said.age >= (window.end - window.start).days
+
+    def silent(last: datetime | None) -> bool:
+        return last < window.start if last is not None else long_enough
+
+    called = 0
+    for service in said.services.values():
+        if not service.actions and silent(service.last):
+            called |= catalogue.service(service.namespace)
+        for action in service.actions.values():
+            if silent(action.last):
+                called |= catalogue.expand(action.action)
+    if said.role_unused and silent(said.role_last):
+        called |= catalogue.expand("*")
+    return called
 
 
 def by_sources(qualified: Mapping[str, int], bits: int) -> list[tuple[tuple[str, ...], int]]:

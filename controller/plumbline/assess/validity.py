@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from plumbline.api.baseline import Exemption
 from plumbline.assess.log_reach import LogReach
+from plumbline.assess.silence import dated_services
 from plumbline.assess.window import DELIVERY_ALLOWANCE, Window
 from plumbline.model.coverage import LogCoverage
 from plumbline.model.evidence import GrantChange, PrincipalUsage
@@ -59,7 +60,9 @@ def _uses(usage: PrincipalUsage) -> Iterator[datetime]:
     yield from (event.last for event in usage.unmapped)
     if usage.generated is not None:
         yield usage.generated.end
-    for service in usage.last_accessed.services.values() if usage.last_accessed else ():
+    if usage.unused_access is not None and usage.unused_access.role_last is not None:
+        yield usage.unused_access.role_last
+    for _, service in dated_services(usage):
         yield from (at for at in (service.last, *(a.last for a in service.actions.values())) if at is not None)
 
 

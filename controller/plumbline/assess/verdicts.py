@@ -12,7 +12,16 @@ from datetime import UTC, datetime
 
 from plumbline.assess.ages import Age, GrantAge
 from plumbline.assess.log_reach import LogReach, classes, log_reach
-from plumbline.assess.silence import LAST_ACCESSED, by_sources, older_uses, silent_by_last_accessed
+from plumbline.assess.silence import (
+    LAST_ACCESSED,
+    UNUSED_ACCESS,
+    attempted_after_all,
+    by_sources,
+    called_unused,
+    dated_services,
+    older_uses,
+    silent_by_last_accessed,
+)
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import Catalogue, catalogue
 from plumbline.iam.granted import Granted, policy_planes
@@ -130,16 +139,16 @@ def _rest(remaining: _Open, reason: str, detail: str) -> Finding:
 
 
 def uses(usage: PrincipalUsage, since: datetime) -> dict[str, set[str]]:
-    """Action -> sources that saw it used at or after `since`; last-accessed dates count, though they also count denied
-    attempts, because they can only err towards keeping."""
+    """Action -> sources that saw it used at or after `since`; last-accessed dates count, those of findings too, though they
+    also count denied attempts, because they can only err towards keeping."""
     seen: dict[str, set[str]] = {}
     for evidence in usage.evidence:
         if evidence.outcome == "used" and evidence.last >= since:
             seen.setdefault(evidence.action, set()).add(evidence.source)
-    for service in usage.last_accessed.services.values() if usage.last_accessed else ():
+    for source, service in dated_services(usage):
         for tracked in service.actions.values():
             if tracked.last is not None and tracked.last >= since:
-                seen.setdefault(tracked.action, set()).add(LAST_ACCESSED)
+                seen.setdefault(tracked.action, set()).add(source)
     if usage.generated is not None and usage.generated.end >= since:
         for action in usage.generated.actions:
             seen.setdefault(action, set()).add(GENERATION)
@@ -293,10 +302,13 @@ def _silent(remaining: _Open, usage: PrincipalUsage, context: Context) -> None:
     qualified = dict(context.reach.complete)
     if usage.last_accessed is not None:
         has_event = context.reach.has_event
+        attempted = attempted_after_all(usage.unused_access, context.window)
         qualified[LAST_ACCESSED] = silent_by_last_accessed(
-            usage.last_accessed, context.window, context.catalogue, has_event
+            usage.last_accessed, context.window, context.catalogue, has_event, attempted
         )
-    for sources, bits in by_sources(qualified, remaining.bits):
-        for use in older:
-            remaining.take(Verdict.UNUSED, RARE_USE, bits & use.bits, sources=sources, detail=use.detail)
-        remaining.take(Verdict.UNUSED, "silent", bits, sources=sources)
+    corroborated = called_unused(usage.unused_access, context.window, context.catalogue) if usage.unused_access else 0
+    for proving, proven in by_sources(qualified, remaining.bits):
+        for sources, bits in (((*proving, UNUSED_ACCESS), proven & corroborated), (proving, proven & ~corroborated)):
+            for use in older:
+                remaining.take(Verdict.UNUSED, RARE_USE, bits & use.bits, sources=sources, detail=use.detail)
+            remaining.take(Verdict.UNUSED, "silent", bits, sources=sources)

@@ -11,7 +11,15 @@ from typing import Final
 # Services are named as in IAM actions, operations as in the API.
 OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
+        "access-analyzer:GenerateFindingRecommendation": ("access-analyzer:GenerateFindingRecommendation",),
+        "access-analyzer:GetAnalyzer": ("access-analyzer:GetAnalyzer",),
+        "access-analyzer:GetFindingRecommendation": ("access-analyzer:GetFindingRecommendation",),
+        "access-analyzer:GetFindingV2": ("access-analyzer:GetFinding",),
         "access-analyzer:GetGeneratedPolicy": ("access-analyzer:GetGeneratedPolicy",),
+        "access-analyzer:ListAnalyzers": ("access-analyzer:ListAnalyzers",),
+        # Of external access, with principals; the other lists findings of unused access. Both need the same action.
+        "access-analyzer:ListFindings": ("access-analyzer:ListFindings",),
+        "access-analyzer:ListFindingsV2": ("access-analyzer:ListFindings",),
         "access-analyzer:ListPolicyGenerations": ("access-analyzer:ListPolicyGenerations",),
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-policy-generation.html: the caller passes the
         # access role to Access Analyzer.

@@ -124,7 +124,7 @@ class Inputs:
             principals=self.principals,
             accounts=self.accounts,
             usage=usage_of_principals(
-                self.principals.values(), self._logged(), self.answers.answers if self.answers else {}, {}
+                self.principals.values(), self._logged(), self.answers.answers if self.answers else {}, {}, {}
             ),
             coverage=Coverage(
                 logs=logs,

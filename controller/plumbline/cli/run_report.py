@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plumbline.assess.targets import NO_ANNOTATION, NOT_FOUND
+from plumbline.cli.analyzers_table import analyzers_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -109,13 +110,19 @@ def as_json(report: PassReport, baselines: Path, state: Path) -> dict[str, Any]:
 def _landscape(status: LandscapeStatus) -> dict[str, Any]:
     told = status.inactivity
     inactivity = {} if told is None else {"inactivity": told.model_dump(mode="json", by_alias=True)}
-    return inactivity | {
-        "accounts": status.accounts,
-        "accountsReachable": status.accounts_reachable,
-        "principals": status.principals,
-        "events": status.events,
-        "sources": [s.model_dump(mode="json", by_alias=True) for s in status.sources],
-    }
+    asked = status.analyzers
+    analyzers = {} if asked is None else {"analyzers": asked.model_dump(mode="json", by_alias=True)}
+    return (
+        inactivity
+        | analyzers
+        | {
+            "accounts": status.accounts,
+            "accountsReachable": status.accounts_reachable,
+            "principals": status.principals,
+            "events": status.events,
+            "sources": [s.model_dump(mode="json", by_alias=True) for s in status.sources],
+        }
+    )
 
 
 def _baseline(one: BaselinePass) -> dict[str, Any]:
@@ -166,6 +173,12 @@ def tables(report: PassReport, state: Path) -> Iterable[Table | str]:
     told = {n: done.status.inactivity for n, done in sorted(report.landscapes.items()) if done.status.inactivity}
     if told:
         yield _inactivity_table(told)
+    for name, done in sorted(report.landscapes.items()):
+        if done.status.analyzers is not None:
+            yield analyzers_table(name, done.status.analyzers)
+            yield from (
+                f"account {one.account}: {one.command}" for one in done.status.analyzers.required if one.command
+            )
     yield f"{report.written} resources written below {state}"
 
 

@@ -36,6 +36,7 @@ class BaselineFigures:
     accepted_unknown: bool = False
     waiting_proposals: int = 0
     findings: Mapping[str, int] = field(default_factory=dict)  # by state, in the weekly review
+    unused_access_disagreements: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ class Figures:
     events: tuple[tuple[str, str, int], ...] = ()  # landscape, bin, records
     activity: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, activity, number
     findings: tuple[tuple[str, int, int, int], ...] = ()  # landscape, open, refused, failing accounts
+    analyzers: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, state, number
+    unused_access: tuple[tuple[str, str, int], ...] = ()  # landscape, type of finding, number
+    external_access: tuple[tuple[str, str, str, int], ...] = ()  # landscape, account, access, number
     last_success: tuple[tuple[str, datetime], ...] = ()  # landscape, time
     invalid_resources: int = 0
     version: str = ""
@@ -91,6 +95,7 @@ class _Collector(Collector):
         yield from _accounts(self._figures.accounts)
         yield from _activity(self._figures.activity)
         yield from _findings(self._figures.findings)
+        yield from _analyzers(self._figures)
         yield from _roles(self._figures.roles)
         yield from _program(self._figures)
 
@@ -143,6 +148,11 @@ _PER_BASELINE: tuple[tuple[str, str, Callable[[BaselineFigures], float]], ...] =
         "baseline_accepted_access_unknown",
         "1 when the accepted access was lost with the store.",
         lambda r: r.accepted_unknown,
+    ),
+    (
+        "baseline_unused_access_disagreements",
+        "Actions of which findings of unused access and verdicts say the opposite.",
+        lambda r: r.unused_access_disagreements,
     ),
 )
 
@@ -239,6 +249,27 @@ def _findings(rows: tuple[tuple[str, int, int, int], ...]) -> Iterable[Metric]:
         "Accounts into which findings could not be imported.",
         ("landscape",),
         (((landscape,), float(failing)) for landscape, _, _, failing in rows),
+    )
+
+
+def _analyzers(figures: Figures) -> Iterable[Metric]:
+    yield _gauge(
+        "landscape_analyzers",
+        "Analyzers that have to exist, by kind and state.",
+        ("landscape", "kind", "state"),
+        (((landscape, kind, state), float(number)) for landscape, kind, state, number in figures.analyzers),
+    )
+    yield _gauge(
+        "unused_access_findings",
+        "Active findings of unused access by type.",
+        ("landscape", "type"),
+        (((landscape, type_), float(number)) for landscape, type_, number in figures.unused_access),
+    )
+    yield _gauge(
+        "external_access_findings",
+        "Active findings of external access, public or across accounts.",
+        (*_ACCOUNT, "access"),
+        (((landscape, account, access), float(n)) for landscape, account, access, n in figures.external_access),
     )
 
 

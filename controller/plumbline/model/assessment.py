@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from plumbline.model.evidence import Evidence, GrantChange
+    from plumbline.model.evidence import Evidence, GrantChange, RecommendedStep
     from plumbline.model.snapshot import Principal
 
 
@@ -90,6 +90,25 @@ class GrantDrift:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """Numbers of actions: what findings of unused access and verdicts say of them. `used` and `undetermined`: by the
+    verdict, of those that findings call unused. `recommended`: what AWS would do about it."""
+
+    agreed: int = 0
+    only_plumbline: int = 0
+    used: int = 0
+    undetermined: int = 0
+    not_compared: int = 0
+    analyzer: str = ""
+    findings: tuple[str, ...] = ()
+    recommended: tuple[RecommendedStep, ...] | None = None
+
+    @property
+    def disagreements(self) -> int:
+        return self.only_plumbline + self.used
+
+
+@dataclass(frozen=True, slots=True)
 class RoleAssessment:
     """Everything said about one role. `findings` are disjoint and together are all granted and masked actions. `uses`:
     the observations that a plan must leave possible."""
@@ -110,6 +129,7 @@ class RoleAssessment:
     out_of_line: tuple[str, ...] = ()
     not_editable: str | None = None
     generated_difference: tuple[int, int, int, float] | None = None
+    agreement: Agreement | None = None
 
     def bits(self, verdict: Verdict) -> int:
         result = 0

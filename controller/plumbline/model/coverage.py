@@ -76,6 +76,7 @@ class Coverage:
     `last_accessed`: principal ARN -> state; a principal that is missing there was never asked: unavailable.
     `generation`: principal ARN -> state, only for principals for which policy generation is configured.
     `required`: names of the sources without which nothing is called unused.
+    `unused_access`: principal ARN -> state, only where analyzers of unused access are asked for.
     """
 
     logs: Mapping[str, tuple[LogCoverage, ...]] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class Coverage:
     generation: Mapping[str, SourceState] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     configured: frozenset[str] = frozenset()
+    unused_access: Mapping[str, SourceState] = field(default_factory=dict)
 
 
 def merge_intervals(intervals: Sequence[Interval]) -> tuple[Interval, ...]:

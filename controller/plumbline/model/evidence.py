@@ -119,6 +119,35 @@ class GeneratedPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class RecommendedStep:
+    """What AWS recommends about one policy. `existing`: as AWS names it; `policy`: the document to be in its place; None:
+    it is to be detached."""
+
+    existing: str
+    policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedAccess:
+    """What an analyzer of unused access says of one principal that it covers, all its findings read.
+
+    `services`: what it calls unused. A service without actions is unused as a whole; of one with actions only these are,
+    each with its last access. `role_unused`: the whole role. What is missing here is not known to be used. `age`: after how
+    many days the analyzer calls something unused; `since`: when it was made. `recommended` None: not known.
+    """
+
+    principal: str
+    analyzer: str
+    age: int
+    since: datetime
+    findings: tuple[str, ...] = ()
+    services: Mapping[str, ServiceAccess] = field(default_factory=dict)
+    role_unused: bool = False
+    role_last: datetime | None = None
+    recommended: tuple[RecommendedStep, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PrincipalUsage:
     """All evidence about one principal that concerns its present unique id."""
 
@@ -126,3 +155,4 @@ class PrincipalUsage:
     unmapped: tuple[UnmappedUse, ...] = ()
     last_accessed: LastAccessed | None = None
     generated: GeneratedPolicy | None = None
+    unused_access: UnusedAccess | None = None

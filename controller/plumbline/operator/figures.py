@@ -14,7 +14,15 @@ from plumbline.iam.catalogue import catalogue
 from plumbline.operator.handlers import Watcher
 from plumbline.operator.loop import Loop
 from plumbline.operator.reconcile import Reconciler
-from plumbline.reconcile.figures import account_figures, activity_figures, all_collected, finding_figures
+from plumbline.reconcile.figures import (
+    account_figures,
+    activity_figures,
+    all_collected,
+    analyzer_figures,
+    external_access_figures,
+    finding_figures,
+    unused_access_figures,
+)
 
 _KINDS = ("IAMLandscape", "LeastPrivilegeBaseline", "RemediationProposal")
 _OUTCOMES = ("Done", "Retry", "Stalled", "Gone")
@@ -47,6 +55,9 @@ def _figures(reconciler: Reconciler) -> Figures:
         ),
         activity=tuple(row for _, done in known for row in activity_figures(done)),
         findings=tuple(row for _, done in known for row in finding_figures(done)),
+        analyzers=tuple(row for _, done in known for row in analyzer_figures(done)),
+        unused_access=tuple(row for _, done in known for row in unused_access_figures(done)),
+        external_access=tuple(row for _, done in known for row in external_access_figures(done)),
         last_success=tuple(
             (name, done.status.collected_at)
             for name, done in known

@@ -107,7 +107,9 @@ class Writer:
             _log.warning("event not written", reason=reason, error=str(error))
 
 
-_TOLD: Final = frozenset({"Compliant", "EvidenceComplete", "AccountsReachable", "Stalled", "AcceptedAccessUnknown"})
+_TOLD: Final = frozenset(
+    {"Compliant", "EvidenceComplete", "AccountsReachable", "AnalyzersInPlace", "Stalled", "AcceptedAccessUnknown"}
+)
 _BAD_WHEN_TRUE: Final = frozenset({"Stalled", "AcceptedAccessUnknown"})
 
 

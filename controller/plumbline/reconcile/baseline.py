@@ -41,6 +41,7 @@ from plumbline.model.assessment import DriftChange, GrantDrift, RoleAssessment
 from plumbline.model.evidence import PrincipalUsage
 from plumbline.model.snapshot import Principal
 from plumbline.reconcile.accepted import ACCEPTED_UNKNOWN, grant_drift, lost_since
+from plumbline.reconcile.agreement import agreement_status
 from plumbline.reconcile.conditions import Fact, conditions
 from plumbline.reconcile.resources import STATUS_BYTES, size_of
 from plumbline.reconcile.view import LandscapeView
@@ -242,6 +243,7 @@ def status_of(
         waiting_proposals=waiting.own + waiting.shared,
         counts=sums,
         reduction_percentage=round(100 * sums.unused / max(granted_total, 1), 1),
+        unused_access_disagreements=sum(a.agreement.disagreements for a in result.assessments if a.agreement),
         accepted_roles=len(result.accepted_digests),
         roles_reported=listed,
         roles_truncated=len(reported) - len(listed),
@@ -360,6 +362,7 @@ def _role_status(a: RoleAssessment, result: BaselineResult, proposals: Mapping[s
         accepted_digest=accepted,
         live_digest=a.drift.live_digest if a.drift.live_digest != accepted else "",
         policy_generation=generated_figure(a),
+        unused_access=agreement_status(a),
     )
 
 

@@ -17,12 +17,15 @@ from plumbline.aws.errors import AwsError
 from plumbline.aws.session import AwsSessions
 from plumbline.iam.overlay import overlay
 from plumbline.inventory.credentials import Need, collect_credentials
+from plumbline.model.analyzers import SOURCE as UNUSED_ACCESS
 from plumbline.model.coverage import Coverage, LogCoverage, SourceState, State
 from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
 from plumbline.model.credentials import AccountCredentials
 from plumbline.model.evidence import Evidence as Observation
 from plumbline.model.evidence import GeneratedPolicy, GrantChange, LastAccessed, PrincipalUsage
 from plumbline.model.snapshot import Snapshot
+from plumbline.reconcile.analyzer_evidence import analyzed
+from plumbline.reconcile.analyzers import AnalyzersFound
 from plumbline.reconcile.event_queries import athena_logs, lake_logs, trail_facts, trino_logs
 from plumbline.store.access import forget_answers, load_answers
 from plumbline.store.ledger import (
@@ -63,7 +66,7 @@ class Wish:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """`usage` by principal ARN, `changes` and `credentials` by account; `records` by bin. `generation_open`: jobs still to
-    come. `assuming`: all that the logs show of roles being assumed, also by callers that are no principals of ours."""
+    come. `analyzers`: None where none are asked for. `assuming`: all that the logs show of roles being assumed, also by callers that are no principals of ours."""
 
     usage: Mapping[str, PrincipalUsage]
     coverage: Coverage
@@ -73,6 +76,7 @@ class Evidence:
     generation_open: int = 0
     credentials: Mapping[str, AccountCredentials] = field(default_factory=dict)
     assuming: tuple[Observation, ...] = ()
+    analyzers: AnalyzersFound | None = None
 
 
 def collect_evidence(
@@ -93,10 +97,11 @@ def collect_evidence(
             logs.setdefault(coverage.account, []).append(coverage)
     for coverage in _queried(sessions, engine, snapshot, spec, wish, now, progress):
         logs.setdefault(coverage.account, []).append(coverage)
+    found, findings = analyzed(sessions, engine, snapshot, spec, wish.principals, now, progress)
     answers, access_states = _last_accessed(sessions, engine, snapshot, spec, wish, now, progress)
     generated, generation_states, still_open = _generated(sessions, engine, snapshot, spec, wish, now, progress)
     logged = usage_of(engine, name, wish.memory)
-    usage = usage_of_principals(snapshot.principals.values(), logged, answers, generated)
+    usage = usage_of_principals(snapshot.principals.values(), logged, answers, generated, findings.answers)
     credentials = {}
     if wish.credentials is not None:
         credentials = collect_credentials(sessions, snapshot, wish.credentials, now, progress)
@@ -106,6 +111,7 @@ def collect_evidence(
             logs={account: tuple(found) for account, found in sorted(logs.items())},
             last_accessed=access_states,
             generation=generation_states,
+            unused_access=findings.states,
             required=_required(spec),
             configured=_configured(spec),
         ),
@@ -114,6 +120,7 @@ def collect_evidence(
         log_sources=tuple(config.name for config in sources.event_logs),
         generation_open=still_open,
         credentials=credentials,
+        analyzers=found,
         assuming=tuple(e for use in logged.values() for e in use.evidence if assumes(e)),
     )
 
@@ -122,6 +129,7 @@ def _configured(spec: LandscapeSpec) -> frozenset[str]:
     names = {config.name for config in spec.evidence.event_logs}
     names |= {access_answers.SOURCE} if spec.evidence.last_accessed else set()
     names |= {CREDENTIAL_REPORT} if spec.evidence.credential_report else set()
+    names |= {UNUSED_ACCESS} if spec.analyzers and spec.analyzers.unused_access else set()
     return frozenset(names | ({policy_generation.SOURCE} if spec.evidence.policy_generation else set()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from plumbline.iam.catalogue import catalogue
 from plumbline.model.coverage import LogCoverage, State
 from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
 from plumbline.model.inactivity import counts as activity_counts
+from plumbline.reconcile.analyzers import external_counts, of_unused_access
 from plumbline.reconcile.landscape import LandscapePass
 from plumbline.reconcile.run import BaselinePass, PassReport
 from plumbline.usage.access_answers import SOURCE as LAST_ACCESSED
@@ -35,6 +37,9 @@ def figures_of(report: PassReport) -> Figures:
         ),
         activity=tuple(row for done in report.landscapes.values() for row in activity_figures(done)),
         findings=tuple(row for done in report.landscapes.values() for row in finding_figures(done)),
+        analyzers=tuple(row for done in report.landscapes.values() for row in analyzer_figures(done)),
+        unused_access=tuple(row for done in report.landscapes.values() for row in unused_access_figures(done)),
+        external_access=tuple(row for done in report.landscapes.values() for row in external_access_figures(done)),
         last_success=tuple((name, report.now) for name, done in report.landscapes.items() if all_collected(done)),
         invalid_resources=len(report.invalid),
         version=__version__,
@@ -68,6 +73,7 @@ def baseline_figures(baseline: LeastPrivilegeBaseline, status: BaselineStatus) -
         accepted_unknown=truth.get("AcceptedAccessUnknown") == "True",
         waiting_proposals=status.waiting_proposals,
         findings=_findings(status.review),
+        unused_access_disagreements=status.unused_access_disagreements,
     )
 
 
@@ -91,6 +97,29 @@ def activity_figures(done: LandscapePass) -> Iterable[tuple[str, str, str, int]]
     for kind, numbers in activity_counts(done.judgements).items() if done.judgements is not None else ():
         for activity, number in numbers.items():
             yield done.landscape.metadata.name, kind, activity.value, number
+
+
+def analyzer_figures(done: LandscapePass) -> Iterable[tuple[str, str, str, int]]:
+    """Landscape, kind, state and number of the analyzers that have to exist."""
+    found = done.evidence.analyzers
+    for (kind, state), number in Counter((j.required.kind, j.state) for j in found.judged).items() if found else ():
+        yield done.landscape.metadata.name, kind, state, number
+
+
+def unused_access_figures(done: LandscapePass) -> Iterable[tuple[str, str, int]]:
+    """Landscape, type of finding and number; nothing where they could not be read."""
+    said = done.status.analyzers
+    for type_, number in said.unused_access.items() if said is not None else ():
+        yield done.landscape.metadata.name, type_, number
+
+
+def external_access_figures(done: LandscapePass) -> Iterable[tuple[str, str, str, int]]:
+    """Landscape, account, access and number."""
+    found = done.evidence.analyzers
+    lists = [one for one in found.lists if not of_unused_access(one)] if found is not None else []
+    for account, counts in external_counts(lists).items():
+        yield done.landscape.metadata.name, account, "public", counts.public
+        yield done.landscape.metadata.name, account, "crossAccount", counts.cross_account
 
 
 def account_figures(done: LandscapePass) -> Iterable[AccountFigures]:

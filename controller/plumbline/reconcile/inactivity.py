@@ -27,7 +27,7 @@ from plumbline.assess.window import Window
 from plumbline.model.credentials import AccountCredentials
 from plumbline.model.evidence import Evidence, PrincipalUsage
 from plumbline.model.inactivity import Activity, Judgement, counts
-from plumbline.model.snapshot import Account, Principal, Snapshot
+from plumbline.model.snapshot import Principal, Snapshot
 from plumbline.reconcile.view import LandscapeView
 
 _LISTED = 50
@@ -65,7 +65,8 @@ class Lookbacks:
 
     def days(self, principal: Principal) -> int:
         account = self.snapshot.accounts[principal.account]
-        own = self.spec.development.lookback if _development(self.spec, account) else self.spec.lookback
+        development = self.spec.development
+        own = development.lookback if development.includes(account.id, account.ou_path) else self.spec.lookback
         return self.governed.get(principal.arn, parse_duration(own).days)
 
     def idle_at_sight(self, as_of: date, memory: timedelta) -> frozenset[str]:
@@ -78,11 +79,6 @@ class Lookbacks:
             if old and unused and not not_editable(principal):
                 found.add(arn)
         return frozenset(found)
-
-
-def _development(spec: CredentialReport, account: Account) -> bool:
-    development = spec.development
-    return account.id in development.accounts or bool({*account.ou_path} & {*development.organizational_units})
 
 
 def judge(

@@ -71,7 +71,7 @@ def _reach(reach: LogReach) -> Iterator[str]:
 
 
 def _usage(usage: PrincipalUsage, window: Window) -> Iterator[str]:
-    yield repr((usage.evidence, usage.unmapped, usage.generated))
+    yield repr((usage.evidence, usage.unmapped, usage.generated, usage.unused_access))
     answer = usage.last_accessed
     if answer is not None:
         # Answers are asked for each day; a newer one that says the same is no news.

@@ -21,10 +21,12 @@ from plumbline.aws.session import AwsSessions
 from plumbline.iam.catalogue import catalogue
 from plumbline.inventory.collect import collect
 from plumbline.inventory.credentials import Need
+from plumbline.model.analyzers import SOURCE as UNUSED_ACCESS
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
 from plumbline.model.inactivity import Judgement
 from plumbline.model.snapshot import Account, Snapshot
+from plumbline.reconcile.analyzers import analyzers_status, in_place
 from plumbline.reconcile.conditions import Fact, conditions
 from plumbline.reconcile.evidence import Evidence, Progress, Wish, collect_evidence
 from plumbline.reconcile.inactivity import Lookbacks, inactivity_status, judge, own_use
@@ -185,9 +187,12 @@ def _status(
     failing = [account for account in snapshot.accounts.values() if account.error]
     sources = source_statuses(evidence, snapshot)
     old = landscape.status.conditions if landscape.status else []
+    found, facts = evidence.analyzers, _facts(snapshot, failing, sources)
+    if found is not None:
+        facts.append(in_place(found))
     return LandscapeStatus(
         observed_generation=landscape.metadata.generation,
-        conditions=conditions(old, _facts(snapshot, failing, sources), landscape.metadata.generation, now),
+        conditions=conditions(old, facts, landscape.metadata.generation, now),
         accounts=len(snapshot.accounts),
         accounts_reachable=sum(1 for account in snapshot.accounts.values() if account.collected_at),
         **snapshot_figures(snapshot),
@@ -200,6 +205,7 @@ def _status(
         sources=sources[:_LISTED],
         events=dict(evidence.records),
         inactivity=inactivity_status(judgements) if judgements is not None else None,
+        analyzers=analyzers_status(found, landscape.spec, snapshot) if found is not None else None,
         last_handled_reconcile_at=landscape.metadata.annotations.get(REQUESTED_AT, ""),
     )
 
@@ -243,6 +249,8 @@ def _reachable(snapshot: Snapshot, failing: Sequence[Account]) -> Fact:
 
 
 def _complete(sources: Sequence[SourceStatus]) -> Fact:
+    """Findings of unused access decide nothing: what they lack is no missing evidence."""
+    sources = [source for source in sources if source.name != UNUSED_ACCESS]
     missing = [f"{s.name}: {s.message or s.reason}" for s in sources if s.state != "complete"]
     if not sources:
         message = "no evidence source is configured, so nothing can become unused; name one under spec.evidence"
@@ -270,6 +278,7 @@ def source_statuses(evidence: Evidence, snapshot: Snapshot) -> list[SourceStatus
     for name, states in (
         (access_answers.SOURCE, coverage.last_accessed),
         (policy_generation.SOURCE, coverage.generation),
+        (UNUSED_ACCESS, coverage.unused_access),
     ):
         if name in coverage.configured and states:
             found.append(_source_status(name, _by_account(states, snapshot)))

@@ -22,6 +22,8 @@ from plumbline.iam.catalogue import catalogue
 from plumbline.model.assessment import RoleAssessment, Verdict
 from plumbline.model.plan import Change, Plan
 from plumbline.model.snapshot import digest_of
+from plumbline.plan.recommended import compared_with_aws
+from plumbline.reconcile.agreement import agreement_status
 from plumbline.reconcile.resources import STATUS_BYTES, size_of
 
 PROOF_FAILED = "proofFailed"
@@ -64,6 +66,8 @@ def proposal_status(
             statements_truncated=_beyond(plan.proof, _STATEMENTS),
         ),
         policy_generation=generated_figure(assessment),
+        unused_access=agreement_status(assessment),
+        recommendation=compared_with_aws(assessment, plan),
     )
     status = _within_size(status)
     if old is not None and old.as_of and _undated(old) == _undated(status):

@@ -23,7 +23,7 @@ def load_answers(engine: sa.Engine, landscape: str) -> dict[str, LastAccessed]:
                 principal=row.principal,
                 unique_id=row.unique_id,
                 collected_at=row.collected_at,
-                services=_services(row.services),
+                services=services_from(row.services),
                 action_level=row.action_level,
             )
             for row in rows
@@ -60,26 +60,30 @@ def _row(landscape: str, answer: LastAccessed) -> dict[str, Any]:
         "unique_id": answer.unique_id,
         "collected_at": answer.collected_at,
         "action_level": answer.action_level,
-        "services": {
-            namespace: {
-                "last": _text(service.last),
-                "actions": {
-                    name: {"last": _text(tracked.last), "region": tracked.region}
-                    for name, tracked in sorted(service.actions.items())
-                },
-            }
-            for namespace, service in sorted(answer.services.items())
-        },
+        "services": services_json(answer.services),
     }
 
 
-def _services(data: Mapping[str, Any]) -> dict[str, ServiceAccess]:
+def services_json(services: Mapping[str, ServiceAccess]) -> dict[str, Any]:
+    return {
+        namespace: {
+            "last": time_text(service.last),
+            "actions": {
+                name: {"last": time_text(tracked.last), "region": tracked.region}
+                for name, tracked in sorted(service.actions.items())
+            },
+        }
+        for namespace, service in sorted(services.items())
+    }
+
+
+def services_from(data: Mapping[str, Any]) -> dict[str, ServiceAccess]:
     return {
         namespace: ServiceAccess(
             namespace=namespace,
-            last=_time(service["last"]),
+            last=time_from(service["last"]),
             actions={
-                name: TrackedAction(action=name, last=_time(tracked["last"]), region=tracked["region"])
+                name: TrackedAction(action=name, last=time_from(tracked["last"]), region=tracked["region"])
                 for name, tracked in service["actions"].items()
             },
         )
@@ -87,9 +91,9 @@ def _services(data: Mapping[str, Any]) -> dict[str, ServiceAccess]:
     }
 
 
-def _text(at: datetime | None) -> str | None:
+def time_text(at: datetime | None) -> str | None:
     return None if at is None else at.astimezone(UTC).isoformat()
 
 
-def _time(text: str | None) -> datetime | None:
+def time_from(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)

@@ -203,6 +203,16 @@ document = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
 )
 
+# What findings of Access Analyzer say, until they are updated.
+analyzer_finding = sa.Table(
+    "analyzer_finding",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("finding", sa.String, primary_key=True),
+    sa.Column("updated_at", Utc, nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),  # {"services": as in last_accessed, "roleLast", "recommended"}
+)
+
 # What people have said no to; an object that says so can go with its baseline.
 rejection = sa.Table(
     "rejection",

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from plumbline.model.evidence import Evidence, GeneratedPolicy, LastAccessed, PrincipalUsage, UnmappedUse
+from plumbline.model.evidence import (
+    Evidence,
+    GeneratedPolicy,
+    LastAccessed,
+    PrincipalUsage,
+    UnmappedUse,
+    UnusedAccess,
+)
 from plumbline.model.snapshot import Principal
 from plumbline.store.ledger import LoggedUse
 
@@ -18,9 +25,10 @@ def usage_of_principals(
     logged: Mapping[str, LoggedUse],
     answers: Mapping[str, LastAccessed],
     generated: Mapping[str, GeneratedPolicy],
+    unused_access: Mapping[str, UnusedAccess],
 ) -> dict[str, PrincipalUsage]:
-    """Principal ARN -> all its evidence. `logged` by the names that logs give; `answers` and `generated` by ARN, of the
-    present unique id."""
+    """Principal ARN -> all its evidence. `logged` by the names that logs give; the others by ARN, of the present
+    unique id."""
     result = {}
     for principal in principals:
         uses = [logged[name] for name in _names(principal) if name in logged]
@@ -29,6 +37,7 @@ def usage_of_principals(
             unmapped=tuple(u for use in uses for u in use.unmapped if _same(u, principal)),
             last_accessed=answers.get(principal.arn),
             generated=generated.get(principal.arn),
+            unused_access=unused_access.get(principal.arn),
         )
     return result
 

@@ -1,0 +1,77 @@
+"""Details of findings that were read, so that they are asked again only when they have changed. No AWS, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from plumbline.model.evidence import RecommendedStep, ServiceAccess
+from plumbline.store.access import services_from, services_json, time_from, time_text
+from plumbline.store.schema import analyzer_finding
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What a finding says, as of its last update."""
+
+    updated_at: datetime
+    services: Mapping[str, ServiceAccess] = field(default_factory=dict)
+    role_last: datetime | None = None
+    recommended: tuple[RecommendedStep, ...] | None = None
+
+
+def load_findings(engine: sa.Engine, landscape: str) -> dict[str, Detail]:
+    """Finding id -> its details."""
+    with engine.connect() as connection:
+        rows = connection.execute(analyzer_finding.select().where(analyzer_finding.c.landscape == landscape))
+        return {row.finding: _detail(row) for row in rows}
+
+
+def keep_findings(
+    engine: sa.Engine, landscape: str, fresh: Mapping[str, Detail], listed: Collection[str] | None
+) -> None:
+    """Adds what was read; forgets what is not listed any more, where `listed` is known."""
+    table = analyzer_finding
+    rows = [
+        {
+            "landscape": landscape,
+            "finding": finding,
+            "updated_at": detail.updated_at,
+            "details": _json(detail),
+        }
+        for finding, detail in sorted(fresh.items())
+    ]
+    with engine.connect() as connection:
+        known = set(connection.execute(sa.select(table.c.finding).where(table.c.landscape == landscape)).scalars())
+    gone = (known & fresh.keys()) | (known - set(listed) if listed is not None else set())
+    if not gone and not rows:
+        return
+    with engine.begin() as connection:
+        if gone:
+            where = sa.and_(table.c.landscape == landscape, table.c.finding == sa.bindparam("gone"))
+            connection.execute(table.delete().where(where), [{"gone": finding} for finding in sorted(gone)])
+        if rows:
+            connection.execute(table.insert(), rows)
+
+
+def _json(detail: Detail) -> dict[str, Any]:
+    steps = detail.recommended
+    return {
+        "services": services_json(detail.services),
+        "roleLast": time_text(detail.role_last),
+        "recommended": None if steps is None else [[step.existing, step.policy] for step in steps],
+    }
+
+
+def _detail(row: Any) -> Detail:
+    data = row.details
+    return Detail(
+        updated_at=row.updated_at,
+        services=services_from(data["services"]),
+        role_last=time_from(data["roleLast"]),
+        recommended=None if data["recommended"] is None else tuple(RecommendedStep(*s) for s in data["recommended"]),
+    )

@@ -1,0 +1,263 @@
+"""Findings of unused access played by a script: what is not whole says nothing, and what has not changed is not read again."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from plumbline.aws.errors import Denied, NotFound, Throttled
+from plumbline.model.analyzers import Analyzer
+from plumbline.usage.sources import recommendations, unused_access
+
+NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
+MADE = NOW - timedelta(days=200)
+ACCOUNT, OTHER = "100000000003", "100000000004"
+READ = {
+    "serviceNamespace": "s3",
+    "lastAccessed": NOW,
+    "actions": [{"action": "s3:DeleteBucket"}, {"action": "PutBucketPolicy", "lastAccessed": MADE}],
+}
+WHOLE = {"serviceNamespace": "ec2"}
+
+
+def analyzer(account=ACCOUNT, **more):
+    arn = f"arn:aws:access-analyzer:us-east-1:{account}:analyzer/unused"
+    known = {"age": 90, "last_resource_at": NOW}
+    return Analyzer(arn, "unused", "ACCOUNT_UNUSED_ACCESS", account, "us-east-1", "ACTIVE", MADE, **known | more)
+
+
+class Script:
+    """What AWS answers. `findings`: account -> finding id -> members; `details`: id -> members of its details."""
+
+    def __init__(self):
+        self.findings, self.details, self.refuses, self.asked = {}, {}, {}, []
+        self.recommended = {}  # finding id -> answers in turn
+
+    def add(self, principal, *details, number="", kind="UnusedPermission", **more):
+        identifier = f"id-{principal.name}{number}"
+        known = {
+            "id": identifier,
+            "resource": principal.arn,
+            "resourceType": "AWS::IAM::Role",
+            "resourceOwnerAccount": principal.account,
+            "findingType": kind,
+            "analyzedAt": NOW,
+            "updatedAt": NOW,
+        }
+        self.findings.setdefault(principal.account, {})[identifier] = known | more
+        member = "unusedPermissionDetails" if kind == "UnusedPermission" else "unusedIamRoleDetails"
+        self.details[identifier] = [{member: one} for one in details]
+        return identifier
+
+    def pages(self, service, operation, *, account, region, analyzerArn, id=None, filter=None):  # noqa: N803, A002
+        self.asked.append((operation, id or account))
+        refused = self.refuses.get((operation, account)) or self.refuses.get((operation, id))
+        if refused:
+            raise refused
+        if operation == "ListFindingsV2":
+            assert filter == {"status": {"eq": ["ACTIVE"]}}
+            for one in self.findings.get(account, {}).values():
+                yield {"findings": [one]}
+        elif operation == "GetFindingRecommendation":
+            if not self.recommended.get(id):
+                raise NotFound("none yet")
+            answers = self.recommended[id]
+            yield answers.pop(0) if len(answers) > 1 else answers[0]
+        else:
+            for one in self.details[id]:
+                yield {"findingDetails": [one]}
+
+    def call(self, service, operation, *, account, region, analyzerArn, id):  # noqa: N803, A002
+        self.asked.append((operation, id))
+        if self.refuses.get((operation, account)):
+            raise self.refuses[operation, account]
+        self.recommended[id] = self.to_recommend
+        return {}
+
+
+@pytest.fixture
+def script():
+    return Script()
+
+
+@pytest.fixture
+def collect(engine, script):
+    def run(*principals, analyzers=None, now=NOW, **more):
+        return unused_access.collect(script, engine, "all", analyzers or [analyzer()], principals, now=now, **more)
+
+    return run
+
+
+def test_what_findings_say_of_a_role(collect, script, principal):
+    app, idle, quiet = principal("app"), principal("idle"), principal("quiet")
+    script.add(app, READ, WHOLE)
+    script.add(idle, {"lastAccessed": MADE}, kind="UnusedIAMRole")
+    found = collect(app, idle, quiet)
+    said = found.answers[app.arn]
+    assert (said.age, said.since, said.findings) == (90, MADE, ("id-app",))
+    assert said.services["ec2"].last is None
+    assert {name: one.last for name, one in said.services["s3"].actions.items()} == {
+        "s3:DeleteBucket": None,
+        "s3:PutBucketPolicy": MADE,
+    }
+    assert (found.answers[idle.arn].role_unused, found.answers[idle.arn].role_last) == (True, MADE)
+    # It is looked at, and nothing was found: that is an answer, and no verdict.
+    assert found.answers[quiet.arn].services == {}
+    assert {state.state.value for state in found.states.values()} == {"complete"}
+
+
+def test_details_are_read_again_only_when_they_were_updated(collect, script, principal):
+    app = principal("app")
+    identifier = script.add(app, READ)
+    first = collect(app).answers[app.arn]
+    script.asked.clear()
+    assert collect(app).answers[app.arn] == first
+    assert ("GetFindingV2", identifier) not in script.asked
+    script.add(app, WHOLE, updatedAt=NOW + timedelta(days=1))
+    assert list(collect(app).answers[app.arn].services) == ["ec2"]
+    del script.findings[ACCOUNT]
+    assert collect(app).answers[app.arn].services == {}
+
+
+@pytest.mark.parametrize(
+    ("of", "finding", "answer", "reason"),
+    [
+        ({"created": NOW - timedelta(days=30)}, {}, False, ""),
+        ({"created": NOW - timedelta(days=100)}, {"analyzedAt": NOW - timedelta(days=101)}, True, ""),
+        ({}, {"error": "ACCESS_DENIED"}, False, "NotAnalyzed"),
+        ({"path": "/aws-service-role/x.amazonaws.com/"}, {}, False, ""),
+    ],
+    ids=["younger than the age", "about a former role", "not analyzed", "service-linked"],
+)
+def test_what_says_nothing_of_a_role(collect, script, principal, of, finding, answer, reason):
+    app = replace(principal("app", created=of.get("created", MADE)), path=of.get("path", "/"))
+    script.add(app, READ, **finding)
+    found = collect(app)
+    assert (app.arn in found.answers, found.states[app.arn].reason) == (answer, reason)
+    assert not answer or found.answers[app.arn].services == {}
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"last_resource_at": None}, "NotYetAnalyzed"),
+        ({"age": None}, "NoAnalyzer"),
+        ({"tags_excluded": True}, "NoAnalyzer"),
+        ({"status": "DISABLED"}, "NoAnalyzer"),
+        ({"account": OTHER}, "NoAnalyzer"),
+    ],
+)
+def test_an_analyzer_that_cannot_speak_for_a_role(collect, principal, more, reason):
+    app = principal("app")
+    found = collect(app, analyzers=(replace(analyzer(), **more),))
+    assert (found.answers, found.states[app.arn].reason) == ({}, reason)
+
+
+@pytest.mark.parametrize("error", [Denied("no"), Throttled("slow"), NotFound("gone")])
+def test_a_failure_is_of_its_own_account_alone(collect, script, principal, error):
+    app, other = principal("app"), principal("app", account=OTHER)
+    script.add(app, READ)
+    script.add(other, READ)
+    script.refuses["ListFindingsV2", ACCOUNT] = error
+    found = collect(app, other, analyzers=(analyzer(), analyzer(OTHER)))
+    assert set(found.answers) == {other.arn}
+    assert found.states[app.arn].reason == error.reason
+    assert found.states[other.arn].state.value == "complete"
+
+
+def test_a_detail_that_fails_is_of_its_own_role_alone(collect, script, principal):
+    app, other = principal("app"), principal("other")
+    identifier = script.add(app, READ)
+    script.add(other, READ)
+    script.refuses["GetFindingV2", identifier] = NotFound("resolved meanwhile")
+    found = collect(app, other)
+    assert set(found.answers) == {other.arn}
+    assert found.states[app.arn].reason == "NotFound"
+
+
+@pytest.mark.parametrize(
+    "broken", [{"actions": [{"action": "s3:GetObject"}]}, {"serviceNamespace": "s3", "actions": [{}]}, None]
+)
+def test_an_answer_that_is_not_whole_is_no_answer(collect, script, principal, broken):
+    app = principal("app")
+    script.add(app, broken)
+    found = collect(app)
+    assert (found.answers, found.states[app.arn].reason) == ({}, "MalformedAnswer")
+
+
+def test_a_list_that_is_not_whole_is_no_list(collect, script, principal):
+    app = principal("app")
+    del script.findings.setdefault(ACCOUNT, {"x": {"id": "x"}})["x"]["id"]
+    found = collect(app)
+    assert (found.answers, found.states[app.arn].reason) == ({}, "MalformedAnswer")
+    assert found.lists[0].failed is not None
+
+
+# Recommendations
+
+
+STEP = {"recommendedAction": "CREATE_POLICY", "existingPolicyId": "p", "recommendedPolicy": '{"Statement": []}'}
+DETACH = {"recommendedAction": "DETACH_POLICY", "existingPolicyId": "q"}
+
+
+def answer(status="SUCCEEDED", *steps, started=NOW):
+    return {
+        "status": status,
+        "startedAt": started,
+        "recommendedSteps": [{"unusedPermissionsRecommendedStep": step} for step in steps],
+    }
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch):
+    monkeypatch.setattr(recommendations, "WAITS", (0.0, 0.0))
+
+
+def test_a_recommendation_is_asked_for_once(collect, script, principal):
+    app = principal("app")
+    identifier = script.add(app, READ)
+    script.to_recommend = [answer("IN_PROGRESS"), answer("SUCCEEDED", STEP, DETACH)]
+    assert collect(app).answers[app.arn].recommended is None
+    steps = collect(app, recommendations=True).answers[app.arn].recommended
+    assert [(step.existing, step.policy) for step in steps] == [("p", '{"Statement": []}'), ("q", None)]
+    script.asked.clear()
+    assert collect(app, recommendations=True).answers[app.arn].recommended == steps
+    assert [one for one in script.asked if one[1] == identifier] == []
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [answer("FAILED")],
+        [answer("IN_PROGRESS")],
+        [answer("SUCCEEDED", {"recommendedAction": "CREATE_POLICY", "recommendedPolicy": "{"})],
+        [answer("SUCCEEDED", {"recommendedAction": "CREATE_POLICY"})],
+        [{"status": "SUCCEEDED"}],
+    ],
+)
+def test_one_that_fails_is_none_and_takes_nothing_with_it(collect, script, principal, answers):
+    app = principal("app")
+    script.add(app, READ)
+    script.to_recommend = answers
+    found = collect(app, recommendations=True)
+    assert not found.answers[app.arn].recommended
+    assert found.states[app.arn].state.value == "complete"
+
+
+def test_one_of_before_the_finding_was_updated_is_made_anew(collect, script, principal):
+    app = principal("app")
+    identifier = script.add(app, READ)
+    script.recommended[identifier] = [answer("SUCCEEDED", DETACH, started=MADE)]
+    script.to_recommend = [answer("SUCCEEDED", STEP)]
+    (step,) = collect(app, recommendations=True).answers[app.arn].recommended
+    assert step.existing == "p"
+
+
+def test_denial_ends_them_for_this_pass(collect, script, principal):
+    roles = [principal(f"app{n}") for n in range(20)]
+    for role in roles:
+        script.add(role, READ)
+    script.refuses["GenerateFindingRecommendation", ACCOUNT] = Denied("no")
+    found = collect(*roles, recommendations=True)
+    assert len(found.answers) == 20
+    assert sum(operation == "GenerateFindingRecommendation" for operation, _ in script.asked) <= 8
