@@ -136,6 +136,7 @@ def _run(sandbox: Sandbox, state: Path, console: Console, samples: Path) -> dict
         "--format",
         "json",
         "--verdicts",
+        "--report",
     ]
     began = time.monotonic()
     process = subprocess.Popen(

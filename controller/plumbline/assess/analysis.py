@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from plumbline.assess import risk
 from plumbline.assess.ages import grant_ages
@@ -31,9 +32,18 @@ _NO_ESCALATIONS = Escalations()
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a principal is judged by. `remove_rare`: what was last used before the lookback is unused."""
+
+    window: Window
+    remove_rare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """`accounts`: with SCPs and RCPs, as far as they are in the data. `log_sources`: account -> names of its event logs.
-    `changes`: account -> IAM writes seen in its logs."""
+    `changes`: account -> IAM writes seen in its logs. `first_seen`: principal -> policy key -> since when snapshots saw it;
+    `watched_since`: account -> the first of them. `terms`: principal -> its own, where `window` is not for it."""
 
     principals: Mapping[str, Principal]
     accounts: Mapping[str, Account]
@@ -42,6 +52,12 @@ class Facts:
     window: Window
     log_sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
     changes: Mapping[str, Sequence[GrantChange]] = field(default_factory=dict)
+    first_seen: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
+    watched_since: Mapping[str, datetime] = field(default_factory=dict)
+    terms: Mapping[str, Terms] = field(default_factory=dict)
+
+    def terms_of(self, arn: str) -> Terms:
+        return self.terms.get(arn) or Terms(self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +100,14 @@ def analyse(facts: Facts) -> Analysis:
     reaching = exposures(facts.principals, found, facts.accounts).of
     reached = blast_radii(facts.principals, found, facts.accounts, lambda principal: access[principal.arn]).of
     known = {principal.account for principal in facts.principals.values()} | set(facts.accounts)
-    contexts: dict[str, Context] = {}
+    contexts: dict[tuple[str, Terms], Context] = {}
     analysed = []
     for arn, principal in sorted(facts.principals.items()):
-        if principal.account not in contexts:
-            contexts[principal.account] = _context(facts, principal)
+        kept = principal.account, facts.terms_of(arn)
+        if kept not in contexts:
+            contexts[kept] = _context(facts, principal)
         usage = facts.usage.get(arn, PrincipalUsage())
-        findings = _findings(facts, principal, access[arn], usage, contexts[principal.account])
+        findings = _findings(facts, principal, access[arn], usage, contexts[kept])
         own_ways = ways.get(arn, _NO_ESCALATIONS)
         analysed.append(
             PrincipalAnalysis(
@@ -120,7 +137,10 @@ def analyse_one(facts: Facts, arn: str) -> Judged:
 def _context(facts: Facts, principal: Principal) -> Context:
     partition = principal.arn.split(":")[1]
     sources = facts.log_sources.get(principal.account, ())
-    return Context.of(principal.account, facts.coverage, sources, facts.window, partition)
+    terms = facts.terms_of(principal.arn)
+    return Context.of(
+        principal.account, facts.coverage, sources, terms.window, partition, remove_rare=terms.remove_rare
+    )
 
 
 def _findings(
@@ -128,10 +148,11 @@ def _findings(
 ) -> tuple[Finding, ...]:
     ages = grant_ages(
         principal,
-        {},
+        facts.first_seen.get(principal.arn, {}),
         facts.changes.get(principal.account, ()),
-        facts.window,
+        context.window,
         iam_logs_complete=context.iam_logs_complete,
+        watched_since=facts.watched_since.get(principal.account),
     )
     return verdicts(principal, access, usage, ages, context)
 
