@@ -57,7 +57,9 @@ def run(
     ] = False,
     report: Annotated[
         bool,
-        typer.Option("--report", help="Also write each landscape as one HTML file, report/NAME.html in the state folder."),
+        typer.Option(
+            "--report", help="Also write each landscape as one HTML file, report/NAME.html in the state folder."
+        ),
     ] = False,
     fail_on_drift: Annotated[
         bool, typer.Option("--fail-on-drift", help="End with 1 when a role is out of line.")

@@ -26,7 +26,7 @@ class NotAuthenticatedError(Exception):
 
 
 class Access(Protocol):
-    """Raises NotAuthenticatedError and KubeError."""
+    """`headers`: by name in lower case. Raises NotAuthenticatedError and KubeError."""
 
     def who(self, headers: Mapping[str, str]) -> Identity: ...
     def may_see(self, who: Identity, landscape: str) -> bool: ...
@@ -54,7 +54,7 @@ class Tokens(_Kubernetes):
     """A bearer token, or one that a browser sends as the password of basic authentication, under any user name."""
 
     def who(self, headers: Mapping[str, str]) -> Identity:
-        token = _token(headers.get("Authorization") or "")
+        token = _token(headers.get("authorization") or "")
         found = identity_of(self._kube, token) if token else None
         if found is None:
             raise NotAuthenticatedError(
@@ -71,7 +71,7 @@ class ProxyHeader(_Kubernetes):
 
     def __init__(self, kube: KubeClient, user: str, groups: str = "") -> None:
         super().__init__(kube)
-        self._user, self._groups = user, groups
+        self._user, self._groups = user.lower(), groups.lower()
 
     def who(self, headers: Mapping[str, str]) -> Identity:
         user = (headers.get(self._user) or "").strip()

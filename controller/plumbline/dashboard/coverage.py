@@ -77,7 +77,11 @@ def selected(log: LogCoverage) -> str:
     if log.management.excluded_sources:
         text += f" without {', '.join(sorted(log.management.excluded_sources))}"
     types = sorted(log.data_types)
-    return text + (f"; data events of {', '.join(types[:4])}{' and more' if len(types) > 4 else ''}" if types else "; no data events")
+    return text + (
+        f"; data events of {', '.join(types[:4])}{' and more' if len(types) > 4 else ''}"
+        if types
+        else "; no data events"
+    )
 
 
 def _answers(name: str, states: Sequence[SourceState]) -> SourceView:

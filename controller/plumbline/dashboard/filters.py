@@ -87,17 +87,22 @@ def condition(baseline: LeastPrivilegeBaseline, kind: str) -> Condition | None:
 
 
 def decided(proposal: RemediationProposal) -> str:
-    """Where the proposal stands, in a word."""
-    said = {one.type: one.status for one in proposal.status.conditions} if proposal.status else {}
-    if said.get("Superseded") == "True":
-        return "superseded"
-    if said.get("Approved") == "True":
-        return "approved"
+    """Where the proposal stands, in a few words."""
+    said = {one.type: one for one in proposal.status.conditions} if proposal.status else {}
+    for name in ("Superseded", "Approved"):
+        if name in said and said[name].status == "True":
+            return name.lower()
     decision = proposal.spec.decision
-    current = proposal.status is not None and decision is not None and decision.plan_digest == proposal.status.plan_digest
-    if current and decision is not None and decision.state == "Rejected":
-        return "rejected"
-    return "to decide" if said.get("Validated") == "True" else "not proven"
+    current = proposal.status.plan_digest if proposal.status else ""
+    rejected = decision is not None and decision.state == "Rejected" and decision.plan_digest == current
+    if rejected or ("Approved" in said and said["Approved"].status == "False"):
+        return "rejected"  # a decision counts at once, also while its conditions are still to come
+    validated = said.get("Validated")
+    if validated is None or validated.status == "Unknown":
+        return "evidence incomplete"
+    if validated.status == "True":
+        return "to decide"
+    return "not proven" if validated.reason == "ProofFailed" else "nothing to write"
 
 
 def tag(text: str) -> str:

@@ -16,8 +16,8 @@ Pages = list[tuple[str, str, str]]  # name, text, address
 class Links(Protocol):
     """`filters`: whether lists can be asked for anew."""
 
-    filters: bool
-
+    @property
+    def filters(self) -> bool: ...
     def style(self) -> str: ...
     def pages(self, picture: Picture) -> Pages: ...
     def principals(self, query: Query | None = None, *, account: str = "", band: str = "") -> str: ...
@@ -27,14 +27,15 @@ class Links(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SiteLinks:
-    """Relative to the pages of a landscape, so that a proxy may put a prefix before them. `known`: ARNs that have a
-    page."""
+    """Relative to the pages of a landscape, so that a proxy may put a prefix before them. `known`: ARNs that have a page.
+    `sheet`: the address of the style sheet."""
 
     known: Mapping[str, object]
+    sheet: str = "../style.css"
     filters: bool = True
 
     def style(self) -> str:
-        return "../style.css"
+        return self.sheet
 
     def pages(self, picture: Picture) -> Pages:
         found = [("overview", "Landscape", "./"), ("principals", "Roles and users", "principals")]

@@ -32,7 +32,7 @@ _ACCOUNTS, _WORST = 100, 12
 _PROPOSALS = 200
 _FILE_ROWS = 2000  # principals listed in one file
 _FILE_ACCOUNTS = 500
-_ORDER = ("to decide", "approved", "not proven", "rejected", "superseded")
+_ORDER = ("to decide", "approved", "not proven", "nothing to write", "evidence incomplete", "rejected", "superseded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,19 @@ def coverage(picture: Picture, now: datetime, page: int) -> str:
 
 def notice(title: str, text: str, choices: Sequence[tuple[str, str]] = (), *, style: str = "style.css") -> str:
     """A page that says one thing. `style`: the address of the style sheet from where the page is."""
-    links = _Styled({}, style)
-    return _environment().get_template("notice.html.j2").render(
-        title=title, text=text, choices=choices, links=links, picture=None, version=__version__
+    links = SiteLinks({}, style)
+    return (
+        _environment()
+        .get_template("notice.html.j2")
+        .render(
+            title=title,
+            text=text,
+            choices=choices,
+            links=links,
+            picture=None,
+            version=__version__,
+            catalogue=catalogue().version,
+        )
     )
 
 
@@ -83,18 +93,22 @@ def one_file(picture: Picture, details: int = DETAILS) -> str:
     shown = picture.by_risk[:details]
     places = {one.principal.arn: f"p{number}" for number, one in enumerate(shown, 1)}
     style, script = asset("style.css"), asset("table.js")
-    return _environment().get_template("file.html.j2").render(
-        **_common(FileLinks(places), picture, None),
-        title=f"Access of {len(picture.by_risk):,} roles and users",
-        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; base-uri 'none'; "
-        "form-action 'none'",
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
-        listing=listed(picture, Query(), _FILE_ROWS),
-        listing_accounts=_accounts(picture, 1, _FILE_ACCOUNTS),
-        views=((places[one.principal.arn], principal_view(picture, one)) for one in shown),
-        **_overview(picture, _FILE_ACCOUNTS),
-        **_proposals(picture),
+    return (
+        _environment()
+        .get_template("file.html.j2")
+        .render(
+            **_common(FileLinks(places), picture, None),
+            title=f"Access of {len(picture.by_risk):,} roles and users",
+            policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; base-uri 'none'; "
+            "form-action 'none'",
+            style=Markup(style),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own file
+            listing=listed(picture, Query(), _FILE_ROWS),
+            listing_accounts=_accounts(picture, 1, _FILE_ACCOUNTS),
+            views=((places[one.principal.arn], principal_view(picture, one)) for one in shown),
+            **_overview(picture, _FILE_ACCOUNTS),
+            **_proposals(picture),
+        )
     )
 
 
@@ -110,14 +124,6 @@ def _hash(text: str) -> str:
 
 def _site(picture: Picture) -> SiteLinks:
     return SiteLinks(picture.of)
-
-
-@dataclass(frozen=True, slots=True)
-class _Styled(SiteLinks):
-    address: str = "style.css"
-
-    def style(self) -> str:
-        return self.address
 
 
 def _overview(picture: Picture, most: int) -> Mapping[str, Any]:

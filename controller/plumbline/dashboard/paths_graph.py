@@ -13,7 +13,7 @@ from plumbline.assess.reach import EVERYBODY, Hop
 
 DEPTH = 3  # columns on each side
 MOST = 7  # nodes in a column
-WIDTH, HEIGHT, GAP_X, GAP_Y = 190, 42, 72, 14
+WIDTH, HEIGHT, GAP_X, GAP_Y = 204, 42, 72, 14
 _MARGIN = 8
 _RANK = {"confirmed": 0, "conditional": 1, "unconfirmed": 2}
 
@@ -142,9 +142,9 @@ def _said(name: str, *, focus: bool) -> tuple[str, str, str]:
         return account, "another account", "account"
     title = _cut(path.rpartition("/")[2])
     if kind in ("saml-provider", "oidc-provider"):
-        return _cut(path), f"identity provider in {account}", "provider"
+        return _cut(path), f"provider in {account}", "provider"
     return title, f"{kind} in {account}", "focus" if focus else kind
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= 26 else f"{text[:12]}…{text[-12:]}"
+    return text if len(text) <= 24 else f"{text[:11]}…{text[-11:]}"

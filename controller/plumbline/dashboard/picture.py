@@ -41,8 +41,8 @@ class AccountView:
 
     @property
     def evidence_complete(self) -> bool:
-        """No source is no evidence."""
-        return bool(self.sources) and all(source.state == "complete" for source in self.sources)
+        """No source is no evidence, and without IAM there is nothing that it would be about."""
+        return self.account.error is None and bool(self.sources) and all(source.state == "complete" for source in self.sources)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,9 @@ class Picture:
             by_account.setdefault(one.principal.account, []).append(one)
         found = [self._account(number, members) for number, members in by_account.items()]
         return tuple(
-            sorted(found, key=lambda one: (one.account.error is None, -one.worst, *(-n for n in one.bands), one.account.id))
+            sorted(
+                found, key=lambda one: (one.account.error is None, -one.worst, *(-n for n in one.bands), one.account.id)
+            )
         )
 
     @cached_property

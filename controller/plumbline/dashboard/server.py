@@ -6,6 +6,7 @@ https://docs.python.org/3/library/http.server.html
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import structlog
@@ -50,8 +51,8 @@ class Server:
                 if not places.acquire(timeout=_PATIENCE):
                     return Answer(503, "busy\n", {"Retry-After": "10"}, "text/plain")
                 try:
-                    return site.answer(self.path, {name: value for name, value in self.headers.items()})
-                except Exception:
+                    return site.answer(self.path, _together(self.headers.items()))
+                except Exception:  # noqa: BLE001 - a mistake of ours takes no other page with it
                     _log.exception("a page could not be made", path=self.path.partition("?")[0])
                     return Answer(500, "the page could not be made; the log says why\n", kind="text/plain")
                 finally:
@@ -76,6 +77,15 @@ class Server:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def _together(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """By name in lower case. One that comes twice is joined, as HTTP says: then it is nobody's name and nobody's token."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        name = name.lower()  # noqa: PLW2901
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found
 
 
 class _Quiet(ThreadingHTTPServer):

@@ -32,7 +32,9 @@ _SAFE: Mapping[str, str] = {
     "Cache-Control": "no-store",
 }
 # "Does not exist" and "not allowed" are one message: otherwise names could be tried.
-_NOTHING = "There is no such landscape, or you may not see it. Seeing one takes the rights to get it and to list proposals."
+_NOTHING = (
+    "There is no such landscape, or you may not see it. Seeing one takes the rights to get it and to list proposals."
+)
 
 
 class Pictures(Protocol):
@@ -68,8 +70,8 @@ class Site:
         self._pictures, self._access, self._hosts, self._clock = pictures, access, hosts, clock
 
     def answer(self, target: str, headers: Mapping[str, str]) -> Answer:
-        """`target`: path and query as they came. Never raises for what a request, or the API server, can do."""
-        if self._hosts is not None and _host(headers.get("Host") or "") not in self._hosts:
+        """`target`: path and query as they came. `headers`: by name in lower case. Never raises for what a request, or the API server, can do."""
+        if self._hosts is not None and _host(headers.get("host") or "") not in self._hosts:
             return _refused(421, "Another name", f"This address answers to {' and '.join(sorted(self._hosts))} only.")
         path = unquote(urlsplit(target).path)
         if path == "/style.css":

@@ -84,7 +84,9 @@ def timeline(
         start=start,
         end=end,
         lookback=(scale.place(window.start), scale.place(window.end)),
-        coverage=tuple(Row(one.source, tuple(_covered(one, scale, window))) for one in sources if one.covered is not None),
+        coverage=tuple(
+            Row(one.source, tuple(_covered(one, scale, window))) for one in sources if one.covered is not None
+        ),
         services=tuple(rows[:MOST_SERVICES]),
         more_services=max(0, len(rows) - MOST_SERVICES),
         marks=tuple(_marks(principal, changes, scale)),
@@ -121,7 +123,9 @@ def _seen(usage: PrincipalUsage) -> Iterator[Seen]:
             if action.last is not None:
                 yield Seen(action.action, "attempted", None, action.last, None, _LAST_ACCESSED)
         if not tracked and service.last is not None:
-            yield Seen(f"{service.namespace}:*", "attempted", None, service.last, None, _LAST_ACCESSED, "some action of it")
+            yield Seen(
+                f"{service.namespace}:*", "attempted", None, service.last, None, _LAST_ACCESSED, "some action of it"
+            )
 
 
 def _covered(source: SourceView, scale: _Scale, window: Window) -> Iterator[Span]:
