@@ -99,7 +99,9 @@ def test_what_is_not_covered_is_drawn_as_a_gap(covered):
     line = timeline(a_role(), PrincipalUsage(), WINDOW, (source,), ())
     gaps = [span for span in line.coverage[0].spans if span.kind == "gap"]
     length = line.end - line.start
-    uncovered = WINDOW.end - WINDOW.start - sum(
-        (max(timedelta(), min(high, WINDOW.end) - max(low, WINDOW.start)) for low, high in merged), timedelta()
+    uncovered = (
+        WINDOW.end
+        - WINDOW.start
+        - sum((max(timedelta(), min(high, WINDOW.end) - max(low, WINDOW.start)) for low, high in merged), timedelta())
     )
     assert abs(sum(span.high - span.low for span in gaps) * length - uncovered) < timedelta(seconds=1)

@@ -23,7 +23,9 @@ from tests.reconcile.facts import READ, WRITE, Line, a_role
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
 FOREIGN = "999999999999"
 OLD = {"CreateDate": "2025-01-01T00:00:00Z"}
-APP, ADMIN, UNREAD, ALICE = (arn(*of) for of in (("role", "app"), ("role", "admin"), ("role", "unread"), ("user", "alice")))
+APP, ADMIN, UNREAD, ALICE = (
+    arn(*of) for of in (("role", "app"), ("role", "admin"), ("role", "unread"), ("user", "alice"))
+)
 ORGANIZATION = {"root": {"accounts": [{"id": ACCOUNT, "name": "shop"}]}}
 
 
@@ -97,7 +99,9 @@ def live(folder, monkeypatch, line=None, **spec):
 def lost():
     """An account that could not be collected."""
     line = Line()
-    return replace(line, account=Account(line.account.id, ou_path=("r-root",), error="no role there", error_reason="Denied"))
+    return replace(
+        line, account=Account(line.account.id, ou_path=("r-root",), error="no role there", error_reason="Denied")
+    )
 
 
 class Page(HTMLParser):
