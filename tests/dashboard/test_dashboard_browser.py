@@ -18,7 +18,7 @@ from plumbline.dashboard.site import Site
 from tests.dashboard.worlds import ADMIN, APP, LIVE_ROLE, live, lost, of_files, written
 from tools.chromium import found
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,7 @@ class Watched:
 
     def __init__(self, context):
         self.page = context.new_page()
+        self.page.set_default_timeout(120_000)  # machines that run other tests meanwhile are slow
         self.problems, self.asked = [], []
         self.page.on("console", lambda message: self.problems.append(message.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))

@@ -31,7 +31,7 @@ from tests.dashboard.worlds import (
     lost,
     of_files,
 )
-from tests.reconcile.facts import WRITE, Line, a_role
+from tests.reconcile.facts import READ, WRITE, Line, a_role
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +156,14 @@ def test_a_lookback_of_its_own_is_that_of_the_baseline(tmp_path, monkeypatch):
     terms = picture.report.facts.terms_of(LIVE_ROLE)
     assert (terms.window.end - terms.window.start).days == 30
     assert picture.counts.unused == memory.status()["counts"]["unused"]
+
+
+def test_what_a_twin_uses_is_kept_here_too(tmp_path, monkeypatch):
+    line = Line(roles=(a_role("app"), a_role("quiet")), used={"app": (READ,)})
+    memory, pictures = live(tmp_path, monkeypatch, line, pool={"by": "policy"})
+    picture = pictures.picture("default")
+    assert picture.counts.undetermined == memory.status()["counts"]["undetermined"] > 0
+    assert "used by twin" in about(picture, line.roles[1].arn)
 
 
 def test_a_plan_shown_is_the_plan_proposed(cluster):

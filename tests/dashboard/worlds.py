@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 
 from plumbline.assess.analysis import analyse
 from plumbline.cli.facts_options import read_facts
@@ -69,16 +70,17 @@ def written(folder, data=None, *, logs=RECORDS, organization=ORGANIZATION):
 def of_files(folder, data=None, *, logs=RECORDS, organization=ORGANIZATION):
     """As `plumbline report` makes it."""
     written(folder, data, logs=logs, organization=organization)
-    found = read_facts(
+    return of_files_in(
         [folder / "details.json"],
-        [folder / "logs.json.gz"] if logs is not None else [],
-        None,
-        "management" if logs is not None else None,
-        None,
-        folder / "organization.json" if organization is not None else None,
-        "2026-06-30",
-        "90d",
+        logs=[folder / "logs.json.gz"] if logs is not None else [],
+        organization=folder / "organization.json" if organization is not None else None,
     )
+
+
+def of_files_in(accounts, *, logs=(), organization=None):
+    complete = "management" if logs else None
+    paths = [Path(path) for path in accounts]
+    found = read_facts(paths, list(logs), None, complete, None, organization, "2026-06-30", "90d")
     return Picture("files", Report(analyse(found.facts), found.facts, found.as_of, found.warnings))
 
 

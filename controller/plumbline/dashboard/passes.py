@@ -71,6 +71,11 @@ def _facts(done: LandscapePass, baselines: Mapping[str, LeastPrivilegeBaseline])
         first_seen=view.first_seen,
         watched_since=view.watched_since,
         terms={arn: terms[key] for arn, key in done.governed.items() if key in terms},
+        pools=[
+            (baseline.spec.pool, sorted(arn for arn, governor in done.governed.items() if governor == key))
+            for key, baseline in sorted(baselines.items())
+            if baseline.spec.pool is not None
+        ],
     )
 
 

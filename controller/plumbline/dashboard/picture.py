@@ -42,7 +42,11 @@ class AccountView:
     @property
     def evidence_complete(self) -> bool:
         """No source is no evidence, and without IAM there is nothing that it would be about."""
-        return self.account.error is None and bool(self.sources) and all(source.state == "complete" for source in self.sources)
+        return (
+            self.account.error is None
+            and bool(self.sources)
+            and all(source.state == "complete" for source in self.sources)
+        )
 
 
 @dataclass(frozen=True)
