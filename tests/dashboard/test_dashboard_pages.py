@@ -134,7 +134,7 @@ def test_paths_are_drawn_and_told_as_lists(picture):
 def test_evidence_has_a_table_beside_the_drawing(picture):
     text = about(picture, APP)
     assert "sqs:CreateQueue used 2026-04-20 2026-06-01 2" in text
-    assert "complete for the lookback; management reads and writes; no data events" in text
+    assert "for the whole lookback; management reads and writes; no data events" in text
 
 
 # What baselines say

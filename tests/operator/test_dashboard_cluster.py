@@ -13,7 +13,7 @@ from tests.operator import small
 from tests.operator.conftest import ACCOUNT, DEPLOY, NAMESPACE, Operator, wait_for
 from tests.operator.states import Cluster
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 RBAC = DEPLOY.parent / "dashboard/rbac.yaml"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
@@ -41,7 +41,7 @@ def cluster(dashboard, control_plane, logs):
     with Cluster(control_plane, "seen") as cluster:
         cluster.create(small.landscape(logs, "seen"))
         cluster.create(small.baseline("seen", policyGeneration=[]))
-        wait_for(lambda: cluster.is_assessed("small"))
+        wait_for(lambda: cluster.is_assessed("small"), patience=240)
         yield cluster
 
 

@@ -61,7 +61,7 @@ def _log(log: LogCoverage, window: Window) -> SourceView:
         if gap is not None:
             text = f"not proven complete in {region} from {gap[0]:%Y-%m-%d} to {gap[1]:%Y-%m-%d}"
             return SourceView(log.source, "partial", text, "", covered)
-    return SourceView(log.source, "complete", f"complete for the lookback; {selected(log)}", "", covered)
+    return SourceView(log.source, "complete", f"for the whole lookback; {selected(log)}", "", covered)
 
 
 def common(log: LogCoverage) -> tuple[Interval, ...]:

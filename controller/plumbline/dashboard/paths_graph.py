@@ -147,4 +147,4 @@ def _said(name: str, *, focus: bool) -> tuple[str, str, str]:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= 24 else f"{text[:11]}…{text[-11:]}"
+    return text if len(text) <= 22 else f"{text[:10]}…{text[-10:]}"

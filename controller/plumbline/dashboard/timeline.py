@@ -160,9 +160,15 @@ def _marks(principal: Principal, changes: Iterable[GrantChange], scale: _Scale) 
 
 
 def _ticks(scale: _Scale) -> Iterator[tuple[float, str]]:
-    """First days of months, or every few of them where there are many."""
+    """First days of months, or every few of them where there are many; days where there are few months."""
+    days = (scale.end - scale.start).days
+    if days < 75:
+        for number in range(1, days, max(days // 6, 1)):
+            at = scale.start + timedelta(days=number)
+            yield scale.place(at), f"{at:%d %b}"
+        return
     at = scale.start.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    months = max(1, round((scale.end - scale.start).days / 30))
+    months = max(1, round(days / 30))
     step, number = -(-months // 7), 0
     while at <= scale.end:
         if at >= scale.start:
