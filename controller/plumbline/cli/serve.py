@@ -65,7 +65,7 @@ def serve(
     _check(host, behind_proxy=behind_proxy)
     given = read_facts(account_details, logs, coverage, assume_complete, last_accessed, organization, as_of, lookback)
     picture = Picture(_NAME, Report(analyse(given.facts), given.facts, given.as_of, given.warnings))
-    hosts = None if behind_proxy else frozenset({"127.0.0.1", "localhost", "[::1]"})
+    hosts = None if behind_proxy else frozenset({"127.0.0.1", "localhost", host})
     try:
         server = Server(Site(_One(picture), Everybody(), hosts=hosts), host, port)
     except OSError as error:
