@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The tests start many processes; without bytecode each compiles everything anew, which more than doubles their time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo demo-cluster test test-fast test-slow test-cluster test-servers lint type contracts generated crds lock bench clean
+.PHONY: help demo demo-cluster test test-fast test-slow test-cluster test-servers test-browser lint type contracts generated crds lock bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -21,11 +21,11 @@ demo: $(BIN)/.installed ## an AWS organization on this machine, from nothing to 
 demo-cluster: $(BIN)/.installed ## the same in a real Kubernetes control plane; KEEP=1 keeps it running
 	@$(BIN)/python -m tests.servers.demo_cluster $(if $(KEEP),--keep)
 
-test: lint type contracts generated test-fast test-cluster test-servers test-slow ## every check and every test
+test: lint type contracts generated test-fast test-cluster test-servers test-browser test-slow ## every check and every test
 	@echo "everything passed"
 
 test-fast: $(BIN)/.installed ## the tests that need only Python, in about a minute
-	@$(STAGE) "fast tests" $(BIN)/pytest -q -m "not slow and not cluster and not servers" -n auto
+	@$(STAGE) "fast tests" $(BIN)/pytest -q -m "not slow and not cluster and not servers and not browser" -n auto
 
 test-slow: $(BIN)/.installed ## the sandbox server and other processes, and each property with many examples
 	@$(STAGE) "slow tests" $(BIN)/pytest -q -m "slow and not cluster and not servers" -n auto --dist loadfile
@@ -38,6 +38,10 @@ test-cluster: $(BIN)/.installed ## the tests in a real Kubernetes control plane,
 test-servers: $(BIN)/.installed ## the tests with a Trino, which the first run fetches, and with PostgreSQL
 	@$(STAGE) "Trino" $(BIN)/python -m tests.servers.trino.build
 	@$(STAGE) "server tests" $(BIN)/pytest -q -m servers -p no:randomly
+
+test-browser: $(BIN)/.installed ## the web pages in a headless Chromium, which apt installs where it may
+	@$(STAGE) "Chromium" $(BIN)/python tools/chromium.py
+	@$(STAGE) "browser tests" $(BIN)/pytest -q -m browser -p no:randomly
 
 lint: $(BIN)/.installed ## ruff: rules and format
 	@$(STAGE) "lint" $(BIN)/ruff check .

@@ -136,6 +136,7 @@ def _run(sandbox: Sandbox, state: Path, console: Console, samples: Path) -> dict
         "--format",
         "json",
         "--verdicts",
+        "--report",
     ]
     began = time.monotonic()
     process = subprocess.Popen(
@@ -357,6 +358,7 @@ def _show_where(console: Console, state: Path, samples: Path) -> None:
         ("complete reduced policies", state / "documents"),
         ("every verdict with its reason", state / "verdicts"),
         ("metrics for Prometheus", state / "metrics.prom"),
+        ("all of it as a page: open it in a browser", state / "report" / "default.html"),
     ):
         table.add_row(what, _relative(where))
     console.print(table)

@@ -304,8 +304,7 @@ def test_the_same_input_gives_the_same_bytes_and_other_forms_are_whole(analyze):
     page = analyze("--format", "html", logs=[used()]).out
     assert page.startswith("<!doctype html>")
     assert page.rstrip().endswith("</html>")
-    assert "<script" not in page
-    assert page.count('<section class="principal"') == 3
+    assert page.count('<section class="page principal"') == 3
     table = analyze("--format", "table").out
     assert "undetermined" in table
     assert [line for line in table.splitlines() if "Risk" in line and "Undet." in line]
@@ -321,8 +320,8 @@ def test_hostile_names_stay_text(analyze):
     data = account()
     data["RoleDetailList"][0]["Tags"] = [{"Key": "owner", "Value": "<script>alert(1)</script>"}]
     page = analyze("--format", "html", data=data).out
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,17 @@ def test_without_credentials_for_a_list_of_accounts(run, samples):
     assert report(ended)["baselines"]["platform/production"]["unassessed"]
 
 
+def test_a_report_of_what_could_not_be_collected_is_not_clean(run, samples, tmp_path):
+    landscape = samples / "landscape.yaml"
+    document = yaml.safe_load(landscape.read_text())
+    document["spec"]["accounts"] = {"ids": ["100000000001"]}
+    landscape.write_text(yaml.safe_dump(document))
+    assert run("--report").status == 2
+    text = next(tmp_path.rglob("report/default.html")).read_text()
+    assert "not collected" in text
+    assert "complete in 0 of 1 accounts; 1 not collected" in text
+
+
 def test_a_missing_landscape(run, samples):
     (samples / "landscape.yaml").unlink()
     ended = run()

@@ -182,7 +182,7 @@ def test_examples_print_what_is_shown(block, plumbline, monkeypatch):
 
 def test_every_offline_command_has_an_example_that_is_executed():
     found = {word for block in EXECUTED for word in re.findall(r"^\$ plumbline ([a-z-]+)", block.text, re.MULTILINE)}
-    assert found == {"analyze", "explain", "simulate", "compare", "granted", "who-can", "paths"}
+    assert found == {"analyze", "report", "explain", "simulate", "compare", "granted", "who-can", "paths"}
 
 
 def test_a_wrong_command_would_be_found():

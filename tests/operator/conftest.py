@@ -24,12 +24,12 @@ PATIENCE = 90.0
 
 class Operator:
     """The process; it keeps its store in `folder`. `program`: what is started in place of `plumbline`. `server`: what it
-    takes for the API server. `sweep`: seconds."""
+    takes for the API server. `sweep`: seconds. `options`: further ones of the command."""
 
-    def __init__(self, control_plane, environment, folder, *, program=(), server=None, sweep=5):
+    def __init__(self, control_plane, environment, folder, *, program=(), server=None, sweep=5, options=()):
         self.control_plane, self.environment, self.folder = control_plane, environment, folder
         self.program = program or (str(Path(sys.executable).with_name("plumbline")),)
-        self.server, self.sweep = server, sweep
+        self.server, self.sweep, self.options = server, sweep, options
         self.lines: list[dict] = []
         self.process: subprocess.Popen | None = None
         self.port = 0
@@ -56,6 +56,7 @@ class Operator:
             "0.1",
             "--sweep",
             str(self.sweep),
+            *self.options,
         ]
         self.lines = []
         self.process = subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE, text=True)

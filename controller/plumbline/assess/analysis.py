@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from plumbline.api.baseline import Pool
 from plumbline.assess import risk
 from plumbline.assess.ages import grant_ages
 from plumbline.assess.assess import count
@@ -15,6 +17,7 @@ from plumbline.assess.blast_radius import BlastRadius, blast_radii
 from plumbline.assess.escalation import Escalations, escalations
 from plumbline.assess.exposure import Exposure, Sources, exposures
 from plumbline.assess.guardrails import granted_in
+from plumbline.assess.pools import Member, pooled
 from plumbline.assess.reach import Hop, Path, hops, paths
 from plumbline.assess.risk import Range, Risk
 from plumbline.assess.trust import Trusted, trusted
@@ -31,9 +34,19 @@ _NO_ESCALATIONS = Escalations()
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a principal is judged by. `remove_rare`: what was last used before the lookback is unused."""
+
+    window: Window
+    remove_rare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """`accounts`: with SCPs and RCPs, as far as they are in the data. `log_sources`: account -> names of its event logs.
-    `changes`: account -> IAM writes seen in its logs."""
+    `changes`: account -> IAM writes seen in its logs. `first_seen`: principal -> policy key -> since when snapshots saw it;
+    `watched_since`: account -> the first of them. `terms`: principal -> its own, where `window` is not for it.
+    `pools`: among which principals the use of one is kept for its twins."""
 
     principals: Mapping[str, Principal]
     accounts: Mapping[str, Account]
@@ -42,6 +55,13 @@ class Facts:
     window: Window
     log_sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
     changes: Mapping[str, Sequence[GrantChange]] = field(default_factory=dict)
+    first_seen: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
+    watched_since: Mapping[str, datetime] = field(default_factory=dict)
+    terms: Mapping[str, Terms] = field(default_factory=dict)
+    pools: Sequence[tuple[Pool, Sequence[str]]] = ()
+
+    def terms_of(self, arn: str) -> Terms:
+        return self.terms.get(arn) or Terms(self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +104,10 @@ def analyse(facts: Facts) -> Analysis:
     reaching = exposures(facts.principals, found, facts.accounts).of
     reached = blast_radii(facts.principals, found, facts.accounts, lambda principal: access[principal.arn]).of
     known = {principal.account for principal in facts.principals.values()} | set(facts.accounts)
-    contexts: dict[str, Context] = {}
+    every = _all_findings(facts, access)
     analysed = []
     for arn, principal in sorted(facts.principals.items()):
-        if principal.account not in contexts:
-            contexts[principal.account] = _context(facts, principal)
-        usage = facts.usage.get(arn, PrincipalUsage())
-        findings = _findings(facts, principal, access[arn], usage, contexts[principal.account])
+        usage, findings = facts.usage.get(arn, PrincipalUsage()), every[arn]
         own_ways = ways.get(arn, _NO_ESCALATIONS)
         analysed.append(
             PrincipalAnalysis(
@@ -109,6 +126,20 @@ def analyse(facts: Facts) -> Analysis:
     return Analysis(tuple(analysed), found, tuple(paths(found)))
 
 
+def _all_findings(facts: Facts, access: Mapping[str, Granted]) -> Mapping[str, tuple[Finding, ...]]:
+    contexts: dict[tuple[str, Terms], Context] = {}
+    found: dict[str, tuple[Finding, ...]] = {}
+    for arn, principal in facts.principals.items():
+        kept = principal.account, facts.terms_of(arn)
+        if kept not in contexts:
+            contexts[kept] = _context(facts, principal)
+        usage = facts.usage.get(arn, PrincipalUsage())
+        found[arn] = _findings(facts, principal, access[arn], usage, contexts[kept])
+    for pool, arns in facts.pools:
+        found |= pooled([Member(facts.principals[arn], access[arn], found[arn]) for arn in arns], pool)
+    return found
+
+
 def analyse_one(facts: Facts, arn: str) -> Judged:
     """The verdicts of one principal, without what others have to do with it."""
     principal = facts.principals[arn]
@@ -120,7 +151,10 @@ def analyse_one(facts: Facts, arn: str) -> Judged:
 def _context(facts: Facts, principal: Principal) -> Context:
     partition = principal.arn.split(":")[1]
     sources = facts.log_sources.get(principal.account, ())
-    return Context.of(principal.account, facts.coverage, sources, facts.window, partition)
+    terms = facts.terms_of(principal.arn)
+    return Context.of(
+        principal.account, facts.coverage, sources, terms.window, partition, remove_rare=terms.remove_rare
+    )
 
 
 def _findings(
@@ -128,10 +162,11 @@ def _findings(
 ) -> tuple[Finding, ...]:
     ages = grant_ages(
         principal,
-        {},
+        facts.first_seen.get(principal.arn, {}),
         facts.changes.get(principal.account, ()),
-        facts.window,
+        context.window,
         iam_logs_complete=context.iam_logs_complete,
+        watched_since=facts.watched_since.get(principal.account),
     )
     return verdicts(principal, access, usage, ages, context)
 

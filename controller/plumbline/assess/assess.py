@@ -11,6 +11,7 @@ from plumbline.assess.additions import possible_additions
 from plumbline.assess.agreement import agreement
 from plumbline.assess.targets import not_editable
 from plumbline.assess.verdicts import INCOMPLETE_REASONS, RARE_USE, Context
+from plumbline.assess.window import Window
 from plumbline.iam.catalogue import Catalogue
 from plumbline.iam.granted import Granted, statements_granting
 from plumbline.iam.patterns import matches, overlaps
@@ -57,7 +58,7 @@ def assess_role(
         exempted=exempted.bit_count(),
         exempted_bits=exempted,
         last_used=_last_used(usage),
-        uses=_to_keep(usage, context),
+        uses=uses_to_keep(usage, context.window, remove_rare=context.remove_rare),
         used_not_granted=not_granted,
         denied=tuple(sorted({e.action for e in usage.evidence if e.outcome == "denied"})),
         additions=possible_additions(usage.evidence, not_granted, everything, context.window.start, catalogue),
@@ -165,10 +166,10 @@ def _bits(findings: Iterable[Finding], verdict: Verdict) -> int:
     return result
 
 
-def _to_keep(usage: PrincipalUsage, context: Context) -> tuple[Evidence, ...]:
+def uses_to_keep(usage: PrincipalUsage, window: Window, *, remove_rare: bool) -> tuple[Evidence, ...]:
     """The uses, and attempts that may have been some, that a plan must leave possible; names that the catalogue does
     not know have no other advocate."""
-    since = context.window.start if context.remove_rare else context.window.memory
+    since = window.start if remove_rare else window.memory
     return tuple(e for e in usage.evidence if e.outcome != "denied" and e.last >= since)
 
 

@@ -120,9 +120,10 @@ def _print(report: Report, output: Format) -> None:
 
         print_table(report)
     elif output is Format.HTML:
-        from plumbline.export.html import page
+        from plumbline.dashboard.pages import one_file
+        from plumbline.dashboard.picture import Picture
 
-        sys.stdout.write(page(report))
+        sys.stdout.write(one_file(Picture("files", report)))
     elif output is Format.SARIF:
         from plumbline.export.sarif import as_sarif
 

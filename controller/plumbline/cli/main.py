@@ -13,7 +13,21 @@ import typer
 from typer import Exit
 
 from plumbline import __version__
-from plumbline.cli import analyze, compare, explain, generate, granted, operator, paths, run, simulate, usage, who_can
+from plumbline.cli import (
+    analyze,
+    compare,
+    explain,
+    generate,
+    granted,
+    operator,
+    paths,
+    report,
+    run,
+    serve,
+    simulate,
+    usage,
+    who_can,
+)
 
 # Wrong usage is 64 everywhere, so that 2 always means: could not be decided or checked; and a mistake of ours is 70, so
 # that 1 always means what the command says of it. Both as in sysexits.h.
@@ -29,7 +43,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, operator, usage, generate, analyze, explain, simulate, compare, granted, who_can, paths):
+for command in (
+    run,
+    operator,
+    usage,
+    generate,
+    analyze,
+    report,
+    serve,
+    explain,
+    simulate,
+    compare,
+    granted,
+    who_can,
+    paths,
+):
     command.register(app)
 
 

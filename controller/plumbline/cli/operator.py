@@ -30,6 +30,21 @@ def operator(
     sweep: Annotated[float, typer.Option(min=1, help="Seconds between two listings of everything.")] = 600.0,
     spread: Annotated[float, typer.Option(min=0, help="Seconds over which a landscape wakes its baselines.")] = 30.0,
     grace: Annotated[float, typer.Option(min=0, help="Seconds that running work may take at the end.")] = 20.0,
+    dashboard_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Of the dashboard; 0 takes a free one. Default: none.", show_default=False),
+    ] = None,
+    dashboard_user_header: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="A proxy in this pod names the user in this header; then the dashboard listens at 127.0.0.1 only.",
+            show_default=False,
+        ),
+    ] = "",
+    dashboard_group_header: Annotated[
+        str, typer.Option(metavar="NAME", help="The header with the user's groups, with commas.", show_default=False)
+    ] = "",
 ) -> None:
     """Reconcile the resources of a cluster, until SIGTERM.
 
@@ -41,18 +56,27 @@ def operator(
 
     from plumbline.kube.client import KubeClient
     from plumbline.kube.errors import KubeError
-    from plumbline.operator.program import Options, missing_rights, operate
+    from plumbline.operator.program import Dashboard, Options, missing_rights, operate
     from plumbline.store.database import open_store
 
+    for option, header in (("user", dashboard_user_header), ("group", dashboard_group_header)):
+        if header and dashboard_port is None:
+            raise typer.BadParameter("give --dashboard-port too", param_hint=f"--dashboard-{option}-header")
+    if dashboard_group_header and not dashboard_user_header:
+        raise typer.BadParameter("give --dashboard-user-header too", param_hint="--dashboard-group-header")
+    shown = None
+    if dashboard_port is not None:
+        shown = Dashboard(dashboard_port, dashboard_user_header, dashboard_group_header)
     try:
         kube = KubeClient(kubeconfig)
-        missing = missing_rights(kube)
+        missing = missing_rights(kube, dashboard=shown is not None)
         if missing:
+            folders = "deploy/kubernetes/operator" if shown is None else "deploy/kubernetes/dashboard"
             _fail(
-                f"the service account lacks rights: {', '.join(missing)}; apply deploy/kubernetes/operator, and check "
+                f"the service account lacks rights: {', '.join(missing)}; apply {folders}, and check "
                 "that the ClusterRoleBinding names this service account"
             )
-        asyncio.run(operate(kube, open_store(store), Options(port, workers, sweep, spread, grace)))
+        asyncio.run(operate(kube, open_store(store), Options(port, workers, sweep, spread, grace, shown)))
     except KubeError as error:
         _fail(f"the cluster cannot be used: {error}")
     except sqlalchemy.exc.SQLAlchemyError as error:
@@ -60,7 +84,8 @@ def operator(
             f"the database cannot be used: {str(error).splitlines()[0]}; check --store and that its folder is writable"
         )
     except OSError as error:
-        _fail(f"cannot listen on port {port}: {error}; choose another with --port")
+        ports = f"port {port}" if dashboard_port is None else f"ports {port} and {dashboard_port}"
+        _fail(f"cannot listen on {ports}: {error}; choose another with --port or --dashboard-port")
 
 
 def _fail(text: str) -> None:

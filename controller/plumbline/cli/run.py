@@ -55,6 +55,12 @@ def run(
             help="Also write the verdict of every action, and the activity of every user and role, to the state folder.",
         ),
     ] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Also write each landscape as one HTML file, report/NAME.html in the state folder."
+        ),
+    ] = False,
     fail_on_drift: Annotated[
         bool, typer.Option("--fail-on-drift", help="End with 1 when a role is out of line.")
     ] = False,
@@ -78,15 +84,17 @@ def run(
     engine = _opened(state, store)
     folder = FolderStore(baselines, state)
     with _failures(state, store):
-        report = reconcile_all(folder, engine, datetime.now(UTC), progress=_progress)
-        folder.write_metrics(render(figures_of(report)))
+        done = reconcile_all(folder, engine, datetime.now(UTC), progress=_progress)
+        folder.write_metrics(render(figures_of(done)))
         if verdicts:
-            _write_verdicts(folder, report)
-    found = problems(report, baselines)
-    _print(report, baselines, state, output or (Format.TABLE if sys.stdout.isatty() else Format.JSON))
-    for text in (*warnings(report), *found):
+            _write_verdicts(folder, done)
+        if report:
+            _write_reports(folder, done)
+    found = problems(done, baselines)
+    _print(done, baselines, state, output or (Format.TABLE if sys.stdout.isatty() else Format.JSON))
+    for text in (*warnings(done), *found):
         _say(text)
-    raise typer.Exit(_status(report, found, fail_on_drift))
+    raise typer.Exit(_status(done, found, fail_on_drift))
 
 
 def _opened(state: Path, store: str | None) -> sa.Engine:
@@ -147,6 +155,21 @@ def _write_verdicts(folder: FolderStore, report: PassReport) -> None:
         if one.result is not None:
             metadata = one.baseline.metadata
             folder.write_verdicts(metadata.namespace or "", metadata.name, verdicts_json(one.result.assessments))
+
+
+def _write_reports(folder: FolderStore, report: PassReport) -> None:
+    from plumbline.dashboard.pages import one_file
+    from plumbline.dashboard.passes import picture_of, report_of
+
+    for name, done in report.landscapes.items():
+        passes = [one for one in report.baselines.values() if one.baseline.spec.landscape_ref.name == name]
+        baselines = [
+            one.baseline if one.status is None else one.baseline.model_copy(update={"status": one.status})
+            for one in passes
+        ]
+        proposals = [proposed.proposal for one in passes for proposed in one.proposed]
+        _progress(f"report of {name}")
+        folder.write_report(name, one_file(picture_of(done, report_of(done, baselines), baselines, proposals)))
 
 
 def _status(report: PassReport, problems: list[str], fail_on_drift: bool) -> int:

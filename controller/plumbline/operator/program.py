@@ -11,6 +11,9 @@ import kopf
 import sqlalchemy as sa
 import structlog
 
+from plumbline.dashboard.access import ProxyHeader, Tokens
+from plumbline.dashboard.server import Server
+from plumbline.dashboard.site import Site
 from plumbline.kube.client import (
     BASELINES,
     EVENTS,
@@ -22,16 +25,19 @@ from plumbline.kube.client import (
     Resource,
 )
 from plumbline.kube.errors import Unavailable
+from plumbline.kube.reviews import ACCESS_REVIEWS, TOKEN_REVIEWS
 from plumbline.operator.figures import metrics
 from plumbline.operator.handlers import Version, Watcher, log_like_ourselves, registry_of, settings_of, version_of
 from plumbline.operator.health import Health
 from plumbline.operator.keys import Key
 from plumbline.operator.loop import Loop
+from plumbline.operator.pictures import OperatorPictures
 from plumbline.operator.reconcile import Reconciler, Settings
 from plumbline.reconcile.landscape import OpenSessions, open_sessions
 
+_Rights = tuple[tuple[Resource, str, tuple[str, ...]], ...]
 # What deploy/kubernetes/operator/rbac.yaml grants; a test reads the audit log and compares both ways.
-RIGHTS: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
+RIGHTS: _Rights = (
     (LANDSCAPES, "", ("get", "list", "watch")),
     (LANDSCAPES, "status", ("patch",)),
     (BASELINES, "", ("get", "list", "watch")),
@@ -43,7 +49,19 @@ RIGHTS: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
     (SERVICE_ACCOUNTS, "", ("get",)),
     (EVENTS, "", ("create",)),
 )
+# What the component deploy/kubernetes/dashboard adds.
+DASHBOARD_RIGHTS: _Rights = ((TOKEN_REVIEWS, "", ("create",)), (ACCESS_REVIEWS, "", ("create",)))
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """`port` 0 takes a free one. `user_header`: a proxy in the same pod names the user there, so nobody else may reach the
+    port; without it, every request brings a token."""
+
+    port: int
+    user_header: str = ""
+    group_header: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +71,14 @@ class Options:
     sweep_every: float = 600.0
     spread: float = 30.0
     grace: float = 20.0
+    dashboard: Dashboard | None = None
 
 
-def missing_rights(kube: KubeClient) -> list[str]:
+def missing_rights(kube: KubeClient, *, dashboard: bool = False) -> list[str]:
     """The rights that the service account lacks. kopf would retry a refusal for most of a minute without a word."""
     return [
         f"{verb} {resource.plural}{'/' + sub if sub else ''}.{resource.group or 'core'}"
-        for resource, sub, verbs in RIGHTS
+        for resource, sub, verbs in (*RIGHTS, *(DASHBOARD_RIGHTS if dashboard else ()))
         for verb in verbs
         if not kube.may(verb, resource, sub)
     ]
@@ -85,7 +104,11 @@ async def operate(
     reconciler = Reconciler(kube, engine, sessions, loop.add, settings=Settings(options.spread))
     watcher = Watcher(loop.queue.add)
     health = Health(options.port, live=loop.live, ready=loop.ready, metrics=lambda: metrics(reconciler, loop, watcher))
-    _log.info("operator started", port=health.port, workers=options.workers)
+    dashboard = _dashboard(kube, reconciler, options.dashboard) if options.dashboard else None
+    if dashboard is not None:
+        dashboard.start()
+    shown = {} if dashboard is None else {"dashboard": dashboard.port}
+    _log.info("operator started", port=health.port, workers=options.workers, **shown)
     # kopf cancels tasks at its end that it does not know, unless they began before it.
     loop.start()
     informer = asyncio.create_task(
@@ -112,6 +135,16 @@ async def operate(
             # gather, because the informer's own error must not come in place of ours.
             await asyncio.wait_for(asyncio.gather(informer, return_exceptions=True), 5)
         health.close()
+        if dashboard is not None:
+            dashboard.close()
+
+
+def _dashboard(kube: KubeClient, reconciler: Reconciler, options: Dashboard) -> Server:
+    pictures = OperatorPictures(kube, reconciler.landscapes)
+    if options.user_header:
+        site = Site(pictures, ProxyHeader(kube, options.user_header, options.group_header))
+        return Server(site, "127.0.0.1", options.port)
+    return Server(Site(pictures, Tokens(kube)), "", options.port)
 
 
 def _all(kube: KubeClient) -> dict[Key, Version]:

@@ -1,7 +1,8 @@
 """The ResourceStore of a folder: YAML in, YAML out. Takes the place of the API server where there is no cluster.
 
 `inputs` is only read. `state` holds `status/<plural>/[<namespace>/]<name>.yaml`, `proposals/<namespace>/<name>.yaml`,
-`documents/<digest>.json`, and where asked for `verdicts/<namespace>/<baseline>.json` and `inactivity/<landscape>.json`.
+`documents/<digest>.json`, and where asked for `verdicts/<namespace>/<baseline>.json`, `inactivity/<landscape>.json` and
+`report/<landscape>.html`.
 A file is replaced by rename, and only when its content changes. What cannot be read is reported, and stops nothing else.
 """
 
@@ -253,6 +254,9 @@ class FolderStore:
 
     def write_inactivity(self, name: str, text: str) -> bool:
         return self._write(self.state / "inactivity" / f"{name}.json", text)
+
+    def write_report(self, name: str, text: str) -> bool:
+        return self._write(self.state / "report" / f"{name}.html", text)
 
     def write_metrics(self, text: str) -> bool:
         return self._write(self.state / "metrics.prom", text)

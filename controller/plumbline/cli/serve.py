@@ -1,0 +1,105 @@
+"""`plumbline serve`: what `plumbline analyze` finds, as pages on this machine. Reads options, serves; judges nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization
+from plumbline.cli.facts_options import (
+    LOGS,
+    AsOf,
+    AssumeComplete,
+    Coverage,
+    LastAccessed,
+    Lookback,
+    read_facts,
+)
+
+if TYPE_CHECKING:
+    from plumbline.dashboard.picture import Picture
+
+_NAME = "files"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(serve)
+
+
+def serve(
+    account_details: Annotated[list[Path], ACCOUNT_DETAILS],
+    logs: Annotated[list[Path], LOGS] = [],  # noqa: B006 - typer copies it
+    coverage: Coverage = None,
+    assume_complete: AssumeComplete = None,
+    last_accessed: LastAccessed = None,
+    organization: Organization = None,
+    as_of: AsOf = None,
+    lookback: Lookback = "90d",
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    behind_proxy: Annotated[
+        bool,
+        typer.Option("--behind-proxy", help="Allow other addresses: a proxy in front says who may see the pages."),
+    ] = False,
+) -> None:
+    """Serve the landscape as pages on this machine, until it is interrupted.
+
+    Takes the files of plumbline analyze and reads them once. Asks nobody who they are: it listens at 127.0.0.1 only,
+    unless a proxy in front does that.
+    """
+    from plumbline.assess.analysis import analyse
+    from plumbline.dashboard.access import Everybody
+    from plumbline.dashboard.picture import Picture
+    from plumbline.dashboard.server import Server
+    from plumbline.dashboard.site import Site
+    from plumbline.export.analysis import Report
+
+    _check(host, behind_proxy=behind_proxy)
+    given = read_facts(account_details, logs, coverage, assume_complete, last_accessed, organization, as_of, lookback)
+    picture = Picture(_NAME, Report(analyse(given.facts), given.facts, given.as_of, given.warnings))
+    hosts = None if behind_proxy else frozenset({"127.0.0.1", "localhost", host})
+    try:
+        server = Server(Site(_One(picture), Everybody(), hosts=hosts), host, port)
+    except OSError as error:
+        raise typer.BadParameter(
+            f"cannot listen at {host}, port {port}: {error}; choose another, or 0 for a free one", param_hint="--port"
+        ) from error
+    sys.stderr.writelines(f"{line}\n" for line in given.warnings)
+    sys.stderr.write(f"http://{host}:{server.port}/ shows the landscape until you press Ctrl-C\n")
+    with suppress(KeyboardInterrupt):
+        server.run()
+
+
+def _check(host: str, *, behind_proxy: bool) -> None:
+    """Raises typer.BadParameter for an address that others can reach, unless that is meant."""
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local and not behind_proxy:
+        raise typer.BadParameter(
+            f"at {host} everybody who reaches this machine could read the pages; use 127.0.0.1, or put a proxy in front "
+            "that authenticates, and say so with --behind-proxy",
+            param_hint="--host",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _One:
+    """The one picture that there is."""
+
+    only: Picture
+
+    def names(self) -> Sequence[str]:
+        return [_NAME]
+
+    def picture(self, name: str) -> Picture | None:  # noqa: ARG002
+        return self.only

@@ -1,0 +1,1 @@
+"""The web pages: one set for `plumbline report`, `plumbline serve` and the operator."""
