@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbline.assess.risk import Contribution, Facts, Range, Weights, risk
+from plumbline.api.risk import Weights
+from plumbline.assess.risk import Contribution, Facts, Range, risk
 
 numbers = st.one_of(st.integers(0, 5), st.integers(0, 100_000))
 ranges = st.tuples(numbers, numbers).map(lambda pair: Range(min(pair), max(pair)))
@@ -14,7 +15,7 @@ texts = st.sampled_from(["", "a policy could not be read"])
 COUNTS = ("unused_privileged", "undetermined", "potential_escalations")
 RANGES = tuple(f.name for f in fields(Facts) if f.type == "Range")
 TEXTS = tuple(f.name for f in fields(Facts) if f.type == "str")
-weights = st.builds(Weights, **{f.name: st.integers(0, 60) for f in fields(Weights)})
+weights = st.builds(Weights, **{name: st.integers(0, 60) for name in Weights.model_fields})
 
 
 @st.composite
@@ -83,7 +84,7 @@ def test_what_is_not_known_adds_no_points_and_is_listed(facts, count, chosen):
 
 
 def test_the_caps_of_the_defaults_are_together_100():
-    assert sum(getattr(Weights(), f.name) for f in fields(Weights) if f.name.startswith("most_")) == 100
+    assert sum(getattr(Weights(), name) for name in Weights.model_fields if name.startswith("most_")) == 100
 
 
 def test_nothing_known_against_a_principal_is_no_risk():

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from plumbline.dashboard import pages
 from plumbline.dashboard.access import Everybody
 from plumbline.dashboard.lists import Query, listed
-from plumbline.dashboard.picture import at_least
 from plumbline.dashboard.policies import policies_of
 from plumbline.dashboard.site import Site
+from plumbline.reconcile.risks import at_least
 from tests.cli.accounts import ACCOUNT
 from tests.dashboard.worlds import (
     ADMIN,

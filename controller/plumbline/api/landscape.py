@@ -26,6 +26,7 @@ from plumbline.api.common import (
     TrailArn,
 )
 from plumbline.api.environments import DevelopmentAccounts
+from plumbline.api.risk import RiskAnalysis, RiskStatus
 
 EventClass = Annotated[
     str,
@@ -448,6 +449,9 @@ class LandscapeSpec(Model):
         ChangeQueue | None,
         Field(description="Finds grant drift within seconds. Only the operator reads it, not plumbline run."),
     ] = None
+    risk: Annotated[
+        RiskAnalysis | None, Field(description="Scores all roles and users; costs some milliseconds for each.")
+    ] = None
     security_hub: Annotated[
         SecurityHub | None,
         Field(description="The only thing that Plumbline writes into accounts. Without it nothing is written."),
@@ -559,6 +563,7 @@ class LandscapeStatus(StatusModel):
         list[RecentChange],
         Field(max_length=20, description="The newest first, and only where the landscape has a changeQueue."),
     ] = []
+    risk: Annotated[RiskStatus | None, Field(description="Only where the landscape has risk.")] = None
     findings: Annotated[FindingsStatus | None, Field(description="Only where the landscape has securityHub.")] = None
     analyzers: Annotated[AnalyzersStatus | None, Field(description="Only where the landscape has analyzers.")] = None
     last_handled_reconcile_at: str = ""

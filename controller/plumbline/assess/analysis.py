@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from plumbline.api.baseline import Pool
+from plumbline.api.risk import Weights
 from plumbline.assess import risk
 from plumbline.assess.ages import grant_ages
 from plumbline.assess.assess import count
@@ -96,7 +97,7 @@ class Analysis:
     paths: tuple[Path, ...]
 
 
-def analyse(facts: Facts) -> Analysis:
+def analyse(facts: Facts, weights: Weights | None = None) -> Analysis:
     """The analysis of all principals."""
     found = tuple(hops(facts.principals, facts.accounts))
     ways = escalations(facts.principals, facts.accounts, hops=found)
@@ -120,7 +121,7 @@ def analyse(facts: Facts) -> Analysis:
                 trust=trusted(principal, known),
                 exposure=reaching.get(arn),
                 blast_radius=reached.get(arn),
-                risk=_risk(access[arn], findings, own_ways, reaching.get(arn), reached.get(arn)),
+                risk=_risk(access[arn], findings, own_ways, reaching.get(arn), reached.get(arn), weights),
             )
         )
     return Analysis(tuple(analysed), found, tuple(paths(found)))
@@ -177,6 +178,7 @@ def _risk(
     ways: Escalations,
     exposure: Exposure | None,
     radius: BlastRadius | None,
+    weights: Weights | None,
 ) -> Risk:
     counts = count(findings)
     unused = 0
@@ -208,5 +210,6 @@ def _risk(
             blast_radius_unknown=""
             if radius is None or radius.known
             else "what it, or a role that it may reach, is granted could not be read",
-        )
+        ),
+        weights,
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from plumbline.api.risk import Weights
+
 MOST = 100
 
 
@@ -48,32 +50,6 @@ class Facts:
     access_unknown: str = ""
     exposure_unknown: str = ""
     blast_radius_unknown: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Points, never negative; `most_*` caps a contribution, and these caps are together 100. "For each doubling" is once for
-    one, twice from 2 on, three times from 4 on, and so on. What may be there, but is not confirmed, counts half."""
-
-    most_unused: int = 15  # where all that is granted is unused, else its share
-    unused_privileged: int = 2  # for each doubling
-    most_unused_privileged: int = 10
-    everybody: int = 20
-    external_accounts: int = 12
-    federation: int = 6
-    other_accounts: int = 4
-    same_account: int = 1
-    more_sources: int = 1  # for each further doubling of the sources of one kind
-    most_exposure: int = 25
-    reached_roles: int = 1  # for each doubling, as the next three
-    reached_accounts: int = 2
-    privileged: int = 1
-    data: int = 1
-    most_blast_radius: int = 25
-    escalation: int = 18
-    more_escalations: int = 2  # for each further doubling
-    potential_escalation: int = 3
-    most_escalations: int = 25
 
 
 @dataclass(frozen=True, slots=True)

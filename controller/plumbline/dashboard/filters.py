@@ -11,9 +11,9 @@ from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import Condition
 from plumbline.api.proposal import RemediationProposal
 from plumbline.assess.analysis import PrincipalAnalysis
-from plumbline.dashboard.picture import BANDS, at_least
 from plumbline.dashboard.policies import lines_of
 from plumbline.export.analysis import owner_of
+from plumbline.reconcile.risks import BANDS, at_least
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from plumbline.assess.analysis import PrincipalAnalysis
-from plumbline.dashboard.picture import BANDS, Picture
+from plumbline.dashboard.picture import Picture
 from plumbline.export.analysis import owner_of
+from plumbline.reconcile.risks import BANDS
 
 PAGE: Final = 100
 _LONGEST = 200  # characters of a search that count

@@ -23,9 +23,10 @@ from plumbline.dashboard.filters import FILTERS, decided
 from plumbline.dashboard.links import FileLinks, Links, SiteLinks
 from plumbline.dashboard.lists import SORTS, Query, listed
 from plumbline.dashboard.paths_graph import HEIGHT, WIDTH
-from plumbline.dashboard.picture import BANDS, AccountView, Picture
+from plumbline.dashboard.picture import AccountView, Picture
 from plumbline.dashboard.principal import MOST_HOPS, MOST_SEEN, principal_view
 from plumbline.iam.catalogue import catalogue
+from plumbline.reconcile.risks import BANDS
 
 DETAILS: Final = 50  # principals that one file shows in full, unless asked otherwise
 _ACCOUNTS, _WORST = 100, 12

@@ -21,9 +21,7 @@ from plumbline.dashboard.coverage import SourceView, sources_of
 from plumbline.export.analysis import Report
 from plumbline.model.assessment import Counts
 from plumbline.model.snapshot import Account
-
-BANDS = ((75, 100), (50, 74), (25, 49), (0, 24))  # of risk, the highest first
-_UNKNOWN_PARTS = frozenset({"undetermined", "accessUnknown", "exposureUnknown", "blastRadiusUnknown"})
+from plumbline.reconcile.risks import BANDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +142,6 @@ class Picture:
 
     def baseline_of(self, arn: str) -> LeastPrivilegeBaseline | None:
         return self.baselines.get(self.governed.get(arn, ""))
-
-
-def at_least(one: PrincipalAnalysis) -> bool:
-    """Whether something about the principal is not known, so that its risk may be higher."""
-    return any(part.name in _UNKNOWN_PARTS for part in one.risk.contributions)
 
 
 def _grouped(pairs: Iterable[tuple[str, Hop]]) -> Mapping[str, list[Hop]]:

@@ -16,12 +16,13 @@ from plumbline.assess.reach import Hop
 from plumbline.assess.remedies import Ranked, ranked, remedies
 from plumbline.assess.window import Window
 from plumbline.dashboard.paths_graph import Drawing, drawing
-from plumbline.dashboard.picture import AccountView, Picture, at_least
+from plumbline.dashboard.picture import AccountView, Picture
 from plumbline.dashboard.policies import Policies, policies_of
 from plumbline.dashboard.timeline import Timeline, timeline
 from plumbline.export.analysis import last_uses, owner_of
 from plumbline.iam.catalogue import catalogue
 from plumbline.model.assessment import Finding
+from plumbline.reconcile.risks import at_least
 
 MOST_ACTIONS = 300  # named for one reason
 MOST_SEEN = 60  # rows of evidence

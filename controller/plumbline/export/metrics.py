@@ -76,6 +76,7 @@ class Figures:
     calls: tuple[CallFigures, ...] = ()
     events: tuple[tuple[str, str, int], ...] = ()  # landscape, bin, records
     activity: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, activity, number
+    risk: tuple[tuple[str, str, int], ...] = ()  # landscape, band, principals
     findings: tuple[tuple[str, int, int, int], ...] = ()  # landscape, open, refused, failing accounts
     analyzers: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, state, number
     unused_access: tuple[tuple[str, str, int], ...] = ()  # landscape, type of finding, number
@@ -94,6 +95,7 @@ class _Collector(Collector):
         yield from _baselines(self._figures.baselines)
         yield from _accounts(self._figures.accounts)
         yield from _activity(self._figures.activity)
+        yield from _risk(self._figures.risk)
         yield from _findings(self._figures.findings)
         yield from _analyzers(self._figures)
         yield from _roles(self._figures.roles)
@@ -230,6 +232,15 @@ def _activity(rows: tuple[tuple[str, str, str, int], ...]) -> Iterable[Metric]:
         "Users, access keys, passwords and roles by activity; inactive ones include those that are no candidates.",
         ("landscape", "kind", "activity"),
         (((landscape, kind, activity), float(number)) for landscape, kind, activity, number in rows),
+    )
+
+
+def _risk(rows: tuple[tuple[str, str, int], ...]) -> Iterable[Metric]:
+    yield _gauge(
+        "landscape_risk_principals",
+        "Roles and users by score of risk, and those that certainly can gain privileges.",
+        ("landscape", "band"),
+        (((landscape, band), float(number)) for landscape, band, number in rows),
     )
 
 

@@ -21,6 +21,7 @@ from plumbline.reconcile.figures import (
     analyzer_figures,
     external_access_figures,
     finding_figures,
+    risk_figures,
     unused_access_figures,
 )
 
@@ -55,6 +56,7 @@ def _figures(reconciler: Reconciler) -> Figures:
         ),
         activity=tuple(row for _, done in known for row in activity_figures(done)),
         findings=tuple(row for _, done in known for row in finding_figures(done)),
+        risk=tuple(row for _, done in known for row in risk_figures(done)),
         analyzers=tuple(row for _, done in known for row in analyzer_figures(done)),
         unused_access=tuple(row for _, done in known for row in unused_access_figures(done)),
         external_access=tuple(row for _, done in known for row in external_access_figures(done)),

@@ -28,6 +28,7 @@ from plumbline.operator.writer import Writer
 from plumbline.reconcile.exports import with_exported
 from plumbline.reconcile.landscape import LandscapePass, OpenSessions, day_of, reconcile_landscape
 from plumbline.reconcile.refresh import refresh_accounts, with_announced
+from plumbline.reconcile.risks import with_risk
 
 _log = structlog.get_logger()
 
@@ -101,7 +102,7 @@ class LandscapePasses:
             now=now,
             progress=lambda text: _log.debug("progress", landscape=key.name, text=text),
         )
-        done = self._also(done, changes, baselines, landscape, sessions, now)
+        done = self._also(with_risk(done, baselines), changes, baselines, landscape, sessions, now)
         self.calls[key.name] = sessions.calls.counts()
         pause = parse_duration(landscape.spec.interval)
         if done.evidence.generation_open:  # such a job ends within minutes

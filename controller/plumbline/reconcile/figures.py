@@ -37,6 +37,7 @@ def figures_of(report: PassReport) -> Figures:
         ),
         activity=tuple(row for done in report.landscapes.values() for row in activity_figures(done)),
         findings=tuple(row for done in report.landscapes.values() for row in finding_figures(done)),
+        risk=tuple(row for done in report.landscapes.values() for row in risk_figures(done)),
         analyzers=tuple(row for done in report.landscapes.values() for row in analyzer_figures(done)),
         unused_access=tuple(row for done in report.landscapes.values() for row in unused_access_figures(done)),
         external_access=tuple(row for done in report.landscapes.values() for row in external_access_figures(done)),
@@ -82,6 +83,14 @@ def _findings(review: ReviewStatus | None) -> Mapping[str, int]:
         return {}
     states = ("open", "new", "overdue", "decided", "resolved")
     return {state: getattr(review, state) for state in states}
+
+
+def risk_figures(done: LandscapePass) -> Iterable[tuple[str, str, int]]:
+    """Landscape, band of risk or `escalating`, and how many principals; nothing where the landscape does not ask for it."""
+    found, name = done.status.risk, done.landscape.metadata.name
+    if found is not None:
+        yield from ((name, band, number) for band, number in found.bands.items())
+        yield name, "escalating", found.escalating
 
 
 def finding_figures(done: LandscapePass) -> Iterable[tuple[str, int, int, int]]:

@@ -39,6 +39,7 @@ from plumbline.reconcile.places import Places, kept_places
 from plumbline.reconcile.proposals import Proposals, Proposed, proposals
 from plumbline.reconcile.resources import Invalid, Resources, ResourceStore
 from plumbline.reconcile.review import Role, changes_of_review, review_of, role_of
+from plumbline.reconcile.risks import with_risk
 from plumbline.store.memory import accept, accepted_of
 from plumbline.store.register import Registered, register_findings
 from plumbline.store.rejections import Rejection, rejections_of, remember_rejections
@@ -129,6 +130,7 @@ def _one_landscape(
         now=report.now,
         progress=progress,
     )
+    done = with_risk(done, baselines)
     report.landscapes[name] = done
     report.calls[name] = opened.calls.counts()
     report.written += write_landscape(store, landscape, done.status)

@@ -1,0 +1,140 @@
+"""The risks of a landscape after its pass: what the status says of the riskiest roles and users, and what to do first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from plumbline.api.baseline import LeastPrivilegeBaseline
+from plumbline.api.risk import Deciding, RiskContribution, RiskStatus, RiskyPrincipal
+from plumbline.assess.analysis import Analysis, Facts, PrincipalAnalysis, Terms, analyse
+from plumbline.assess.reach import Path
+from plumbline.assess.remedies import ranked
+from plumbline.assess.window import Window
+from plumbline.reconcile.landscape import LandscapePass, day_of
+
+BANDS: Final = ((75, 100), (50, 74), (25, 49), (0, 24))  # the highest first
+_UNKNOWN_PARTS: Final = frozenset({"undetermined", "accessUnknown", "exposureUnknown", "blastRadiusUnknown"})
+_DEFAULT_LOOKBACK = 90  # days, for what no baseline governs
+_DECIDING = 10
+_REASON = 300
+
+
+def with_risk(done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline]) -> LandscapePass:
+    """The pass with the scores of everybody; unchanged where the landscape does not ask for them, or saw nobody."""
+    risk = done.landscape.spec.risk
+    if risk is None or done.status.collected_at is None:
+        return done
+    found = analyse(facts_of(done, baselines), risk.weights)
+    status = risk_status(found, done.governed, risk.listed)
+    return replace(done, status=done.status.model_copy(update={"risk": status}))
+
+
+def risk_status(analysis: Analysis, governed: Mapping[str, str], listed: int) -> RiskStatus:
+    """`governed`: role ARN -> key of its baseline."""
+    everybody = analysis.principals
+    riskiest = sorted(everybody, key=lambda one: (-one.risk.score, one.principal.arn))[:listed]
+    return RiskStatus(
+        scored=len(everybody),
+        at_least=sum(at_least(one) for one in everybody),
+        bands={f"{low}-{high}": sum(low <= one.risk.score <= high for one in everybody) for low, high in BANDS},
+        escalating=sum(any(_certain(one)) for one in everybody),
+        cross_account_paths=sum(_crosses(path) for path in analysis.paths),
+        riskiest=[_risky(one, governed.get(one.principal.arn, "")) for one in riskiest],
+        would_decide=[
+            Deciding(kind=one.remedy.kind, what=one.remedy.what, principals=one.principals, actions=one.actions)
+            for one in ranked(one.findings for one in everybody)
+            if one.remedy.kind in ("switchOn", "repair")
+        ][:_DECIDING],
+    )
+
+
+def at_least(one: PrincipalAnalysis) -> bool:
+    """Whether something about the principal is not known, so that its risk may be higher."""
+    return any(part.name in _UNKNOWN_PARTS for part in one.risk.contributions)
+
+
+def recommendation(one: PrincipalAnalysis, baseline: str) -> str:
+    """What lowers the risk most: about the contribution with the most points."""
+    parts = [part for part in one.risk.contributions if part.points]
+    if not parts:
+        return ""
+    worst = max(parts, key=lambda part: part.points).name
+    if worst == "escalations":
+        return _close(one)
+    if worst == "exposure":
+        return f"narrow its trust policy: {_reason(one, 'exposure')}"
+    if worst == "blastRadius":
+        return f"narrow what it may do and assume: {_reason(one, 'blastRadius')}"
+    what = f"remove its {one.counts.unused:,} unused actions"
+    return f"{what}: see the proposal of baseline {baseline}" if baseline else f"{what}; no baseline governs it yet"
+
+
+def facts_of(done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline]) -> Facts:
+    """What the analysis rests on. Roles that a baseline governs are judged by its lookback, all others by the default one.
+    Raises ValueError when nothing was collected."""
+    view, collected = done.view, done.status.collected_at
+    if collected is None:
+        raise ValueError("a pass has a time of collection")
+    day, known = day_of(collected), {baseline.metadata.key: baseline for baseline in baselines}
+    terms = {
+        key: Terms(Window.of(day, baseline.spec.lookback_days, view.memory), baseline.spec.rare_use == "remove")
+        for key, baseline in known.items()
+    }
+    return Facts(
+        principals=view.snapshot.principals,
+        accounts=view.snapshot.accounts,
+        usage=view.usage,
+        coverage=view.coverage,
+        window=Window.of(day, _DEFAULT_LOOKBACK, view.memory),
+        log_sources=dict.fromkeys(view.snapshot.accounts, view.log_sources),
+        changes=view.changes,
+        first_seen=view.first_seen,
+        watched_since=view.watched_since,
+        terms={arn: terms[key] for arn, key in done.governed.items() if key in terms},
+        pools=[
+            (baseline.spec.pool, sorted(arn for arn, governor in done.governed.items() if governor == key))
+            for key, baseline in sorted(known.items())
+            if baseline.spec.pool is not None
+        ],
+    )
+
+
+def _risky(one: PrincipalAnalysis, baseline: str) -> RiskyPrincipal:
+    return RiskyPrincipal(
+        arn=one.principal.arn,
+        score=one.risk.score,
+        at_least=at_least(one),
+        contributions=[
+            RiskContribution(name=part.name, points=part.points, reason=part.reason[:_REASON])
+            for part in one.risk.contributions
+        ],
+        recommendation=recommendation(one, baseline),
+        baseline=baseline,
+    )
+
+
+def _certain(one: PrincipalAnalysis) -> Iterator[bool]:
+    return (not (way.conditional or way.assumes) for way in one.escalations.escalations)
+
+
+def _close(one: PrincipalAnalysis) -> str:
+    """How the first way to gain privileges is closed."""
+    ways = one.escalations.escalations or one.escalations.potential
+    if not ways:
+        return "take away a way to gain privileges"
+    way = ways[0]
+    granting = sorted({f"{via.action} of {via.policy}" for via in way.via})
+    target = f" over {way.target}" if way.target and way.target != one.principal.arn else ""
+    return f"take away {', '.join(granting) or ', '.join(way.actions)}: {way.id}{target}"[:_REASON]
+
+
+def _reason(one: PrincipalAnalysis, name: str) -> str:
+    return next(part.reason for part in one.risk.contributions if part.name == name)[:_REASON]
+
+
+def _crosses(path: Path) -> bool:
+    """Whether it certainly leads from a principal of one account into another."""
+    accounts = [arn.split(":")[4] if arn.count(":") > 4 else "" for arn in (path.source, path.target)]
+    return all(accounts) and accounts[0] != accounts[1] and all(hop.status == "confirmed" for hop in path.hops)
