@@ -8,7 +8,7 @@ from plumbline.api.baseline import BaselineStatus
 from plumbline.assess.targets import Claim, Selection
 from plumbline.model.coverage import State
 from plumbline.model.snapshot import Account, Policy
-from plumbline.reconcile.baseline import owner_of, same_but_time
+from plumbline.reconcile.baseline import same_but_time
 from plumbline.reconcile.resources import STATUS_BYTES, size_of
 from tests.assess.world import ACCOUNT, logs
 from tests.iam.policies import allow, deny, inline
@@ -123,18 +123,43 @@ def test_a_status_stays_small_enough_for_an_object(reports):
     assert status.roles_reported
 
 
-@pytest.mark.parametrize(
-    ("tags", "owner"),
-    [
-        ({"owner": "a", "team": "b"}, "a"),
-        ({"team": "b"}, "b"),
-        ({"owner": "", "team": "b"}, "b"),
-        ({}, "platform"),
-    ],
-)
-def test_owners(tags, owner):
-    line = Line(spec={"routing": {"defaultOwner": "platform"}})
-    assert owner_of(a_role(tags=tags), line.baseline.spec) == owner
+STACK = {"aws:cloudformation:stack-name": "pay"}
+RULES = [
+    {"arn": "arn:aws:iam::*:role/web*", "owner": "web"},
+    {"arn": "*/a??", "owner": "apps"},
+    {"arn": "*", "owner": "rest"},
+]
+OWNERS = {
+    # tags, routing -> owner
+    "the first tag": ({"owner": "a", "team": "b"}, {}, "a"),
+    "the second": ({"team": "b"}, {}, "b"),
+    "an empty tag is none": ({"owner": "", "team": "b"}, {}, "b"),
+    "the default": ({}, {}, "platform"),
+    "the first rule that matches": ({}, {"owners": RULES}, "apps"),
+    "a tag beats a rule": ({"team": "b"}, {"owners": RULES}, "b"),
+    "no rule matches": ({}, {"owners": RULES[:1]}, "platform"),
+    "the stack": (STACK, {"stack": True}, f"stack pay of account {ACCOUNT}"),
+    "the stack is not asked for": (STACK, {}, "platform"),
+    "a rule beats the stack": (STACK, {"stack": True, "owners": RULES}, "apps"),
+    "the account's contact": ({}, {"accountContact": True}, "aws@example.com"),
+    "the stack beats it": (STACK, {"accountContact": True, "stack": True}, f"stack pay of account {ACCOUNT}"),
+}
+
+
+@pytest.mark.parametrize("case", OWNERS)
+def test_owners(case):
+    tags, routing, owner = OWNERS[case]
+    account = replace(Line().account, email="aws@example.com")
+    line = Line(roles=(a_role(tags=tags),), account=account, spec={"routing": {"defaultOwner": "platform"} | routing})
+    (reported,) = line.new_status().roles_reported
+    assert reported.owner == owner
+    (proposed,) = line.proposed()
+    assert proposed.proposal.status.owner == owner
+
+
+def test_nobody_is_known():
+    line = Line(account=replace(Line().account, email=""), spec={"routing": {"accountContact": True}})
+    assert line.new_status().roles_reported[0].owner == ""
 
 
 def test_a_deny_that_masks_is_counted_apart():

@@ -65,6 +65,7 @@ class OrganizationReader:
         return Account(
             id=identifier,
             name=raw.get("Name", ""),
+            email=raw.get("Email", ""),
             state=raw.get("State") or raw.get("Status") or "ACTIVE",
             ou_path=path,
             management=identifier == management,

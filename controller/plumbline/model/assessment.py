@@ -128,6 +128,7 @@ class RoleAssessment:
     drift: GrantDrift = GrantDrift()
     out_of_line: tuple[str, ...] = ()
     not_editable: str | None = None
+    owner: str = ""
     generated_difference: tuple[int, int, int, float] | None = None
     agreement: Agreement | None = None
 

@@ -79,6 +79,7 @@ class Account:
 
     id: str
     name: str = ""
+    email: str = ""
     state: str = "ACTIVE"
     ou_path: tuple[str, ...] = ()
     management: bool = False
@@ -115,7 +116,9 @@ def _facts(snapshot: Snapshot) -> Iterable[str]:
 
 def account_facts(account: Account) -> Iterable[str]:
     """What an account is, without when it was collected."""
-    yield repr((account.id, account.name, account.state, account.ou_path, account.management, account.regions))
+    yield repr(
+        (account.id, account.name, account.email, account.state, account.ou_path, account.management, account.regions)
+    )
     yield repr((account.scp_levels, account.rcp_levels, account.error_reason))
 
 

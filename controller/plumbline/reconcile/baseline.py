@@ -32,6 +32,7 @@ from plumbline.assess.assess import (
 )
 from plumbline.assess.drift_changes import changes_behind
 from plumbline.assess.guardrails import granted_in
+from plumbline.assess.owners import owner_of
 from plumbline.assess.pools import Member, pooled
 from plumbline.assess.targets import NOT_COLLECTED, ORGANIZATION_NOT_READ, Selection
 from plumbline.assess.validity import changes_of_exemptions, changes_of_logs, changes_of_role, first_change
@@ -125,18 +126,13 @@ def assess_baseline(
         members.append(_judged(view, principal, contexts[principal.account]))
     pool = baseline.spec.pool
     findings = pooled(members, pool) if pool is not None else {m.principal.arn: m.findings for m in members}
-    assessments = [
-        assess_role(
-            member.principal,
-            member.granted,
-            view.usage.get(arn, PrincipalUsage()),
-            findings[arn],
-            drifts[arn],
-            rules,
-            contexts[member.principal.account],
-        )
-        for arn, member in zip(own, members, strict=True)
-    ]
+    assessments = []
+    for arn, member in zip(own, members, strict=True):
+        principal, account = member.principal, member.principal.account
+        usage = view.usage.get(arn, PrincipalUsage())
+        assessed = assess_role(principal, member.granted, usage, findings[arn], drifts[arn], rules, contexts[account])
+        owner = owner_of(principal, view.snapshot.accounts[account], baseline.spec.routing)
+        assessments.append(replace(assessed, owner=owner))
     days = _days_of_change(view, own, baseline.spec, contexts)
     return BaselineResult(
         baseline=baseline,
@@ -358,7 +354,7 @@ def _role_status(a: RoleAssessment, result: BaselineResult, proposals: Mapping[s
         not_editable=a.not_editable or "",
         why_undetermined=undetermined_by_reason(a),
         proposal=proposals.get(a.principal.arn, ""),
-        owner=owner_of(a.principal, spec),
+        owner=a.owner,
         accepted_digest=accepted,
         live_digest=a.drift.live_digest if a.drift.live_digest != accepted else "",
         policy_generation=generated_figure(a),
@@ -378,13 +374,6 @@ def _drift_change(one: DriftChange, selection: Selection) -> DriftChangeStatus:
         by=change.by if change.by in selection.selected else hidden,
         source="queue" if one.announced else "logs",
     )
-
-
-def owner_of(principal: Principal, spec: BaselineSpec) -> str:
-    for tag in spec.routing.owner_tags:
-        if principal.tags.get(tag):
-            return principal.tags[tag]
-    return spec.routing.default_owner
 
 
 def same_but_time(one: BaselineStatus | None, other: BaselineStatus) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from plumbline.assess.assess import GRANT_DRIFT, evidence_incomplete
 from plumbline.model.assessment import RoleAssessment
 from plumbline.model.finding import Finding, FindingKind, Findings, Severity, finding_key
-from plumbline.reconcile.baseline import BaselineResult, owner_of
+from plumbline.reconcile.baseline import BaselineResult
 
 _KINDS: tuple[FindingKind, ...] = ("UnusedAccess", "GrantDrift")
 _SHOWN = 3
@@ -61,7 +61,7 @@ def _finding(key: str, kind: FindingKind, assessment: RoleAssessment, result: Ba
         title=title,
         description=description,
         remedy=remedy,
-        owner=owner_of(principal, baseline.spec),
+        owner=assessment.owner,
     )
 
 

@@ -16,7 +16,7 @@ from plumbline.assess.window import Window
 from plumbline.model.assessment import RoleAssessment, Verdict
 from plumbline.model.plan import NotPlannable, Plan
 from plumbline.plan import ProofError, plan_role
-from plumbline.reconcile.baseline import BaselineResult, Severity, owner_of, severity
+from plumbline.reconcile.baseline import BaselineResult, Severity, severity
 from plumbline.reconcile.children import child_metadata, role_key
 from plumbline.reconcile.conditions import Fact, conditions
 from plumbline.reconcile.decisions import Rejections, approval, is_rejected
@@ -146,7 +146,7 @@ def _proposed(
     now: datetime,
 ) -> Proposed:
     baseline = result.baseline
-    owner = owner_of(assessment.principal, baseline.spec)
+    owner = assessment.owner
     said = proposal_status(assessment, plan, owner, old.status if old else None, window)
     proposal = RemediationProposal(
         api_version=API_VERSION,

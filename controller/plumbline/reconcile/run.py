@@ -21,7 +21,7 @@ from plumbline.assess.validity import first_change
 from plumbline.assess.window import Window
 from plumbline.aws.calls import Call
 from plumbline.aws.session import AwsSessions
-from plumbline.reconcile.baseline import BaselineResult, Waiting, assess_baseline, owner_of, same_but_time, status_of
+from plumbline.reconcile.baseline import BaselineResult, Waiting, assess_baseline, same_but_time, status_of
 from plumbline.reconcile.conditions import Fact, conditions, stalled
 from plumbline.reconcile.decisions import Rejections, heard
 from plumbline.reconcile.evidence import Progress
@@ -285,9 +285,8 @@ def open_granted(
 
 def _roles(one: BaselinePass) -> dict[str, Role]:
     """Role ARN -> owner, proposal and decision."""
-    spec = one.baseline.spec
     assessed = one.result.assessments if one.result is not None else ()
-    owners = {a.principal.arn: owner_of(a.principal, spec) for a in assessed}
+    owners = {a.principal.arn: a.owner for a in assessed}
     found = {arn: Role(owner) for arn, owner in owners.items()}
     for proposed in one.proposed:
         arn = proposed.proposal.spec.role_arn
