@@ -108,6 +108,7 @@ ADDRESSES = (
     "/files/coverage",
     "/live/",
     "/live/proposals",
+    "/live/review",
     f"/live/principal?arn={LIVE_ROLE}",
     "/lost/",
     "/lost/coverage",

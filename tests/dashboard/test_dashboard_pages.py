@@ -5,6 +5,7 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +17,11 @@ from plumbline.dashboard.access import Everybody
 from plumbline.dashboard.lists import Query, listed
 from plumbline.dashboard.policies import policies_of
 from plumbline.dashboard.site import Site
+from plumbline.model.evidence import GrantChange
+from plumbline.operator import landscape_passes
+from plumbline.operator.pictures import OperatorPictures
 from plumbline.reconcile.risks import at_least
+from tests.assess.world import ACCOUNT as LIVE_ACCOUNT
 from tests.cli.accounts import ACCOUNT
 from tests.dashboard.worlds import (
     ADMIN,
@@ -31,7 +36,9 @@ from tests.dashboard.worlds import (
     lost,
     of_files,
 )
-from tests.reconcile.facts import READ, WRITE, Line, a_role
+from tests.iam.policies import allow as statement
+from tests.iam.policies import inline
+from tests.reconcile.facts import POLICY, READ, WRITE, Line, a_role
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +182,42 @@ def test_a_plan_shown_is_the_plan_proposed(cluster):
     assert "to decide" in about(picture, LIVE_ROLE)
     assert proposal.status.plan_digest in about(picture, LIVE_ROLE)
     assert "contained" in Page(pages.proposals(picture, NOW)).text
+
+
+def test_the_review_names_what_is_overdue_first(tmp_path, monkeypatch):
+    memory, _ = live(tmp_path, monkeypatch, routing={"defaultOwner": "team-pay"})
+    memory.now += timedelta(days=40)
+    memory.line = memory.line.but(now=memory.now, as_of=memory.now.date())
+    memory.sweep()
+    picture = OperatorPictures(memory.kube, memory.reconciler.landscapes).picture("default")
+    page = Page(pages.review(picture, NOW))
+    assert "pay/base: 2 open, 0 new since" in page.text
+    assert "2 overdue" in page.text
+    assert all(word in page.text for word in ("unused access", "overdue", "team-pay", "2026-06-30", "2026-07-30"))
+    assert "review" in Page(pages.one_file(picture)).ids
+
+
+def test_a_review_without_findings_claims_nothing(tmp_path, monkeypatch):
+    _, pictures = live(tmp_path, monkeypatch, lost())
+    assert "does not mean that all is in line" in Page(pages.review(pictures.picture("default"), NOW)).text
+
+
+def test_drift_names_the_change_behind_it(tmp_path, monkeypatch):
+    memory, pictures = live(tmp_path, monkeypatch)
+    change = GrantChange(LIVE_ACCOUNT, "PutRolePolicy", LIVE_ROLE, "inline/hotfix", memory.now, "arn:aws:iam::1:role/x")
+    memory.line = memory.line.but(roles=(a_role("app", POLICY, inline("hotfix", statement("s3:*"))),))
+    collect = memory._collect
+    monkeypatch.setattr(
+        landscape_passes,
+        "reconcile_landscape",
+        lambda *given, **more: (
+            (d := collect(*given, **more)) and replace(d, view=replace(d.view, changes={LIVE_ACCOUNT: [change]}))
+        ),
+    )
+    memory.sweep()
+    text = about(pictures.picture("default"), LIVE_ROLE)
+    assert "PutRolePolicy of inline/hotfix on" in text
+    assert "a principal of account 1" in text
 
 
 def test_exempted_actions_stay(tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ class SiteLinks:
 
     def pages(self, picture: Picture) -> Pages:
         found = [("overview", "Landscape", "./"), ("principals", "Roles and users", "principals")]
-        found += [("proposals", "Proposals", "proposals")] if picture.live else []
+        found += [("proposals", "Proposals", "proposals"), ("review", "Review", "review")] if picture.live else []
         return [*found, ("coverage", "Coverage", "coverage")]
 
     def principals(self, query: Query | None = None, *, account: str = "", band: str = "") -> str:
@@ -65,7 +65,7 @@ class FileLinks:
 
     def pages(self, picture: Picture) -> Pages:
         found = [("overview", "Landscape", "#overview"), ("principals", "Roles and users", "#principals")]
-        found += [("proposals", "Proposals", "#proposals")] if picture.live else []
+        found += [("proposals", "Proposals", "#proposals"), ("review", "Review", "#review")] if picture.live else []
         return [*found, ("coverage", "Coverage", "#coverage")]
 
     def principals(self, query: Query | None = None, *, account: str = "", band: str = "") -> str:

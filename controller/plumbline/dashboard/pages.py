@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from plumbline import __version__
+from plumbline.api.baseline import ReviewStatus
 from plumbline.api.proposal import RemediationProposal
 from plumbline.dashboard.filters import FILTERS, decided
 from plumbline.dashboard.links import FileLinks, Links, SiteLinks
@@ -33,6 +34,7 @@ _ACCOUNTS, _WORST = 100, 12
 _PROPOSALS = 200
 _FILE_ROWS = 2000  # principals listed in one file
 _FILE_ACCOUNTS = 500
+_STATES = ("overdue", "new", "open", "decided", "resolved")
 _ORDER = ("to decide", "approved", "not proven", "nothing to write", "evidence incomplete", "rejected", "superseded")
 
 
@@ -63,6 +65,10 @@ def principal(picture: Picture, now: datetime, arn: str) -> str | None:
 
 def proposals(picture: Picture, now: datetime) -> str:
     return _render("proposals", "Proposals", _site(picture), picture, now, **_proposals(picture))
+
+
+def review(picture: Picture, now: datetime) -> str:
+    return _render("review", "Review", _site(picture), picture, now, **_review(picture))
 
 
 def coverage(picture: Picture, now: datetime, page: int) -> str:
@@ -109,6 +115,7 @@ def one_file(picture: Picture, details: int = DETAILS) -> str:
             views=((places[one.principal.arn], principal_view(picture, one)) for one in shown),
             **_overview(picture, _FILE_ACCOUNTS),
             **_proposals(picture),
+            **_review(picture),
         )
     )
 
@@ -141,6 +148,25 @@ def _proposals(picture: Picture) -> Mapping[str, Any]:
     every = [proposal for found in picture.proposals.values() for proposal in found]
     every.sort(key=_urgency)
     return {"proposals": every[:_PROPOSALS], "more_proposals": max(0, len(every) - _PROPOSALS)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reviewed:
+    baseline: str
+    review: ReviewStatus
+
+
+def _review(picture: Picture) -> Mapping[str, Any]:
+    """Of all baselines together, as their statuses say."""
+    found = [
+        _Reviewed(key, baseline.status.review)
+        for key, baseline in sorted(picture.baselines.items())
+        if baseline.status is not None and baseline.status.review is not None
+    ]
+    every = [(one.baseline, finding) for one in found for finding in one.review.findings]
+    every.sort(key=lambda one: (_STATES.index(one[1].state), one[1].first_seen, one[1].role_arn))
+    more = sum(one.review.findings_truncated for one in found) + max(0, len(every) - _PROPOSALS)
+    return {"reviews": found[:_ACCOUNTS], "reviewed": every[:_PROPOSALS], "more_reviewed": more}
 
 
 def _urgency(proposal: RemediationProposal) -> tuple[int, int, str]:

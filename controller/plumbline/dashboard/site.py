@@ -122,6 +122,8 @@ class Site:
             return pages.coverage(picture, now, Query.of(values).page)
         if page == "proposals" and picture.live:
             return pages.proposals(picture, now)
+        if page == "review" and picture.live:
+            return pages.review(picture, now)
         return None
 
 
