@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from plumbline.aws.errors import Throttled
+from plumbline.aws.errors import NotFound, Throttled, Transient
 from plumbline.iam.overlay import overlay
 from plumbline.store.ledger import partitions, revision, usage_of
+from plumbline.store.queries import Queries
 from plumbline.store.schema import evidence
 from plumbline.usage.sources.days import ALL, Answer, asked_days, sync_days
-from plumbline.usage.sources.polling import LONGEST, Progress, over_limit, wait
+from plumbline.usage.sources.polling import LONGEST, Progress, over_limit, run, wait
 from tests.sources.test_query import row
 
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
@@ -142,3 +143,108 @@ def test_a_running_query_over_the_limit_is_cancelled():
     with pytest.raises(Exception, match="cancelled after 11 bytes; the limit is 10"):
         wait(lambda: Progress(11), lambda: cancelled.append(1), 10, lambda _: None)
     assert cancelled == [1]
+
+
+# Failures that were paid, and queries that outlive the process
+
+
+def failure(reason="QueryFailed"):
+    return Transient("it ended badly", reason=reason, remedy="wait")
+
+
+def test_a_query_that_fails_again_and_again_is_asked_for_more_and_more_rarely(engine):
+    source, now, asked = Source(), NOW, []
+    source.fails = failure()
+    for _ in range(200):
+        before = len(source.asked)
+        report = sync(engine, source, now)
+        assert [problem.reason for problem in report.problems] == ["QueryFailed"]
+        if len(source.asked) > before:
+            asked.append((now - NOW) / timedelta(hours=1))
+        else:
+            assert "it is tried again after" in report.problems[0].message
+        now += timedelta(minutes=30)
+    assert asked == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 55.5, 79.5]
+    # It works again: at once, and from the beginning.
+    source.fails = None
+    assert sync(engine, source, now + timedelta(days=1)).problems == []
+    source.fails = failure()
+    before, late = len(source.asked), now + timedelta(days=2)
+    for _ in range(4):
+        assert len(sync(engine, source, late).problems) == 1
+    assert len(source.asked) == before + 2
+
+
+@pytest.mark.parametrize("error", [Throttled("slow down"), failure("TableUnfit"), failure("AccessDenied")])
+def test_what_was_not_paid_is_tried_in_each_pass(engine, error):
+    source = Source()
+    source.fails = error
+    for number in range(4):
+        sync(engine, source, NOW + timedelta(minutes=number))
+    assert len(source.asked) == 4
+
+
+def test_results_that_are_not_whole_were_paid(engine):
+    source = Source()
+    source.loses = True
+    for number in range(4):
+        sync(engine, source, NOW + timedelta(minutes=number))
+    assert len(source.asked) == 2
+
+
+class Aws:
+    """Queries as AWS knows them: id -> bytes scanned, or the error of following it."""
+
+    def __init__(self):
+        self.known, self.started = {}, 0
+
+    def start(self):
+        self.started += 1
+        self.known[f"q{self.started}"] = 7
+        return f"q{self.started}"
+
+    def follow(self, query):
+        found = self.known[query]
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+
+def test_a_query_that_was_started_is_waited_for_and_not_paid_again(engine):
+    aws, jobs = Aws(), Queries(engine, "all", "lake", NOW)
+    assert run(jobs, "s", aws.start, aws.follow) == ("q1", 7)
+    later = Queries(engine, "all", "lake", NOW + timedelta(hours=1))
+    assert run(later, "s", aws.start, aws.follow) == ("q1", 7)
+    # Another question, another source, and one of yesterday are others.
+    assert run(later, "t", aws.start, aws.follow)[0] == "q2"
+    assert run(Queries(engine, "all", "athena", NOW), "s", aws.start, aws.follow)[0] == "q3"
+    assert run(Queries(engine, "all", "lake", NOW + timedelta(days=2)), "s", aws.start, aws.follow)[0] == "q4"
+    later.forget()
+    assert run(later, "s", aws.start, aws.follow)[0] == "q5"
+
+
+def test_a_query_that_aws_has_forgotten_is_started_anew(engine):
+    aws, jobs = Aws(), Queries(engine, "all", "lake", NOW)
+    run(jobs, "s", aws.start, aws.follow)
+    aws.known["q1"] = NotFound("gone")
+    assert run(jobs, "s", aws.start, aws.follow) == ("q2", 7)
+
+
+def test_one_that_cannot_be_looked_at_runs_on(engine):
+    aws, jobs = Aws(), Queries(engine, "all", "lake", NOW)
+    run(jobs, "s", aws.start, aws.follow)
+    aws.known["q1"] = Throttled("slow down")
+    with pytest.raises(Throttled):
+        run(jobs, "s", aws.start, aws.follow)
+    aws.known["q1"] = 9
+    assert run(jobs, "s", aws.start, aws.follow) == ("q1", 9)
+    assert aws.started == 1
+
+
+@pytest.mark.parametrize("end", [Progress(5, True, failure()), Progress(50), "never"])
+def test_what_ended_without_rows_is_forgotten(end):
+    ended = []
+    looks = Progress(1) if end == "never" else end
+    with pytest.raises(Exception, match=r"ended badly|limit|minutes"):
+        wait(lambda: looks, lambda: None, 10, lambda _: None, lambda: ended.append(True))
+    assert ended == [True]

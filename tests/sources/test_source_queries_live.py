@@ -125,6 +125,21 @@ def test_lake_that_was_busy_is_waited_for(sessions, engine, sandbox):
     assert all(coverage.state.state is State.COMPLETE for coverage in lake(sessions, engine).values())
 
 
+@pytest.mark.parametrize("operation", ["DescribeQuery", "GetQueryResults"])
+def test_a_query_that_was_started_is_not_paid_twice(sessions, new_store, sandbox, operation):
+    """The pass is cut off while the query runs, or while its rows are fetched; the next one goes on with it."""
+    lake(sessions, new_store())
+    whole = sandbox.calls()[org.MANAGEMENT]["cloudtrail"]["StartQuery"]
+    engine = new_store()
+    sandbox.control("DELETE", "calls")
+    sandbox.fault("throttle", service="cloudtrail", operation=operation)
+    assert {coverage.state.reason for coverage in lake(sessions, engine).values()} == {"Throttled"}
+    sandbox.heal()
+    covered = lake(sessions, engine)
+    assert sandbox.calls()[org.MANAGEMENT]["cloudtrail"]["StartQuery"] == whole
+    assert min(silent(covered).values()) > 5_000
+
+
 def test_lake_throttled_midway_keeps_what_it_has_and_proves_no_more(sessions, engine, sandbox):
     newest = AFTER - timedelta(days=1)
     lake(sessions, engine, window=(newest, AFTER))

@@ -16,6 +16,7 @@ from plumbline.aws.session import AwsSessions
 from plumbline.iam.overlay import overlay
 from plumbline.model.coverage import Interval, LogCoverage, SourceState, State
 from plumbline.store.ledger import partitions, trail_changes
+from plumbline.store.queries import Queries
 from plumbline.usage.log_coverage import TrailFacts
 from plumbline.usage.sources.athena import AthenaLogs
 from plumbline.usage.sources.cloudtrail_lake import Lake, lake_coverage
@@ -41,7 +42,7 @@ def lake_logs(
     progress: Progress,
 ) -> Iterable[LogCoverage]:
     """The coverage of one event data store, account by account. `accounts`: with their enabled Regions."""
-    source = Lake(sessions, config)
+    source = Lake(sessions, config, jobs=Queries(engine, landscape, config.name, now))
     try:
         store = source.describe()
     except AwsError as error:
@@ -71,7 +72,7 @@ def athena_logs(
     progress: Progress,
 ) -> Iterable[LogCoverage]:
     """The coverage of one table in Athena, account by account. `accounts`: with their enabled Regions."""
-    source = AthenaLogs(sessions, config, accounts)
+    source = AthenaLogs(sessions, config, accounts, jobs=Queries(engine, landscape, config.name, now))
     return _table_logs(sessions, engine, landscape, source, config, accounts, window=window, now=now, progress=progress)
 
 

@@ -253,3 +253,27 @@ finding = sa.Table(
     sa.Column("first_seen", Utc, nullable=False),
     sa.Column("resolved_at", Utc),
 )
+
+# Queries that were started and whose rows are not in the ledger yet: after a restart they are waited for, not paid again.
+running_query = sa.Table(
+    "running_query",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("source", sa.String, primary_key=True),
+    sa.Column("statement", sa.String, primary_key=True),  # digest of the text and its values
+    sa.Column("query_id", sa.String, nullable=False),
+    sa.Column("started_at", Utc, nullable=False),
+)
+
+# How the last queries of a source ended that cost something and gave nothing.
+query_failure = sa.Table(
+    "query_failure",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("source", sa.String, primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False),  # in a row
+    sa.Column("at", Utc, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("message", sa.String, nullable=False),
+    sa.Column("remedy", sa.String, nullable=False),
+)

@@ -20,7 +20,7 @@ from plumbline.model.coverage import Interval
 from plumbline.model.snapshot import digest_of
 from plumbline.store.ledger import PartitionKey
 from plumbline.usage.sources.days import Answer
-from plumbline.usage.sources.polling import Progress, Sleep, over_limit, wait
+from plumbline.usage.sources.polling import Jobs, Progress, Sleep, over_limit, run, wait
 from plumbline.usage.sources.query import Row, usage_query
 from plumbline.usage.sources.sql import checked, literal
 from plumbline.usage.sources.trail_table import GIGABYTE, TrailTable
@@ -59,8 +59,9 @@ class AthenaLogs:
         config: Athena,
         accounts: Mapping[str, Sequence[str] | None],
         sleep: Sleep = time.sleep,
+        jobs: Jobs | None = None,
     ) -> None:
-        self._sessions, self._config, self._sleep = sessions, config, sleep
+        self._sessions, self._config, self._sleep, self._jobs = sessions, config, sleep, jobs
         self.trail = TrailTable(sessions, config, accounts)
         self.name, self.scopes = config.name, self.trail.scopes
         self._made = False
@@ -121,15 +122,24 @@ TBLPROPERTIES ('projection.enabled'='true',
             parameters["ExecutionParameters"] = values
         if self._config.output_location:
             parameters["ResultConfiguration"] = {"OutputLocation": self._config.output_location}
-        limit = self.limit
-        started = patiently(lambda: self._call("StartQueryExecution", **parameters), total=_PATIENCE, sleep=self._sleep)
-        execution = started["QueryExecutionId"]
-        return execution, wait(
-            lambda: self._look(execution, limit),
-            lambda: self._call("StopQueryExecution", QueryExecutionId=execution),
-            limit,
-            self._sleep,
-        )
+        limit, jobs = self.limit, self._jobs
+
+        def start() -> str:
+            call = patiently(
+                lambda: self._call("StartQueryExecution", **parameters), total=_PATIENCE, sleep=self._sleep
+            )
+            return str(call["QueryExecutionId"])
+
+        def follow(execution: str) -> int:
+            return wait(
+                lambda: self._look(execution, limit),
+                lambda: self._call("StopQueryExecution", QueryExecutionId=execution),
+                limit,
+                self._sleep,
+                jobs.forget if jobs is not None else lambda: None,
+            )
+
+        return run(jobs, digest_of([statement, *values]), start, follow)
 
     def _look(self, execution: str, limit: int) -> Progress:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_QueryExecutionStatus.html"""

@@ -26,7 +26,7 @@ from plumbline.usage.log_source import LogSource
 from plumbline.usage.objects import Folder
 from plumbline.usage.selectors import selection_of
 from plumbline.usage.sources.days import ALL, Answer, asked_days
-from plumbline.usage.sources.polling import Progress, Sleep, wait
+from plumbline.usage.sources.polling import Jobs, Progress, Sleep, run, wait
 from plumbline.usage.sources.query import Row, Table, usage_query
 from plumbline.usage.sources.sql import checked, literal
 from plumbline.usage.sync_report import SyncProblem
@@ -65,8 +65,10 @@ class Lake:
 
     scopes = (ALL,)
 
-    def __init__(self, sessions: AwsSessions, config: CloudTrailLake, sleep: Sleep = time.sleep) -> None:
-        self._sessions, self._sleep = sessions, sleep
+    def __init__(
+        self, sessions: AwsSessions, config: CloudTrailLake, sleep: Sleep = time.sleep, jobs: Jobs | None = None
+    ) -> None:
+        self._sessions, self._sleep, self._jobs = sessions, sleep, jobs
         _, _, _, self._region, self._owner, store = config.event_data_store.split(":", 5)
         self._arn, self._id = config.event_data_store, store.rpartition("/")[2]
         self._account = config.account or self._owner
@@ -106,12 +108,24 @@ class Lake:
             shape="array_join(array_sort(map_keys(requestParameters)), ',')",
             resources="json_format(CAST(transform(resources, r -> r.arn) AS JSON))",
         )
-        query = patiently(
-            lambda: self._call("StartQuery", QueryStatement=usage_query(table)), total=_PATIENCE, sleep=self._sleep
-        )["QueryId"]
-        scanned = wait(
-            lambda: self._look(query), lambda: self._call("CancelQuery", QueryId=query), self.limit, self._sleep
-        )
+        statement, jobs = usage_query(table), self._jobs
+
+        def start() -> str:
+            call = patiently(
+                lambda: self._call("StartQuery", QueryStatement=statement), total=_PATIENCE, sleep=self._sleep
+            )
+            return str(call["QueryId"])
+
+        def follow(query: str) -> int:
+            return wait(
+                lambda: self._look(query),
+                lambda: self._call("CancelQuery", QueryId=query),
+                self.limit,
+                self._sleep,
+                jobs.forget if jobs is not None else lambda: None,
+            )
+
+        query, scanned = run(jobs, digest_of([statement]), start, follow)
         return Answer(self._rows(query), scanned)
 
     def proven(self, days: Sequence[date], scopes: Sequence[str]) -> Mapping[PartitionKey, tuple[Interval, ...]]:

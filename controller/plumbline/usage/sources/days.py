@@ -20,6 +20,7 @@ from plumbline.aws.errors import AwsError, Invalid
 from plumbline.iam.overlay import Overlay
 from plumbline.model.coverage import Interval, merge_intervals
 from plumbline.store.ledger import Partition, PartitionKey, Rows, partitions, replace_partition
+from plumbline.store.queries import Queries
 from plumbline.usage.aggregate import Usage
 from plumbline.usage.counted import CountedAggregator
 from plumbline.usage.sources.query import VERSION, Row, counted
@@ -33,6 +34,8 @@ _DAY = timedelta(days=1)
 _SETTLED, _FINAL = timedelta(hours=2), timedelta(days=1)
 # What is lost when a query fails, and kept in memory until it is complete.
 _DAYS_AT_ONCE = 10
+# How queries end that were paid and gave nothing.
+_PAID = frozenset({"QueryFailed", "QueryCancelled", "QueryTimedOut", "ResultsIncomplete", "ResultsUnreadable"})
 _EARLY, _DONE, _OVER = "early", "final", "over the limit"
 
 
@@ -102,8 +105,13 @@ def sync_days(
     """Asks for what is not known of the days from `start` on. The first query that fails ends the pass: the next would fail
     likewise, and cost. What it was about is in the report; nothing of it enters the ledger."""
     report = SyncReport()
+    queries = Queries(engine, landscape, source.name, now)
+    if (pause := queries.pause()) is not None:
+        message = f"{pause.message}; it is tried again after {pause.until:%Y-%m-%dT%H:%MZ}"
+        report.problems.append(SyncProblem(source.name, "", "", "", pause.reason, message, pause.remedy))
+        return report
     known = partitions(engine, landscape, source.name)
-    worker = _Worker(engine, landscape, source, overlay, now, known, report)
+    worker = _Worker(engine, landscape, source, overlay, now, known, report, queries)
     try:
         for days, scopes in worker.windows(start):
             worker.ask(days, scopes)
@@ -111,7 +119,10 @@ def sync_days(
                 f"{source.name}: {days[0]} to {days[-1]}, {report.records:,} records, {report.scanned:,} bytes scanned"
             )
     except (AwsError, NotALiteral, OSError) as error:
-        report.problems.append(_problem(source.name, error))
+        problem = _problem(source.name, error)
+        report.problems.append(problem)
+        if problem.reason in _PAID:
+            queries.failed(problem.reason, problem.message, problem.remedy)
     return report
 
 
@@ -145,6 +156,7 @@ class _Worker:
     now: datetime
     known: Mapping[PartitionKey, Partition]
     report: SyncReport
+    queries: Queries
 
     def windows(self, start: datetime) -> Iterator[tuple[list[date], tuple[str, ...]]]:
         """Runs of days with the same scopes to ask for, the newest first. The first run is one day while it is not known
@@ -209,7 +221,12 @@ class _Worker:
             raise
         self.report.queries += 1
         self.report.scanned += answer.scanned
-        found = self._counted(answer.rows, days)
+        try:
+            found = self._counted(answer.rows, days)
+        except AwsError as error:
+            if error.reason in _PAID:
+                self.queries.forget()  # its results are of no use; what only could not be fetched is fetched again
+            raise
         stale = {
             key: b""
             for key in self.known
@@ -221,6 +238,8 @@ class _Worker:
             usage = found[key].result() if key in found else CountedAggregator(self.overlay, self.source.name).result()
             self._replace(key, usage, proven.get(key, ()))
         self._mark(days, scopes, -(-answer.scanned // len(days)), None)
+        self.queries.forget()
+        self.queries.succeeded()
 
     def _counted(self, rows: Iterable[Row], days: Sequence[date]) -> dict[PartitionKey, CountedAggregator]:
         found: dict[PartitionKey, CountedAggregator] = {}
