@@ -150,6 +150,8 @@ def test_killed_at_any_write_and_run_on_equals_the_undisturbed_run(live, request
         left, day, calls = live(name, number, when)
         where = f"killed {when} {name} number {number}"
         missed += [] if day.deaths else [where]
+        for table, rows in left[1].items():
+            assert rows == undisturbed[1][table], f"{where}: {table}"
         assert left == undisturbed, where
         # A start whose answer was lost is repeated with the same token, and AWS answers with the same job.
         assert calls["jobs"] == 1, where

@@ -287,6 +287,12 @@ class BaselineSpec(Model):
     routing: Routing = Routing()
     limits: Limits = Limits()
     review: Review = Review()
+    open_report: Annotated[
+        bool,
+        Field(
+            description="Whether the operator also writes the findings as a Report of openreports.io, plumbline-NAME, into the baseline's namespace."
+        ),
+    ] = False
 
     @model_validator(mode="after")
     def _environment_has_lookback(self) -> Self:

@@ -169,6 +169,11 @@ KINDS = (
                 _ANY_TARGET,
                 _ANY_TARGET_MESSAGE,
             ),
+            (
+                "pool",
+                "(self.by == 'tag') == (has(self.tag) && self.tag != '')",
+                "pool must name a tag with by: tag, and none with by: policy; set or remove tag",
+            ),
             _longer_than_zero("interval"),
         ),
         selectable=(".spec.suspend", ".spec.landscapeRef.name"),

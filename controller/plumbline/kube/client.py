@@ -52,6 +52,7 @@ LANDSCAPES: Final = Resource("IAMLandscape", "iamlandscapes", namespaced=False)
 BASELINES: Final = Resource("LeastPrivilegeBaseline", "leastprivilegebaselines")
 PROPOSALS: Final = Resource("RemediationProposal", "remediationproposals")
 REPORTS: Final = Resource("RoleAccessReport", "roleaccessreports")
+OPEN_REPORTS: Final = Resource("Report", "reports", group="openreports.io", version="v1alpha1")
 SERVICE_ACCOUNTS: Final = Resource("ServiceAccount", "serviceaccounts", group="", version="v1")
 EVENTS: Final = Resource("Event", "events", group="events.k8s.io", version="v1")
 _REVIEWS: Final = Resource(

@@ -20,9 +20,12 @@ from plumbline.assess.window import Window
 from plumbline.kube.client import BASELINES, PROPOSALS, REPORTS, Json, KubeClient
 from plumbline.model.finding import Findings
 from plumbline.operator.keys import Key
+from plumbline.operator.open_reports import WRITTEN as OPEN_REPORT_WRITTEN
+from plumbline.operator.open_reports import OpenReports
 from plumbline.operator.writer import Writer, children, parsed
 from plumbline.reconcile.baseline import same_but_time
 from plumbline.reconcile.children import BASELINE_LABEL, label_of
+from plumbline.reconcile.conditions import Fact, conditions
 from plumbline.reconcile.decisions import Rejections
 from plumbline.reconcile.findings import findings_of
 from plumbline.reconcile.inputs import facts_digest, state_digest
@@ -70,11 +73,13 @@ class Assessments:
         self._writer = writer
         self._assess = assess
         self._memos: dict[Key, _Memo] = {}
+        self._open_reports = OpenReports(kube)
         self.findings: dict[str, Findings] = {}  # by the baseline's key
 
     def forget(self, key: Key) -> None:
         self._memos.pop(key, None)
         self.findings.pop(f"{key.namespace}/{key.name}", None)
+        self._open_reports.forget(f"{key.namespace}/{key.name}")
 
     def rests(
         self, key: Key, baseline: LeastPrivilegeBaseline, done: LandscapePass, places: Places, now: datetime
@@ -118,13 +123,27 @@ class Assessments:
             save_documents(self._engine, proposed.documents)
             known = found.proposal_bodies.get(proposed.name) or self._kube.get(PROPOSALS, key.namespace, proposed.name)
             self._writer.child(PROPOSALS, proposed.proposal, known)
+        findings = findings_of(result, one.proposals.names)
+        status = self._with_open_report(baseline, findings, status, now)
         written = reports(result, status, found.reports, window)
         self._write_reports(written, found)
         self._write_status(baseline, body, status, now)
         left = self._state(baseline, status, rejections, [*(p.proposal for p in one.proposed), *written])
-        self._memos[key] = _Memo(facts, left, as_of, result.valid_until)
-        self.findings[baseline.metadata.key] = findings_of(result, one.proposals.names)
+        if not any(c.type == OPEN_REPORT_WRITTEN and c.status == "False" for c in status.conditions):
+            self._memos[key] = _Memo(facts, left, as_of, result.valid_until)
+        self.findings[baseline.metadata.key] = findings
         return status
+
+    def _with_open_report(
+        self, baseline: LeastPrivilegeBaseline, findings: Findings, status: BaselineStatus, now: datetime
+    ) -> BaselineStatus:
+        fact = self._open_reports.write(baseline, findings, status)
+        if fact is None:
+            return status
+        facts = [Fact(c.type, c.status, c.reason, c.message) for c in status.conditions]
+        before = baseline.status.conditions if baseline.status else []
+        found = conditions(before, [*facts, fact], baseline.metadata.generation, now)
+        return status.model_copy(update={"conditions": found})
 
     def _children(self, key: Key, baseline: LeastPrivilegeBaseline) -> _Found:
         labels = f"{BASELINE_LABEL}={label_of(baseline.metadata.name)}"
