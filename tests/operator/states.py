@@ -147,6 +147,9 @@ def store(path: Path):
         "completed_at",
         "since",
         "at",
+        "resolved_at",
+        "created_at",
+        "updated_at",
     }
     engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.pool.NullPool)
     found = {}
