@@ -103,6 +103,15 @@ def test_without_a_baseline_its_findings_end(cluster):
     assert cluster.hub.states == {"UnusedAccess": "ARCHIVED"}
 
 
+def test_a_baseline_that_cannot_be_read_keeps_its_findings(cluster):
+    """A typo is no reason to call its roles clean."""
+    cluster.baseline(thresholds={"unusedAction": 1})
+    assert cluster.conditions()["Stalled"]["reason"] == "InvalidSpec"
+    cluster.now += DAY
+    cluster.settle(LANDSCAPE)
+    assert cluster.hub.states == {"UnusedAccess": "ACTIVE"}
+
+
 def test_a_baseline_that_comes_between_two_collections_is_assessed(cluster):
     """The landscape looks at its findings before the new baseline itself has had its turn."""
     cluster.kube.put(

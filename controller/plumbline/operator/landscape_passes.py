@@ -102,7 +102,7 @@ class LandscapePasses:
             now=now,
             progress=lambda text: _log.debug("progress", landscape=key.name, text=text),
         )
-        done = self._also(with_risk(done, baselines), changes, baselines, landscape, sessions, now)
+        done = self._also(with_risk(done, baselines), changes, landscape, sessions, now)
         self.calls[key.name] = sessions.calls.counts()
         pause = parse_duration(landscape.spec.interval)
         if done.evidence.generation_open:  # such a job ends within minutes
@@ -123,7 +123,7 @@ class LandscapePasses:
         if accounts:
             done = refresh_accounts(done, self._engine, sessions, accounts, now)
             _log.info("accounts refreshed", landscape=key.name, accounts=sorted(accounts))
-        done = self._also(done, changes, baselines, landscape, sessions, now)
+        done = self._also(done, changes, landscape, sessions, now)
         service_accounts = self._objects.service_accounts(baselines)
         updated, unasked = self._landscapes.update(key.name, done, baselines, service_accounts)
         if updated is None or unasked:
@@ -138,7 +138,6 @@ class LandscapePasses:
         self,
         done: LandscapePass,
         changes: Refreshes | None,
-        baselines: Iterable[LeastPrivilegeBaseline],
         landscape: IAMLandscape,
         sessions: AwsSessions,
         now: datetime,
@@ -147,7 +146,9 @@ class LandscapePasses:
         before = landscape.status.conditions if landscape.status else []
         if changes is not None:
             done = with_announced(done, changes.announced, changes.problem, before, now)
-        keys = {baseline.metadata.key for baseline in baselines}
+        if landscape.spec.security_hub is None:
+            return done
+        keys = self._objects.keys_of(landscape.metadata.name)
         findings = {key: one for key, one in self._assessments.findings.copy().items() if key in keys}
         return with_exported(done, findings, keys, self._engine, sessions, before, now)
 

@@ -25,13 +25,19 @@ class Objects:
 
     def baselines_of(self, landscape: str) -> list[LeastPrivilegeBaseline]:
         """The readable ones; one that is not has no say in what others govern, and its status says why."""
+        return list(parsed(LeastPrivilegeBaseline, self._living(landscape)).values())
+
+    def keys_of(self, landscape: str) -> set[str]:
+        """Of all baselines that there are, readable or not."""
+        return set(self._living(landscape))
+
+    def _living(self, landscape: str) -> dict[str, Json]:
         bodies = self._kube.list(BASELINES, fields=f"spec.landscapeRef.name={landscape}")
-        living = {
+        return {
             f"{b['metadata']['namespace']}/{b['metadata']['name']}": b
             for b in bodies
             if not b["metadata"].get("deletionTimestamp")
         }
-        return list(parsed(LeastPrivilegeBaseline, living).values())
 
     def service_accounts(self, baselines: Iterable[LeastPrivilegeBaseline]) -> dict[str, str | None]:
         """namespace/name -> role ARN of the IRSA annotation, of the service accounts that baselines name."""

@@ -150,7 +150,9 @@ def _one_landscape(
     _write_proposals(store, report, assessed)
     for one in assessed:
         report.written += _write_baseline(store, one)
-    _export(store, engine, report, landscape, baselines, opened)
+    unreadable = {one.key for one in resources.invalid if one.kind == "LeastPrivilegeBaseline"}
+    keys = {baseline.metadata.key for baseline in baselines} | unreadable
+    _export(store, engine, report, landscape, keys, opened)
 
 
 def _export(
@@ -158,9 +160,10 @@ def _export(
     engine: sa.Engine,
     report: PassReport,
     landscape: IAMLandscape,
-    baselines: Sequence[LeastPrivilegeBaseline],
+    keys: Collection[str],
     sessions: AwsSessions,
 ) -> None:
+    """`keys`: of all baselines that there are, readable or not."""
     name = landscape.metadata.name
     before, done = report.landscapes[name].status, report.landscapes[name]
     findings = {
@@ -169,7 +172,6 @@ def _export(
         if one.result is not None and one.baseline.spec.landscape_ref.name == name
     }
     old = landscape.status.conditions if landscape.status else []
-    keys = {baseline.metadata.key for baseline in baselines}
     done = with_exported(done, findings, keys, engine, sessions, old, report.now)
     report.landscapes[name] = done
     report.calls[name] = sessions.calls.counts()
