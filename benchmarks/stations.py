@@ -15,7 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from benchmarks.timer import Timer, run
-from plumbline.api.landscape import CloudTrailLogs, IAMLandscape
+from plumbline.api.landscape import IAMLandscape
+from plumbline.api.sources import CloudTrailLogs
 from plumbline.assess.window import Window
 from plumbline.aws.session import AwsSessions
 from plumbline.iam.catalogue import catalogue

@@ -43,7 +43,7 @@ def keys(folder: str) -> Result:
 def ledger(folder: str, state: str) -> Result:
     """Into the ledger of `state`, as `plumbline run` does."""
     # Not above: the memory of the readers would begin with that of the store.
-    from plumbline.api.landscape import CloudTrailLogs
+    from plumbline.api.sources import CloudTrailLogs
     from plumbline.store.database import open_store
     from plumbline.usage.log_source import log_source
     from plumbline.usage.trail_logs import sync

@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from plumbline.api.landscape import CredentialReport, LandscapeSpec, LandscapeStatus
+from plumbline.api.landscape import LandscapeSpec, LandscapeStatus
+from plumbline.api.sources import CredentialReport
 from plumbline.assess.assumptions import assumptions
 from plumbline.assess.window import Window
 from plumbline.export.metrics import Figures, render

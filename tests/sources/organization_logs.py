@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from plumbline.api.landscape import CloudTrailLogs
+from plumbline.api.sources import CloudTrailLogs
 from plumbline.assess.log_reach import classes, log_reach
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import catalogue

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from plumbline.api.landscape import LastAccessed as Spec
+from plumbline.api.sources import LastAccessed as Spec
 from plumbline.aws.errors import Denied, NotFound, Throttled, Transient
 from plumbline.model.coverage import State
 from plumbline.store.access import load_answers

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from plumbline.api.landscape import LandscapeSpec
-from plumbline.api.landscape import LastAccessed as Spec
+from plumbline.api.sources import LastAccessed as Spec
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.collect import collect as collect_inventory
 from plumbline.model.coverage import State

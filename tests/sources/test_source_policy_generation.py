@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fake_analyzer import Analyzer, Killed
 
-from plumbline.api.landscape import PolicyGeneration
+from plumbline.api.sources import PolicyGeneration
 from plumbline.aws.errors import Denied, Invalid, QuotaExceeded, Throttled, Transient
 from plumbline.model.coverage import State
 from plumbline.store.jobs import GenerationJob, load_jobs, save_job

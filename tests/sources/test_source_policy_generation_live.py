@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from plumbline.api.landscape import PolicyGeneration
+from plumbline.api.sources import PolicyGeneration
 from plumbline.aws.generation import Source, list_jobs, read_job, start_job
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import State

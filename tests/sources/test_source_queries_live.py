@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from plumbline.api.landscape import Athena, CloudTrailLake
+from plumbline.api.sources import Athena, CloudTrailLake
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import State
 from plumbline.reconcile.event_queries import athena_logs, lake_logs

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from plumbline.api.landscape import Trino
+from plumbline.api.sources import Trino
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import State
 from plumbline.reconcile.event_queries import trino_logs

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from plumbline.api.landscape import CloudTrailLogs
+from plumbline.api.sources import CloudTrailLogs
 from plumbline.aws.errors import Denied
 from plumbline.iam.overlay import overlay
 from plumbline.store import ledger

@@ -18,9 +18,10 @@ from pydantic import BaseModel
 from plumbline.api.analyzers import NO_ACCOUNT, NO_KIND
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import GROUP, VERSION
-from plumbline.api.landscape import RESERVED_SOURCES, IAMLandscape
+from plumbline.api.landscape import IAMLandscape
 from plumbline.api.proposal import RemediationProposal
 from plumbline.api.report import RoleAccessReport
+from plumbline.api.sources import RESERVED_SOURCES
 
 Column = tuple[str, str, str, int]
 Rule = tuple[str, str, str]  # path below spec, CEL, message

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from plumbline.api.landscape import Athena, CloudTrailLake, Trino
+from plumbline.api.sources import Athena, CloudTrailLake, Trino
 from plumbline.aws.errors import AwsError
 from plumbline.aws.session import AwsSessions
 from plumbline.iam.overlay import overlay

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from plumbline.api.landscape import CloudTrailLogs, LandscapeSpec
+from plumbline.api.landscape import LandscapeSpec
+from plumbline.api.sources import CloudTrailLogs
 from plumbline.assess.assumptions import assumes
 from plumbline.aws.errors import AwsError
 from plumbline.aws.session import AwsSessions

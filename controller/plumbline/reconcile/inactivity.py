@@ -11,13 +11,8 @@ from datetime import date, datetime, timedelta
 
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import parse_duration
-from plumbline.api.landscape import (
-    ActivityCounts,
-    CredentialReport,
-    InactivityStatus,
-    LandscapeSpec,
-    RemovalCandidate,
-)
+from plumbline.api.landscape import ActivityCounts, InactivityStatus, LandscapeSpec, RemovalCandidate
+from plumbline.api.sources import CredentialReport
 from plumbline.assess.assumptions import Assumptions, assumptions
 from plumbline.assess.inactive import Windows, judge_user
 from plumbline.assess.silent_principals import Seen, judge_role

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from plumbline.api.landscape import CloudTrailLogs
+from plumbline.api.sources import CloudTrailLogs
 from plumbline.usage.objects import Bucket, Folder, ObjectStore
 
 _ORGANIZATION = re.compile(r"^o-[a-z0-9]{10,32}$")

@@ -12,7 +12,7 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
-from plumbline.api.landscape import Athena
+from plumbline.api.sources import Athena
 from plumbline.aws.errors import AwsError, Invalid, Transient
 from plumbline.aws.limits import patiently
 from plumbline.aws.session import AwsSessions

@@ -14,7 +14,7 @@ from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from plumbline.api.landscape import CloudTrailLake
+from plumbline.api.sources import CloudTrailLake
 from plumbline.aws.errors import AwsError, Invalid, NotFound, Transient
 from plumbline.aws.limits import patiently
 from plumbline.aws.session import AwsSessions

@@ -18,7 +18,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from plumbline.api.common import parse_duration
-from plumbline.api.landscape import LastAccessed as LastAccessedSpec
+from plumbline.api.sources import LastAccessed as LastAccessedSpec
 from plumbline.aws.errors import AwsError, Denied, Throttled, Transient
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import SourceState, State

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from plumbline.api.landscape import PolicyGeneration
+from plumbline.api.sources import PolicyGeneration
 from plumbline.aws.errors import AwsError, Invalid, NotFound
 from plumbline.aws.generation import (
     REMEDIES,

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from plumbline.api.landscape import Athena, CloudTrailLogs, Trino
+from plumbline.api.sources import Athena, CloudTrailLogs, Trino
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import Interval, LogCoverage, SourceState, State, overlap
 from plumbline.store.ledger import Partition, PartitionKey

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
-from plumbline.api.landscape import Trino
+from plumbline.api.sources import Trino
 from plumbline.aws.errors import Invalid, Transient
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import Interval

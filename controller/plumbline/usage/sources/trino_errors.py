@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from plumbline.api.landscape import Trino
+from plumbline.api.sources import Trino
 from plumbline.aws.errors import AwsError, Denied, Invalid, Throttled, Transient
 from plumbline.usage.sources.polling import over_limit
 
