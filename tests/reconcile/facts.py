@@ -11,7 +11,8 @@ from plumbline.assess.window import Window
 from plumbline.model.coverage import Coverage, SourceState, State
 from plumbline.model.evidence import PrincipalUsage
 from plumbline.model.snapshot import Account, Snapshot
-from plumbline.reconcile.baseline import Waiting, assess_baseline, status_of
+from plumbline.reconcile.baseline import assess_baseline
+from plumbline.reconcile.baseline_status import Waiting, status_of
 from plumbline.reconcile.proposals import proposals
 from plumbline.reconcile.view import LandscapeView
 from tests.assess.world import ACCOUNT, AS_OF, BEFORE, IN, LOGS, MEMORY, REGIONS, SILENT_ACCESS, WINDOW, logs, used

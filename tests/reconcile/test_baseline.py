@@ -8,7 +8,7 @@ from plumbline.api.baseline import BaselineStatus
 from plumbline.assess.targets import Claim, Selection
 from plumbline.model.coverage import State
 from plumbline.model.snapshot import Account, Policy
-from plumbline.reconcile.baseline import same_but_time
+from plumbline.reconcile.baseline_status import same_but_time
 from plumbline.reconcile.resources import STATUS_BYTES, size_of
 from tests.assess.world import ACCOUNT, logs
 from tests.iam.policies import allow, deny, inline

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbline.reconcile.baseline import Waiting, status_of
+from plumbline.reconcile.baseline_status import Waiting, status_of
 from plumbline.reconcile.places import Places, kept_places
 from tests.api.crd_checker import refusals
 from tests.reconcile.facts import READ, Line, a_baseline, a_role, condition

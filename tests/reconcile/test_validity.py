@@ -13,7 +13,8 @@ from plumbline.assess.window import Window
 from plumbline.model.coverage import Coverage, SourceState, State
 from plumbline.model.evidence import Evidence, GrantChange, PrincipalUsage, UnmappedUse
 from plumbline.model.snapshot import Account, Snapshot
-from plumbline.reconcile.baseline import Waiting, assess_baseline, same_but_time, status_of
+from plumbline.reconcile.baseline import assess_baseline
+from plumbline.reconcile.baseline_status import Waiting, same_but_time, status_of
 from plumbline.reconcile.view import LandscapeView
 from tests.assess.world import ACCOUNT, AS_OF, LOGS, MEMORY, REGIONS, WINDOW, access, generated, logs
 from tests.iam.policies import allow, inline, managed

@@ -23,7 +23,7 @@ from plumbline.operator.keys import Key
 from plumbline.operator.open_reports import WRITTEN as OPEN_REPORT_WRITTEN
 from plumbline.operator.open_reports import OpenReports
 from plumbline.operator.writer import Writer, children, parsed
-from plumbline.reconcile.baseline import same_but_time
+from plumbline.reconcile.baseline_status import same_but_time
 from plumbline.reconcile.children import BASELINE_LABEL, label_of
 from plumbline.reconcile.conditions import Fact, conditions
 from plumbline.reconcile.decisions import Rejections

@@ -21,7 +21,8 @@ from plumbline.assess.validity import first_change
 from plumbline.assess.window import Window
 from plumbline.aws.calls import Call
 from plumbline.aws.session import AwsSessions
-from plumbline.reconcile.baseline import BaselineResult, Waiting, assess_baseline, same_but_time, status_of
+from plumbline.reconcile.baseline import BaselineResult, assess_baseline
+from plumbline.reconcile.baseline_status import Waiting, same_but_time, status_of
 from plumbline.reconcile.conditions import Fact, conditions, stalled
 from plumbline.reconcile.decisions import Rejections, heard
 from plumbline.reconcile.evidence import Progress
