@@ -23,10 +23,11 @@ from plumbline.iam.catalogue import catalogue
 from plumbline.iam.overlay import overlay
 from plumbline.inventory.collect import collect
 from plumbline.model.snapshot import Snapshot
+from plumbline.reconcile.baseline_pass import assess_one, existing_of, propose_one
 from plumbline.reconcile.folder import FolderStore
 from plumbline.reconcile.landscape import open_sessions, reconcile_landscape, select_roles
 from plumbline.reconcile.resources import Resources
-from plumbline.reconcile.run import assess_one, existing_of, propose_one, reconcile_all
+from plumbline.reconcile.run import reconcile_all
 from plumbline.store.database import open_store
 from plumbline.usage.log_source import LogSource, log_source
 from plumbline.usage.sources import last_accessed

@@ -10,9 +10,9 @@ from plumbline.kube.errors import Refused
 from plumbline.operator import landscape_passes as module
 from plumbline.operator.keys import Key
 from plumbline.operator.reconcile import Reconciler, Settings
+from plumbline.reconcile.baseline_pass import assess_one
 from plumbline.reconcile.evidence import Evidence
 from plumbline.reconcile.landscape import LandscapePass, _status, govern, select_roles
-from plumbline.reconcile.run import assess_one
 from plumbline.store.database import open_store
 from tests.assess.world import ACCOUNT
 from tests.reconcile.facts import NOW, Line

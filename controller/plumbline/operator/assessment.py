@@ -23,6 +23,7 @@ from plumbline.operator.keys import Key
 from plumbline.operator.open_reports import WRITTEN as OPEN_REPORT_WRITTEN
 from plumbline.operator.open_reports import OpenReports
 from plumbline.operator.writer import Writer, children, parsed
+from plumbline.reconcile.baseline_pass import BaselinePass, assess_one, open_granted, propose_one, remember_decisions
 from plumbline.reconcile.baseline_status import same_but_time
 from plumbline.reconcile.children import BASELINE_LABEL, label_of
 from plumbline.reconcile.conditions import Fact, conditions
@@ -32,7 +33,6 @@ from plumbline.reconcile.inputs import facts_digest, state_digest
 from plumbline.reconcile.landscape import LandscapePass, day_of
 from plumbline.reconcile.places import Places
 from plumbline.reconcile.reports import reports
-from plumbline.reconcile.run import BaselinePass, assess_one, open_granted, propose_one, remember_decisions
 from plumbline.store.documents import save_documents
 from plumbline.store.memory import accepted_of
 

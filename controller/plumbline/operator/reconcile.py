@@ -32,10 +32,10 @@ from plumbline.operator.landscape_passes import LandscapePasses
 from plumbline.operator.landscapes import Landscapes, version_of
 from plumbline.operator.objects import Objects, key_of
 from plumbline.operator.writer import Writer, parsed
+from plumbline.reconcile.baseline_pass import assess_one, remember_decisions
 from plumbline.reconcile.conditions import Fact, conditions, stalled
 from plumbline.reconcile.figures import baseline_figures
 from plumbline.reconcile.landscape import LandscapePass, OpenSessions, nothing_to_see
-from plumbline.reconcile.run import assess_one, remember_decisions
 
 _EXPORT_AFTER = 5.0  # seconds, so that the findings of many baselines go together
 _log = structlog.get_logger()

@@ -15,8 +15,9 @@ from plumbline.model.coverage import LogCoverage, State
 from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
 from plumbline.model.inactivity import counts as activity_counts
 from plumbline.reconcile.analyzers import external_counts, of_unused_access
+from plumbline.reconcile.baseline_pass import BaselinePass
 from plumbline.reconcile.landscape import LandscapePass
-from plumbline.reconcile.run import BaselinePass, PassReport
+from plumbline.reconcile.run import PassReport
 from plumbline.usage.access_answers import SOURCE as LAST_ACCESSED
 
 
