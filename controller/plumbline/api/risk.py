@@ -73,7 +73,7 @@ class Deciding(StatusModel):
 
 class RiskStatus(StatusModel):
     """`bands`: how many principals have which score. `escalating`: those that certainly can gain privileges.
-    `crossAccountPaths`: pairs of principals in different accounts of which one certainly reaches the other."""
+    `crossAccount`: pairs of a principal and another account into which it certainly reaches."""
 
     scored: int = 0
     at_least: Annotated[
@@ -81,7 +81,7 @@ class RiskStatus(StatusModel):
     ] = 0
     bands: dict[str, int] = {}
     escalating: int = 0
-    cross_account_paths: int = 0
+    cross_account: int = 0
     riskiest: Annotated[list[RiskyPrincipal], Field(max_length=50)] = []
     would_decide: Annotated[
         list[Deciding],

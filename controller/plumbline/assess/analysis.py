@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from plumbline.api.baseline import Pool
 from plumbline.api.risk import Weights
@@ -88,13 +89,17 @@ class PrincipalAnalysis(Judged):
     risk: Risk
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Analysis:
-    """`principals` sorted by ARN; `paths`: one shortest for each pair."""
+    """`principals` sorted by ARN."""
 
     principals: tuple[PrincipalAnalysis, ...]
     hops: tuple[Hop, ...]
-    paths: tuple[Path, ...]
+
+    @cached_property
+    def paths(self) -> tuple[Path, ...]:
+        """One shortest for each pair. Of large organizations there are many, so they are made when somebody asks."""
+        return tuple(paths(self.hops))
 
 
 def analyse(facts: Facts, weights: Weights | None = None) -> Analysis:
@@ -124,7 +129,7 @@ def analyse(facts: Facts, weights: Weights | None = None) -> Analysis:
                 risk=_risk(access[arn], findings, own_ways, reaching.get(arn), reached.get(arn), weights),
             )
         )
-    return Analysis(tuple(analysed), found, tuple(paths(found)))
+    return Analysis(tuple(analysed), found)
 
 
 def _all_findings(facts: Facts, access: Mapping[str, Granted]) -> Mapping[str, tuple[Finding, ...]]:

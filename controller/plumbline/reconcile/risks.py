@@ -9,7 +9,6 @@ from typing import Final
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.risk import Deciding, RiskContribution, RiskStatus, RiskyPrincipal
 from plumbline.assess.analysis import Analysis, Facts, PrincipalAnalysis, Terms, analyse
-from plumbline.assess.reach import Path
 from plumbline.assess.remedies import ranked
 from plumbline.assess.window import Window
 from plumbline.reconcile.landscape import LandscapePass, day_of
@@ -40,7 +39,7 @@ def risk_status(analysis: Analysis, governed: Mapping[str, str], listed: int) ->
         at_least=sum(at_least(one) for one in everybody),
         bands={f"{low}-{high}": sum(low <= one.risk.score <= high for one in everybody) for low, high in BANDS},
         escalating=sum(any(_certain(one)) for one in everybody),
-        cross_account_paths=sum(_crosses(path) for path in analysis.paths),
+        cross_account=sum(one.blast_radius.confirmed.accounts for one in everybody if one.blast_radius is not None),
         riskiest=[_risky(one, governed.get(one.principal.arn, "")) for one in riskiest],
         would_decide=[
             Deciding(kind=one.remedy.kind, what=one.remedy.what, principals=one.principals, actions=one.actions)
@@ -132,9 +131,3 @@ def _close(one: PrincipalAnalysis) -> str:
 
 def _reason(one: PrincipalAnalysis, name: str) -> str:
     return next(part.reason for part in one.risk.contributions if part.name == name)[:_REASON]
-
-
-def _crosses(path: Path) -> bool:
-    """Whether it certainly leads from a principal of one account into another."""
-    accounts = [arn.split(":")[4] if arn.count(":") > 4 else "" for arn in (path.source, path.target)]
-    return all(accounts) and accounts[0] != accounts[1] and all(hop.status == "confirmed" for hop in path.hops)
