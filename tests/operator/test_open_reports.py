@@ -3,7 +3,7 @@
 import pytest
 
 from plumbline.kube.client import OPEN_REPORTS
-from plumbline.kube.errors import Denied, NotFound
+from plumbline.kube.errors import Denied, NotFound, Unavailable
 from plumbline.model.coverage import State
 from tests.operator.memory import BASELINE, LANDSCAPE, Cluster
 from tests.reconcile.facts import READ, WRITE, Line, a_role
@@ -69,11 +69,29 @@ def test_what_is_not_known_is_an_error_and_no_pass(cluster):
     assert (one["result"], one["properties"]["role"]) == ("error", a_role().arn)
 
 
+def test_targets_that_were_not_assessed_are_errors(cluster):
+    cluster.baseline(openReport=True, targets={"arns": [a_role().arn, f"{a_role().arn}-gone"]})
+    cluster.landscape()
+    assert cluster.report["summary"] == {"pass": 1, "fail": 1, "error": 1, "warn": 0, "skip": 0}
+    assert cluster.report["results"][1]["properties"] == {"target": f"{a_role().arn}-gone"}
+
+
+def test_what_has_no_threshold_is_skipped_and_no_pass(cluster):
+    cluster.baseline(openReport=True, thresholds={"grantDrift": None})
+    cluster.landscape()
+    assert (
+        cluster.report["summary"]["skip"]
+        == 4 - cluster.report["summary"]["pass"]
+        == 2 + 2 - cluster.report["summary"]["pass"]
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "reason", "remedy"),
     [
         (NotFound("no such kind"), "NotInstalled", "install it"),
         (Denied("forbidden"), "NotAllowed", "deploy/kubernetes/openreports"),
+        (Unavailable("503"), "Unavailable", "next pass"),
     ],
 )
 def test_what_stands_in_the_way_is_told_and_tried_again(cluster, error, reason, remedy):

@@ -54,6 +54,20 @@ def test_every_announcement_is_followed_by_a_look_after_the_longest_pause(announ
         assert all(after - before >= 2 for before, after in pairwise(own))
 
 
+def test_a_look_that_saw_nothing_does_not_count_and_is_repeated_more_and_more_rarely():
+    refreshes, at = Refreshes(), [T0]
+    refreshes.announce([change()], T0)
+    for _ in range(12):
+        now = refreshes.next()
+        assert refreshes.due(now) == {"1"}
+        refreshes.again({"1"}, now)
+        at.append(now)
+    pauses = [(after - before).total_seconds() for before, after in pairwise(at[1:])]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (4, 300)
+    assert refreshes.due(refreshes.next()) == {"1"}
+
+
 def test_announcements_are_kept_once_and_not_without_end():
     refreshes = Refreshes()
     refreshes.announce([change(), change()], T0)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from plumbline.kube.client import BASELINES, PROPOSALS, REPORTS
 from plumbline.kube.errors import Unavailable
+from plumbline.operator import landscape_passes
 from plumbline.operator.keys import Key
 from plumbline.operator.loop import changed
 from plumbline.reconcile import inputs
@@ -149,6 +150,40 @@ def test_a_landscape_wakes_only_the_baselines_for_which_it_has_news(cluster):
     assert woken == ["base"]
     cluster.now += 400 * DAY
     assert {key.name for key, _ in cluster.settle(LANDSCAPE)} == {"default", "base", "other"}
+
+
+def test_a_baseline_comes_back_when_its_landscape_does(cluster):
+    """The same facts as before, but its status says meanwhile that there are none."""
+    line = cluster.line
+    cluster.line = cluster.line.but(
+        account=replace(line.account, id=""), organization_error="User: arn:x may not", roles=()
+    )
+    cluster.settle(LANDSCAPE, BASELINE)
+    stalled = cluster.conditions()["Stalled"]
+    assert stalled["reason"] == "LandscapeNotReady"
+    assert "arn:" not in stalled["message"]
+    cluster.line = line
+    cluster.settle(LANDSCAPE)
+    assert cluster.conditions()["Ready"]["status"] == "True"
+    assert "Stalled" not in cluster.conditions()
+
+
+def test_a_baseline_that_comes_while_the_landscape_is_collected_is_known_then(cluster, monkeypatch):
+    collect = landscape_passes.reconcile_landscape
+
+    def slowly(*given, **more):
+        done = collect(*given, **more)
+        body = {"metadata": {"name": "late", "namespace": "pay"}, "spec": {"targets": {"arns": [a_role().arn]}}}
+        if cluster.kube.of(BASELINES, "pay", "late") is None:
+            cluster.kube.put(BASELINES, body)
+            cluster.settle(Key(BASELINES, "pay", "late"))
+        return done
+
+    monkeypatch.setattr(landscape_passes, "reconcile_landscape", slowly)
+    cluster.settle(LANDSCAPE)
+    assert cluster.status("late")["roles"] == 1
+    assert cluster.status()["roles"] == 1  # web; the exact ARN beats the pattern
+    assert cluster.settle(LANDSCAPE)[1:] == []
 
 
 def test_a_deleted_proposal_wakes_its_baseline(cluster):

@@ -9,7 +9,7 @@ from plumbline.model.finding import finding_key
 from plumbline.reconcile.findings import findings_of
 from tests.assess.world import ACCOUNT
 from tests.iam.policies import allow, inline
-from tests.reconcile.facts import READ, WRITE, Line, a_role
+from tests.reconcile.facts import DAY, NOW, READ, WRITE, Line, a_role
 
 UNUSED = finding_key("default", "UnusedAccess", a_role().arn, "AROAAPP")
 DRIFT = finding_key("default", "GrantDrift", a_role().arn, "AROAAPP")
@@ -56,6 +56,38 @@ def test_what_has_ended(case):
     findings = found(line)
     assert (findings.resolves(UNUSED, ACCOUNT), findings.resolves(DRIFT, ACCOUNT)) == expected
     assert not findings.resolves(UNUSED, "999999999999")
+
+
+def drifted():
+    """A role with accepted access and with drift."""
+    line = Line(used={"app": [READ, WRITE]}).after()
+    return line.but(roles=(a_role("app", *a_role().policies, inline("hotfix", allow("s3:*"))),))
+
+
+def test_a_policy_that_becomes_unreadable_ends_no_drift():
+    line = drifted()
+    assert DRIFT in found(line).open
+    hidden = a_role("app", *a_role().policies, replace(inline("hotfix", allow("s3:*")), document=None))
+    findings = found(line.but(roles=(hidden,)))
+    assert DRIFT not in findings.open
+    assert not findings.resolves(DRIFT, ACCOUNT)
+
+
+YOUNG = {
+    "youth": lambda line: line.but(roles=(replace(a_role(), created_at=NOW - DAY),)),
+    "silence": lambda line: line.but(logs=()),
+}
+
+
+@pytest.mark.parametrize("case", YOUNG)
+def test_what_cannot_be_judged_now_ends_nothing(case):
+    """The same access, of which nothing can be said any more; after a reduction nothing of it is left."""
+    line = YOUNG[case](Line(used={"app": [READ]}))
+    findings = found(line)
+    assert UNUSED not in findings.open
+    assert not findings.resolves(UNUSED, ACCOUNT)
+    reduced = line.but(roles=tuple(replace(role, policies=(inline("p", allow(READ)),)) for role in line.roles))
+    assert found(reduced).resolves(UNUSED, ACCOUNT)
 
 
 def test_titles_do_not_follow_the_days():

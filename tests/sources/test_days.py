@@ -213,14 +213,22 @@ class Aws:
 def test_a_query_that_was_started_is_waited_for_and_not_paid_again(engine):
     aws, jobs = Aws(), Queries(engine, "all", "lake", NOW)
     assert run(jobs, "s", aws.start, aws.follow) == ("q1", 7)
-    later = Queries(engine, "all", "lake", NOW + timedelta(hours=1))
+    later = Queries(engine, "all", "lake", NOW + timedelta(minutes=50))
     assert run(later, "s", aws.start, aws.follow) == ("q1", 7)
-    # Another question, another source, and one of yesterday are others.
+    # Another question, another source, and an old one are others.
     assert run(later, "t", aws.start, aws.follow)[0] == "q2"
     assert run(Queries(engine, "all", "athena", NOW), "s", aws.start, aws.follow)[0] == "q3"
-    assert run(Queries(engine, "all", "lake", NOW + timedelta(days=2)), "s", aws.start, aws.follow)[0] == "q4"
+    assert run(Queries(engine, "all", "lake", NOW + timedelta(hours=2)), "s", aws.start, aws.follow)[0] == "q4"
     later.forget()
     assert run(later, "s", aws.start, aws.follow)[0] == "q5"
+
+
+def test_one_of_yesterday_is_not_taken_for_today(engine):
+    """A day is final from a midnight on: what was asked before does not know what came late."""
+    aws, late = Aws(), datetime(2026, 6, 30, 23, 50, tzinfo=UTC)
+    assert run(Queries(engine, "all", "lake", late), "s", aws.start, aws.follow)[0] == "q1"
+    soon = Queries(engine, "all", "lake", late + timedelta(minutes=20))
+    assert run(soon, "s", aws.start, aws.follow)[0] == "q2"
 
 
 def test_a_query_that_aws_has_forgotten_is_started_anew(engine):

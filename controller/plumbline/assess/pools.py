@@ -5,6 +5,7 @@ A twin's use is no use of the role itself: it keeps an action from being called 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +15,7 @@ from plumbline.model.assessment import Finding, Verdict
 from plumbline.model.snapshot import Principal
 
 USED_BY_TWIN = "usedByTwin"
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +29,37 @@ class Member:
 
 @dataclass(slots=True)
 class _Used:
-    """What the members of one pool use: by member, because nobody is one's own twin."""
+    """What the members of one pool use: by one of them at least, and by two; nobody is one's own twin. `by`: the first
+    members that use anything."""
 
-    by_member: dict[str, tuple[int, frozenset[str]]] = field(default_factory=dict)
+    once: int = 0
+    twice: int = 0
+    names: Counter[str] = field(default_factory=Counter)
+    by: list[str] = field(default_factory=list)
 
-    def by_others(self, arn: str) -> tuple[int, frozenset[str], list[str]]:
-        bits, names, who = 0, frozenset[str](), []
-        for other, (own_bits, own_names) in sorted(self.by_member.items()):
-            if other != arn and (own_bits or own_names):
-                bits, names = bits | own_bits, names | own_names
-                who.append(other)
-        return bits, names, who
+    def add(self, arn: str, bits: int, names: frozenset[str]) -> None:
+        self.twice |= self.once & bits
+        self.once |= bits
+        self.names.update(names)
+        if (bits or names) and len(self.by) <= _NAMED:
+            self.by.append(arn)
+
+    def by_others(self, arn: str, bits: int, names: frozenset[str]) -> tuple[int, frozenset[str], str]:
+        """`bits`, `names`: what the member itself uses. Also in words who the others are."""
+        others = [one for one in self.by if one != arn]
+        more = " and others" if len(others) > _NAMED else ""
+        left = frozenset(name for name, count in self.names.items() if count > (name in names))
+        return self.twice | (self.once & ~bits), left, f"used by {', '.join(others[:_NAMED])}{more}"
 
 
 def pooled(members: Iterable[Member], pool: Pool) -> dict[str, tuple[Finding, ...]]:
     """Role ARN -> its findings, with what twins use taken out of the unused."""
-    members = list(members)
-    used = {m.principal.arn: _used(m.findings) for m in members}
+    members = sorted(members, key=lambda member: member.principal.arn)
     pools: dict[str, _Used] = {}
     for member in members:
-        for key, _ in _keys(member, pool):
-            pools.setdefault(key, _Used()).by_member[member.principal.arn] = used[member.principal.arn]
+        bits, names = _used(member.findings)
+        for key in {key for key, _ in _keys(member, pool)}:
+            pools.setdefault(key, _Used()).add(member.principal.arn, bits, names)
     return {member.principal.arn: _spared(member, pools, pool) for member in members}
 
 
@@ -73,10 +85,9 @@ def _keys(member: Member, pool: Pool) -> Iterable[tuple[str, int]]:
 
 
 def _spared(member: Member, pools: Mapping[str, _Used], pool: Pool) -> tuple[Finding, ...]:
-    findings = list(member.findings)
+    findings, own = list(member.findings), _used(member.findings)
     for key, scope in _keys(member, pool):
-        bits, names, who = pools[key].by_others(member.principal.arn)
-        detail = f"used by {', '.join(who[:3])}" + (f" and {len(who) - 3} more" if len(who) > 3 else "")
+        bits, names, detail = pools[key].by_others(member.principal.arn, *own)
         findings = [part for finding in findings for part in _split(finding, bits & scope, names, detail)]
     return tuple(findings)
 

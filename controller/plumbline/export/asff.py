@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from plumbline.model.finding import Finding
 
 Json = dict[str, Any]
 BATCH: Final = 100
+_ID: Final = 512
 BATCH_BYTES: Final = 6_000_000
 _TYPES: Final = {
     "UnusedAccess": "Software and Configuration Checks/AWS Security Best Practices/Least Privilege",
@@ -29,7 +31,7 @@ def asff(finding: Finding, region: str) -> Json:
     types = [_TYPES[finding.kind]]
     return {
         "SchemaVersion": "2018-10-08",
-        "Id": finding.key[:512],
+        "Id": finding_id(finding.key),
         "ProductArn": product,
         "GeneratorId": f"plumbline/{finding.kind}",
         "AwsAccountId": finding.account,
@@ -66,6 +68,14 @@ def batches(bodies: Iterable[Json]) -> Iterator[list[Json]]:
         size += own
     if batch:
         yield batch
+
+
+def finding_id(key: str) -> str:
+    """The key; a longer one than the format takes is cut, and told apart by its digest."""
+    if len(key) <= _ID:
+        return key
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return f"{key[: _ID - len(digest) - 1]}/{digest}"
 
 
 def _cut(text: str, most: int) -> str:

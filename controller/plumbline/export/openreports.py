@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from plumbline.api.baseline import BaselineStatus, Unassessed
 from plumbline.model.finding import Finding, Findings
 
 Json = dict[str, Any]
@@ -17,17 +18,19 @@ _KINDS: Final = 2  # findings that a role may have
 _LISTED: Final = 200
 
 
-def results(findings: Findings, roles: int) -> Json:
-    """`results` and `summary`. `roles`: how many were assessed. What fails is listed first; what passes is only counted."""
+def results(findings: Findings, status: BaselineStatus, judged: int) -> Json:
+    """`results` and `summary`. `judged`: for how many kinds of findings there is a threshold; the others are skipped. What
+    fails is listed first; what passes is only counted. A target that was not assessed is an error."""
     failed = sorted(findings.open.values(), key=lambda one: (_ORDER[one.severity], one.key))
     unknown = sorted(findings.unknown)
-    listed = [*(_failed(one) for one in failed), *(_unknown(key) for key in unknown)]
+    targets = [_not_assessed(one) for one in status.unassessed]
+    listed = [*(_failed(one) for one in failed), *targets, *(_unknown(key) for key in unknown)]
     summary = {
-        "pass": max(0, _KINDS * roles - len(failed) - len(unknown)),
+        "pass": max(0, judged * status.roles - len(failed) - len(unknown)),
         "fail": len(failed),
-        "error": len(unknown),
+        "error": len(unknown) + len(targets) + status.unassessed_truncated,
         "warn": 0,
-        "skip": 0,
+        "skip": (_KINDS - judged) * status.roles,
     }
     return {"source": SOURCE, "summary": summary, "results": listed[:_LISTED]}
 
@@ -44,6 +47,17 @@ def _failed(one: Finding) -> Json:
         "category": "Least privilege",
         "message": f"{one.description} {one.remedy}",
         "properties": {"role": one.role_arn, "account": one.account, "owner": one.owner or "unknown"},
+    }
+
+
+def _not_assessed(one: Unassessed) -> Json:
+    return {
+        "policy": SOURCE,
+        "rule": one.reason,
+        "result": "error",
+        "category": "Least privilege",
+        "message": one.message or "the target could not be assessed",
+        "properties": {"target": one.target},
     }
 
 

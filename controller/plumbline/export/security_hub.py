@@ -44,13 +44,14 @@ def export_findings(
     region: str,
     findings: Mapping[str, Findings],
     baselines: Collection[str],
+    waiting: Collection[str],
     now: datetime,
 ) -> Report:
     """`findings`: by baseline, of those that were assessed. `baselines`: all that there are; what is known of others has
-    ended. Never raises AwsError."""
+    ended. `waiting`: roles whose baseline was not assessed yet. Never raises AwsError."""
     known = exported_of(engine, landscape, region)
     due: dict[str, list[Exported]] = {}
-    for one in _due(known, findings, baselines, region, now):
+    for one in _due(known, findings, baselines, waiting, region, now):
         due.setdefault(one.account, []).append(one)
     report = Report()
     for account, entries in sorted(due.items()):
@@ -66,6 +67,7 @@ def _due(
     known: Mapping[str, Exported],
     findings: Mapping[str, Findings],
     baselines: Collection[str],
+    waiting: Collection[str],
     region: str,
     now: datetime,
 ) -> Iterator[Exported]:
@@ -78,8 +80,10 @@ def _due(
             continue
         created = old.created_at if old is not None else now
         yield Exported(key, finding.account, finding.baseline, digest, body, created, now, archived=False)
+    unknown = frozenset[str]().union(*(own.unknown for own in findings.values()))
     for key, old in sorted(known.items()):
-        if old.archived or key in wanted:
+        # A role may have come to another baseline, which cannot say anything of it yet.
+        if old.archived or key in wanted or key in unknown or old.body["Resources"][0]["Id"] in waiting:
             continue
         own = findings.get(old.baseline)
         if old.baseline not in baselines or (own is not None and own.resolves(key, old.account)):

@@ -76,6 +76,10 @@ class Assessments:
         self._open_reports = OpenReports(kube)
         self.findings: dict[str, Findings] = {}  # by the baseline's key
 
+    def doubt(self, key: Key) -> None:
+        """What the last pass left is not what the status says any more: the next one computes."""
+        self._memos.pop(key, None)
+
     def forget(self, key: Key) -> None:
         self._memos.pop(key, None)
         self.findings.pop(f"{key.namespace}/{key.name}", None)

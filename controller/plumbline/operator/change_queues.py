@@ -42,7 +42,7 @@ class ChangeQueues:
         wanted = (queue, landscape.spec.member_role) if queue is not None else None
         with self._lock:
             reader = self._readers.get(name)
-            if reader is not None and reader.wanted != wanted:
+            if reader is not None and (reader.wanted != wanted or not reader.is_alive()):
                 reader.stop.set()
                 del self._readers[name]
                 reader = None
@@ -90,6 +90,11 @@ class _Reader(threading.Thread):
                 self._said(str(error))
                 self.stop.wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
+            except Exception as error:  # noqa: BLE001 - a mistake of ours must not end the watch without a word
+                _log.exception("change queue reader failed", landscape=self._landscape)
+                self._said(f"{type(error).__name__}: {error}")
+                self.stop.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 pause = _FIRST_PAUSE
                 self._said("")
@@ -120,7 +125,7 @@ class _Reader(threading.Thread):
     def _changes(self, body: str) -> tuple[GrantChange, ...]:
         try:
             return changes_in(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             _log.warning("message of the change queue not understood", landscape=self._landscape, error=str(error))
             return ()
 

@@ -107,7 +107,13 @@ class LandscapePasses:
         pause = parse_duration(landscape.spec.interval)
         if done.evidence.generation_open:  # such a job ends within minutes
             pause = min(pause, timedelta(minutes=2))
-        self._landscapes.put(key.name, done, baselines, now + pause)
+        # As they are now: collecting takes its time.
+        baselines = self._objects.baselines_of(key.name)
+        service_accounts = self._objects.service_accounts(baselines)
+        done, unasked = self._landscapes.put(key.name, done, baselines, service_accounts, now + pause)
+        if unasked:
+            self._landscapes.expire(key.name)
+            pause = timedelta(seconds=1)
         self._write(body, landscape, done, now)
         self._wake_all(self._moved(key.name, done, baselines, now), self._spread)
         return Done(min(jittered(pause, key), _seconds_to_look(changes, now)))
@@ -117,13 +123,12 @@ class LandscapePasses:
     ) -> Outcome:
         """Between two whole passes: the accounts of which a change was announced, and findings that changed."""
         accounts = changes.due(now) if changes is not None else frozenset()
-        baselines = self._objects.baselines_of(key.name)
         sessions = self._sessions(landscape)
         done = known.done
-        if accounts:
-            done = refresh_accounts(done, self._engine, sessions, accounts, now)
-            _log.info("accounts refreshed", landscape=key.name, accounts=sorted(accounts))
+        if accounts and changes is not None:
+            done = self._looked(done, changes, sessions, accounts, now)
         done = self._also(done, changes, landscape, sessions, now)
+        baselines = self._objects.baselines_of(key.name)
         service_accounts = self._objects.service_accounts(baselines)
         updated, unasked = self._landscapes.update(key.name, done, baselines, service_accounts)
         if updated is None or unasked:
@@ -133,6 +138,25 @@ class LandscapePasses:
         self._wake_all(self._moved(key.name, updated, baselines, now), 0.0)
         left = max((known.until - now).total_seconds(), 1.0)
         return Done(min(left, _seconds_to_look(changes, now)))
+
+    def _looked(
+        self, done: LandscapePass, changes: Refreshes, sessions: AwsSessions, accounts: frozenset[str], now: datetime
+    ) -> LandscapePass:
+        """The pass with these accounts as they are now. Those that could not be seen are looked at again."""
+        missed = accounts
+        try:
+            done = refresh_accounts(done, self._engine, sessions, accounts, now)
+            found = done.view.snapshot.accounts
+            missed = frozenset(a for a in accounts if a in found and found[a].collected_at not in (None, now))
+        finally:
+            changes.again(missed, now)
+        _log.info(
+            "accounts refreshed",
+            landscape=done.landscape.metadata.name,
+            accounts=sorted(accounts - missed),
+            failed=sorted(missed),
+        )
+        return done
 
     def _also(
         self,

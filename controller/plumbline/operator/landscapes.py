@@ -24,11 +24,12 @@ def version_of(baseline: LeastPrivilegeBaseline) -> Version:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`asked`: roles for which evidence was collected. `baselines`: key -> the version that the pass knows. `until`: when
+    """`asked`: roles for which evidence was collected, of `whole`, those that the last whole collection saw. `baselines`: key -> the version that the pass knows. `until`: when
     everything is to be collected again; before that a change of one account is looked at by itself."""
 
     done: LandscapePass
     asked: frozenset[str]
+    whole: frozenset[str]
     baselines: Mapping[str, Version] = field(default_factory=dict)
     until: datetime = NEVER
 
@@ -52,13 +53,25 @@ class Landscapes:
         with self._lock:
             return sorted(self._known)
 
-    def put(self, name: str, done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline], until: datetime) -> None:
-        """A fresh pass, which has collected evidence for all roles that these baselines select."""
+    def put(
+        self,
+        name: str,
+        done: LandscapePass,
+        baselines: Sequence[LeastPrivilegeBaseline],
+        service_accounts: Mapping[str, str | None],
+        until: datetime,
+    ) -> tuple[LandscapePass, bool]:
+        """A fresh pass, which has collected evidence for all roles that its selections name. `baselines`: as they are now:
+        meanwhile some may have come, gone or changed. Returns the pass with what these select, and whether some of their
+        roles were never asked for evidence."""
         asked = frozenset(arn for selection in done.selections.values() for arn in selection.selected)
-        known = Known(done, asked, {b.metadata.key: version_of(b) for b in baselines}, until)
+        done = _selected(done, baselines, service_accounts)
+        whole = frozenset(done.view.snapshot.principals)
+        known = Known(done, asked, whole, {b.metadata.key: version_of(b) for b in baselines}, until)
         self._expect(name, done, baselines)
         with self._lock:
             self._known[name] = known
+        return done, _unasked(known)
 
     def update(
         self,
@@ -73,14 +86,11 @@ class Landscapes:
             known = self._known.get(name)
             if known is None:
                 return None, False
-            before = known.done.view.snapshot.principals
-            selections = select_roles(done.landscape, baselines, done.view.snapshot, service_accounts)
-            done = replace(done, selections=selections, governed=govern(baselines, selections))
+            done = _selected(done, baselines, service_accounts)
             versions = {b.metadata.key: version_of(b) for b in baselines}
-            self._known[name] = replace(known, done=done, baselines=versions)
+            known = self._known[name] = replace(known, done=done, baselines=versions)
         self._expect(name, done, baselines)
-        selected = {arn for selection in selections.values() for arn in selection.selected}
-        return done, not (selected & before.keys() <= known.asked)
+        return done, _unasked(known)
 
     def expire(self, name: str) -> None:
         """The next pass collects everything."""
@@ -98,19 +108,17 @@ class Landscapes:
             if known is None:
                 return set(), False
             old = known.done
-            selections = select_roles(old.landscape, baselines, old.view.snapshot, service_accounts)
-            governed = govern(baselines, selections)
-            done = replace(old, selections=selections, governed=governed)
+            done = _selected(old, baselines, service_accounts)
+            selections, governed = done.selections, done.governed
             versions = {b.metadata.key: version_of(b) for b in baselines}
-            self._known[name] = replace(known, done=done, baselines=versions)
+            known = self._known[name] = replace(known, done=done, baselines=versions)
         self._expect(name, done, baselines)
         changed = {
             key
             for key in selections
             if _own(key, governed) != _own(key, old.governed) or selections.get(key) != old.selections.get(key)
         }
-        unasked = any(arn not in known.asked for selection in selections.values() for arn in selection.selected)
-        return changed, unasked
+        return changed, _unasked(known)
 
     def forget(self, name: str) -> None:
         with self._lock:
@@ -120,6 +128,20 @@ class Landscapes:
     def _expect(self, name: str, done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline]) -> None:
         limit = done.landscape.spec.limits.open_proposals
         self.places(name).expect(limit, kept_places(baselines, done.governed))
+
+
+def _selected(
+    done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline], service_accounts: Mapping[str, str | None]
+) -> LandscapePass:
+    selections = select_roles(done.landscape, baselines, done.view.snapshot, service_accounts)
+    return replace(done, selections=selections, governed=govern(baselines, selections))
+
+
+def _unasked(known: Known) -> bool:
+    """Whether some roles were there to be asked for evidence, and were not. A role that came later waits for the next
+    whole collection: it is too young for a verdict anyway."""
+    selected = {arn for selection in known.done.selections.values() for arn in selection.selected}
+    return not (selected & known.whole <= known.asked)
 
 
 def _own(key: str, governed: Mapping[str, str]) -> set[str]:

@@ -11,7 +11,7 @@ from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
 from plumbline.api.common import Condition
 from plumbline.export.openreports import results
 from plumbline.kube.client import BASELINES, OPEN_REPORTS, Json, KubeClient
-from plumbline.kube.errors import Denied, NotFound, Refused
+from plumbline.kube.errors import Denied, KubeError, NotFound, Refused
 from plumbline.model.finding import Findings
 from plumbline.operator.writer import MANAGER, wire
 from plumbline.reconcile.children import child_metadata
@@ -20,7 +20,7 @@ from plumbline.reconcile.conditions import Fact
 WRITTEN: Final = "OpenReportWritten"
 
 
-def report_of(baseline: LeastPrivilegeBaseline, findings: Findings, roles: int) -> Json:
+def report_of(baseline: LeastPrivilegeBaseline, findings: Findings, status: BaselineStatus) -> Json:
     metadata = wire(child_metadata(baseline, _name(baseline)))
     kept = ("name", "namespace", "labels", "ownerReferences")
     scope = {
@@ -30,7 +30,11 @@ def report_of(baseline: LeastPrivilegeBaseline, findings: Findings, roles: int) 
         "namespace": baseline.metadata.namespace,
         "uid": baseline.metadata.uid or "",
     }
-    return {"metadata": {k: v for k, v in metadata.items() if k in kept}, "scope": scope, **results(findings, roles)}
+    return {
+        "metadata": {k: v for k, v in metadata.items() if k in kept},
+        "scope": scope,
+        **results(findings, status, _judged_kinds(baseline)),
+    }
 
 
 class OpenReports:
@@ -41,13 +45,13 @@ class OpenReports:
         self._written: dict[str, Json] = {}
 
     def write(self, baseline: LeastPrivilegeBaseline, findings: Findings, status: BaselineStatus) -> Fact | None:
-        """The condition, None where no report is asked for. Raises KubeError when the API server is out of order."""
+        """The condition, None where no report is asked for."""
         key = baseline.metadata.key
         if not baseline.spec.open_report:
             if key in self._written or _said(baseline.status.conditions if baseline.status else []):
                 self._remove(baseline)
             return None
-        body = report_of(baseline, findings, status.roles)
+        body = report_of(baseline, findings, status)
         if self._written.get(key) == body:
             return Fact(WRITTEN, "True", "Written")
         try:
@@ -61,6 +65,8 @@ class OpenReports:
             return Fact(WRITTEN, "False", "NotAllowed", message)
         except Refused as error:
             return Fact(WRITTEN, "False", "Refused", str(error))
+        except KubeError as error:  # an API server of its own may serve the kind, and be out of order
+            return Fact(WRITTEN, "False", "Unavailable", f"{error}; it is tried again in the next pass")
         self._written[key] = body
         return Fact(WRITTEN, "True", "Written")
 
@@ -75,8 +81,15 @@ class OpenReports:
             if found is not None:
                 uid = found["metadata"]["uid"]
                 self._kube.delete(OPEN_REPORTS, baseline.metadata.namespace, _name(baseline), uid)
-        except (NotFound, Denied):
-            return  # nothing of ours is left, or nothing that we may touch
+        except KubeError:
+            return  # nothing of ours is left, or nothing that we can reach
+
+
+def _judged_kinds(baseline: LeastPrivilegeBaseline) -> int:
+    """For how many kinds of findings the baseline has a threshold."""
+    thresholds = baseline.spec.thresholds
+    unused = (thresholds.unused_actions, thresholds.unused_share, thresholds.unused_privileged_actions)
+    return any(one is not None for one in unused) + (thresholds.grant_drift is not None)
 
 
 def _name(baseline: LeastPrivilegeBaseline) -> str:

@@ -124,7 +124,8 @@ class Reconciler:
             return self._without_landscape(baseline, body, name, now)
         why = nothing_to_see(known.done.view.snapshot)
         if why:
-            reason = f"the landscape {name} shows no account: {why}"
+            # Why is said in the landscape: the message of AWS names principals that are none of the namespace's.
+            reason = f"the landscape {name} shows no account; its status says why"
             return self._not_assessed(baseline, body, "LandscapeNotReady", reason, now)
         return self._assessed(key, baseline, body, known.done, now)
 
@@ -189,6 +190,7 @@ class Reconciler:
         self, baseline: LeastPrivilegeBaseline, body: Json, reason: str, message: str, now: datetime
     ) -> Outcome:
         """Figures of the last pass stay, dated by assessedAt; nothing is superseded."""
+        self._assessments.doubt(key_of(baseline))
         self._write_facts(baseline, body, stalled(reason, message, "Compliant", "EvidenceComplete"), now)
         return Stalled(message)
 

@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from plumbline.model.evidence import GrantChange
 
 PAUSES = (timedelta(0), timedelta(seconds=10), timedelta(seconds=45))  # after the last announcement
-_AT_LEAST = timedelta(seconds=2)  # between two looks
+_AT_LEAST = timedelta(seconds=2)  # between two looks; each failure doubles it
+_AT_MOST = timedelta(minutes=5)
 _KEPT = 500  # announcements of one landscape
 
 
@@ -25,11 +26,13 @@ class _Account:
     announced: datetime
     looks: int = 0
     looked: datetime | None = None
+    failures: int = 0  # in a row
 
     @property
     def due(self) -> datetime:
         wanted = self.announced + PAUSES[self.looks]
-        return wanted if self.looked is None else max(wanted, self.looked + _AT_LEAST)
+        pause = min(_AT_LEAST * 2**self.failures, _AT_MOST)
+        return wanted if self.looked is None else max(wanted, self.looked + pause)
 
 
 class Refreshes:
@@ -65,6 +68,14 @@ class Refreshes:
                 if account.looks == len(PAUSES):
                     del self._accounts[key]
             return found
+
+    def again(self, accounts: Iterable[str], now: datetime) -> None:
+        """These could not be seen: the look does not count."""
+        with self._lock:
+            for key in accounts:
+                account = self._accounts.setdefault(key, _Account(now, looks=len(PAUSES)))
+                account.looks, account.looked = max(account.looks - 1, 0), now
+                account.failures = min(account.failures + 1, 20)
 
     def next(self) -> datetime | None:
         """When the next account is due."""

@@ -35,7 +35,8 @@ def with_exported(
     config, name = done.landscape.spec.security_hub, done.landscape.metadata.name
     if config is None:
         return done
-    report = export_findings(sessions, engine, name, config.region, findings, baselines, now)
+    waiting = {arn for arn, key in done.governed.items() if key not in findings}
+    report = export_findings(sessions, engine, name, config.region, findings, baselines, waiting, now)
     failing = [AccountStatus(id=a, reason=why, message=text) for a, (why, text) in sorted(report.problems.items())]
     status = FindingsStatus(
         open=report.open,

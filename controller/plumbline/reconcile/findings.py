@@ -6,14 +6,26 @@ No data never means resolved: a finding ends only where it is known that the rol
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from plumbline.assess.assess import GRANT_DRIFT, evidence_incomplete
-from plumbline.model.assessment import RoleAssessment
+from plumbline.api.baseline import Thresholds
+from plumbline.assess.assess import GRANT_DRIFT, evidence_incomplete, exceeded
+from plumbline.assess.verdicts import INCOMPLETE_REASONS
+from plumbline.iam.catalogue import catalogue
+from plumbline.model.assessment import RoleAssessment, Verdict
 from plumbline.model.finding import Finding, FindingKind, Findings, Severity, finding_key
 from plumbline.reconcile.baseline import BaselineResult
 
 _KINDS: tuple[FindingKind, ...] = ("UnusedAccess", "GrantDrift")
 _SHOWN = 3
+# Reasons for which an action was unused before, perhaps, and is not any more only because nobody can say.
+_OUT_OF_SIGHT = INCOMPLETE_REASONS | {
+    "noQualifyingSource",
+    "managementEventsNotSelected",
+    "roleYoungerThanLookback",
+    "grantYoungerThanLookback",
+    "grantAgeUnknown",
+}
 
 
 def findings_of(result: BaselineResult, proposals: dict[str, str]) -> Findings:
@@ -40,9 +52,28 @@ def _open(assessment: RoleAssessment) -> Iterator[FindingKind]:
 
 
 def _is_unknown(kind: FindingKind, assessment: RoleAssessment, result: BaselineResult) -> bool:
+    drift = assessment.drift
     if kind == "GrantDrift":
-        return not assessment.drift.accepted_known or result.accepted_lost
-    return bool(evidence_incomplete(assessment))
+        return not drift.accepted_known or not drift.live_digest or result.accepted_lost
+    return bool(evidence_incomplete(assessment)) or _may_exceed(assessment, result.baseline.spec.thresholds)
+
+
+def _may_exceed(assessment: RoleAssessment, thresholds: Thresholds) -> bool:
+    """Whether the role would be out of line if all that cannot be seen, or not be judged yet, were unused. After a reduction
+    nothing of that kind is left but what was kept because it is used."""
+    lost, names = 0, 0
+    for finding in assessment.findings:
+        if finding.verdict is Verdict.UNDETERMINED and finding.reason in _OUT_OF_SIGHT:
+            lost, names = lost | finding.bits, names + len(finding.unknown)
+    if not lost and not names:
+        return False
+    counts, number = assessment.counts, lost.bit_count() + names
+    worst = replace(
+        assessment,
+        counts=replace(counts, unused=counts.unused + number, undetermined=counts.undetermined - number),
+        unused_privileged=assessment.unused_privileged + (lost & catalogue().privileged).bit_count(),
+    )
+    return bool(set(exceeded(worst, thresholds)) - {GRANT_DRIFT})
 
 
 def _finding(key: str, kind: FindingKind, assessment: RoleAssessment, result: BaselineResult, proposal: str) -> Finding:

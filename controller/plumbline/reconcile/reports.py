@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from plumbline.api.baseline import BaselineStatus
 from plumbline.api.proposal import BaselineRef
@@ -33,7 +33,7 @@ def reports(
         old = existing.get(name)
         generation = old.metadata.generation if old else 1
         listed = rows[:_UNUSED]
-        additions = list(_additions(by_arn[summary.role_arn]))
+        additions = list(_additions(by_arn[summary.role_arn], result.selection.selected))
         over = sum(size_of(row) for row in (*listed, *additions)) + size_of(summary) - STATUS_BYTES
         while over > 0 and listed:
             over -= size_of(listed.pop())
@@ -56,13 +56,14 @@ def reports(
     return wanted
 
 
-def _additions(assessment: RoleAssessment) -> Iterator[PossibleAddition]:
+def _additions(assessment: RoleAssessment, own: Collection[str]) -> Iterator[PossibleAddition]:
+    """Principals that are none of the baseline's are not named in its namespace."""
     for one in assessment.additions[:_ADDITIONS]:
         yield PossibleAddition(
             action=one.action,
             why=one.why,
             last=one.last.date(),
-            resources=list(one.resources),
+            resources=[arn for arn in one.resources if ":iam::" not in arn or arn in own],
             granted_elsewhere=one.granted_elsewhere,
             guarded=one.guarded,
         )

@@ -120,7 +120,8 @@ def _one_landscape(
     why = nothing_to_see(done.view.snapshot)
     if why:
         for baseline in baselines:
-            _not_assessed(store, report, baseline, "LandscapeNotReady", f"the landscape {name} shows no account: {why}")
+            message = f"the landscape {name} shows no account; its status says why"
+            _not_assessed(store, report, baseline, "LandscapeNotReady", message)
         return
     assessed = []
     for baseline in baselines:

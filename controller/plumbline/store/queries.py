@@ -4,15 +4,16 @@ that they are not repeated each hour. No AWS, no clock."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
 
 from plumbline.store.schema import query_failure, running_query
 
-# Results are kept for days; a query of yesterday is of no use, because its days are asked for otherwise by now.
-_RESUMED_FOR: Final = timedelta(days=1)
+# What came later is not in its results, so an old query is of no use; and whether a day is asked for the last time changes
+# with the UTC day.
+_RESUMED_FOR: Final = timedelta(hours=1)
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(hours=1), timedelta(days=1)
 
 
@@ -36,12 +37,13 @@ class Queries:
     def running(self, statement: str) -> str | None:
         """The id of a query with this statement that was started lately, and may still run or have its results."""
         table = running_query
-        wanted = sa.select(table.c.query_id).where(
+        wanted = sa.select(table.c.query_id, table.c.started_at).where(
             *self._is(table), table.c.statement == statement, table.c.started_at > self._now - _RESUMED_FOR
         )
         with self._engine.connect() as connection:
-            found: str | None = connection.execute(wanted).scalar()
-        return found
+            found = connection.execute(wanted).one_or_none()
+        same_day = found is not None and found.started_at.date() == self._now.astimezone(UTC).date()
+        return str(found.query_id) if found is not None and same_day else None
 
     def started(self, statement: str, query_id: str) -> None:
         row = self._of | {"statement": statement, "query_id": query_id, "started_at": self._now}
