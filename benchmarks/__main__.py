@@ -46,7 +46,9 @@ class Rows:
     def add(self, title: str, found: list[Measured]) -> Measured:
         best = min(found, key=lambda one: one.seconds)
         spread = " ".join(f"{one.seconds:.3g}" for one in found)
-        print(f"{title}: {spread} s, CPU {best.cpu:.3g} s, {best.peak:.0f} MiB {best.facts}", file=sys.stderr, flush=True)
+        print(
+            f"{title}: {spread} s, CPU {best.cpu:.3g} s, {best.peak:.0f} MiB {best.facts}", file=sys.stderr, flush=True
+        )
         self.rows.append((title, best, ""))
         return best
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -75,6 +76,8 @@ def serve(
     sys.stderr.writelines(f"{line}\n" for line in given.warnings)
     sys.stderr.write(f"http://{host}:{server.port}/ shows the landscape until you press Ctrl-C\n")
     with suppress(KeyboardInterrupt):
+        # As Ctrl-C; who is started in the background does not hear that.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         server.run()
 
 
