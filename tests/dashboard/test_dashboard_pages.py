@@ -199,7 +199,9 @@ def test_the_review_names_what_is_overdue_first(tmp_path, monkeypatch):
 
 def test_a_review_without_findings_claims_nothing(tmp_path, monkeypatch):
     _, pictures = live(tmp_path, monkeypatch, lost())
-    assert "does not mean that all is in line" in Page(pages.review(pictures.picture("default"), NOW)).text
+    text = Page(pages.review(pictures.picture("default"), NOW)).text
+    assert "does not mean that all is in line" in text
+    assert "not all of it is known" in text
 
 
 def test_drift_names_the_change_behind_it(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from plumbline import __version__
-from plumbline.api.baseline import ReviewStatus
+from plumbline.api.baseline import BaselineStatus, ReviewStatus
 from plumbline.api.proposal import RemediationProposal
 from plumbline.dashboard.filters import FILTERS, decided
 from plumbline.dashboard.links import FileLinks, Links, SiteLinks
@@ -152,14 +152,17 @@ def _proposals(picture: Picture) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Reviewed:
+    """`complete`: every required source delivered for every target; else no finding may only mean no data."""
+
     baseline: str
     review: ReviewStatus
+    complete: bool
 
 
 def _review(picture: Picture) -> Mapping[str, Any]:
     """Of all baselines together, as their statuses say."""
     found = [
-        _Reviewed(key, baseline.status.review)
+        _Reviewed(key, baseline.status.review, _complete(baseline.status))
         for key, baseline in sorted(picture.baselines.items())
         if baseline.status is not None and baseline.status.review is not None
     ]
@@ -167,6 +170,10 @@ def _review(picture: Picture) -> Mapping[str, Any]:
     every.sort(key=lambda one: (_STATES.index(one[1].state), one[1].first_seen, one[1].role_arn))
     more = sum(one.review.findings_truncated for one in found) + max(0, len(every) - _PROPOSALS)
     return {"reviews": found[:_ACCOUNTS], "reviewed": every[:_PROPOSALS], "more_reviewed": more}
+
+
+def _complete(status: BaselineStatus) -> bool:
+    return any((c.type, c.status) == ("EvidenceComplete", "True") for c in status.conditions)
 
 
 def _urgency(proposal: RemediationProposal) -> tuple[int, int, str]:
