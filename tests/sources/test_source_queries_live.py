@@ -136,7 +136,8 @@ def test_a_query_that_was_started_is_not_paid_twice(sessions, new_store, sandbox
     assert {coverage.state.reason for coverage in lake(sessions, engine).values()} == {"Throttled"}
     sandbox.heal()
     covered = lake(sessions, engine)
-    assert sandbox.calls()[org.MANAGEMENT]["cloudtrail"]["StartQuery"] == whole
+    # A start whose answer is late on a busy machine is repeated by the client, in the undisturbed run too.
+    assert sandbox.calls()[org.MANAGEMENT]["cloudtrail"]["StartQuery"] <= whole
     assert min(silent(covered).values()) > 5_000
 
 

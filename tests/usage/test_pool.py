@@ -146,7 +146,9 @@ def test_no_process_outlives_the_one_who_started_it(tmp_path, number):
     (tmp_path / "a.jsonl").write_bytes((json.dumps(record(eventID=None)).encode() + b"\n") * 100_000)
     (tmp_path / "b.jsonl").write_bytes((tmp_path / "a.jsonl").read_bytes())
     code = "import sys; from plumbline.cli.main import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "usage", str(tmp_path), "--processes", "2"]
+    # Who is started in the background ignores SIGINT, and so would this process.
+    reset = ["env", "--default-signal=INT"]
+    command = [*reset, sys.executable, "-c", code, "usage", str(tmp_path), "--processes", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 30
         while len(workers := children(process.pid)) < 2:
