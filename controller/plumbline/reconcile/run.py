@@ -120,8 +120,10 @@ def _one_landscape(
     why = nothing_to_see(done.view.snapshot)
     if why:
         for baseline in baselines:
+            # The status is read in a namespace, and AWS's words name principals that are none of it.
             message = f"the landscape {name} shows no account; its status says why"
-            _not_assessed(store, report, baseline, "LandscapeNotReady", message)
+            told = f"the landscape {name} shows no account: {why}"
+            _not_assessed(store, report, baseline, "LandscapeNotReady", message, told)
         return
     assessed = []
     for baseline in baselines:
@@ -228,9 +230,15 @@ def _missing(
 
 
 def _not_assessed(
-    store: ResourceStore, report: PassReport, baseline: LeastPrivilegeBaseline, reason: str, message: str
+    store: ResourceStore,
+    report: PassReport,
+    baseline: LeastPrivilegeBaseline,
+    reason: str,
+    message: str,
+    told: str = "",
 ) -> None:
-    report.baselines[baseline.metadata.key] = BaselinePass(baseline, reason=message)
+    """`told`: what the one who runs the pass is told, if it is more than the status says."""
+    report.baselines[baseline.metadata.key] = BaselinePass(baseline, reason=told or message)
     old = baseline.status or BaselineStatus()
     facts = stalled(reason, message, "Compliant", "EvidenceComplete")
     found = conditions(old.conditions, facts, baseline.metadata.generation, report.now)
