@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from plumbline.store.rows import replace_rows
 from plumbline.store.schema import exported_finding
 
 
@@ -39,30 +40,7 @@ def exported_of(engine: sa.Engine, landscape: str, region: str) -> dict[str, Exp
 
 def remember_exported(engine: sa.Engine, landscape: str, region: str, entries: Iterable[Exported]) -> None:
     """Replaces what is known of these findings, in one transaction."""
-    rows = [
-        {
-            "landscape": landscape,
-            "region": region,
-            "key": one.key,
-            "account": one.account,
-            "baseline": one.baseline,
-            "digest": one.digest,
-            "body": one.body,
-            "created_at": one.created_at,
-            "updated_at": one.updated_at,
-            "archived": one.archived,
-        }
-        for one in entries
-    ]
-    if not rows:
-        return
+    of = {"landscape": landscape, "region": region}
+    rows = [of | {field.name: getattr(one, field.name) for field in fields(one)} for one in entries]
     with engine.begin() as connection:
-        for row in rows:
-            connection.execute(
-                exported_finding.delete().where(
-                    exported_finding.c.landscape == landscape,
-                    exported_finding.c.region == region,
-                    exported_finding.c.key == row["key"],
-                )
-            )
-        connection.execute(exported_finding.insert(), rows)
+        replace_rows(connection, exported_finding, rows)

@@ -9,6 +9,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from plumbline.store.rows import replace_rows
 from plumbline.store.schema import query_failure, running_query
 
 # What came later is not in its results, so an old query is of no use; and whether a day is asked for the last time changes
@@ -48,10 +49,7 @@ class Queries:
     def started(self, statement: str, query_id: str) -> None:
         row = self._of | {"statement": statement, "query_id": query_id, "started_at": self._now}
         with self._engine.begin() as connection:
-            connection.execute(
-                running_query.delete().where(*self._is(running_query), running_query.c.statement == statement)
-            )
-            connection.execute(running_query.insert(), row)
+            replace_rows(connection, running_query, [row])
 
     def forget(self) -> None:
         """All that were started have ended, and their rows are in the ledger or of no use."""
@@ -73,12 +71,9 @@ class Queries:
         with self._engine.begin() as connection:
             wanted = sa.select(query_failure.c.failures).where(*self._is(query_failure))
             before = connection.execute(wanted).scalar() or 0
-            connection.execute(query_failure.delete().where(*self._is(query_failure)))
             said = {"reason": reason, "message": message, "remedy": remedy}
-            connection.execute(
-                query_failure.insert(),
-                self._of | said | {"failures": before + 1, "at": self._now.replace(microsecond=0)},
-            )
+            row = self._of | said | {"failures": before + 1, "at": self._now.replace(microsecond=0)}
+            replace_rows(connection, query_failure, [row])
 
     def succeeded(self) -> None:
         with self._engine.begin() as connection:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
 
 from plumbline.model.finding import Finding, FindingKind, Findings
+from plumbline.store.rows import delete_rows, replace_rows
 from plumbline.store.schema import finding
 
 _KEPT: Final = timedelta(days=400)  # after its end
@@ -56,21 +57,8 @@ def _known(engine: sa.Engine, baseline: str) -> dict[str, Registered]:
 def _write(engine: sa.Engine, baseline: str, changed: dict[str, Registered], gone: set[str]) -> None:
     if not changed and not gone:
         return
+    of = {"baseline": baseline}
+    rows = [of | {field.name: getattr(one, field.name) for field in fields(one)} for one in changed.values()]
     with engine.begin() as connection:
-        for key in sorted(gone | set(changed)):
-            connection.execute(finding.delete().where(finding.c.baseline == baseline, finding.c.key == key))
-        if changed:
-            connection.execute(
-                finding.insert(),
-                [
-                    {
-                        "baseline": baseline,
-                        "key": one.key,
-                        "kind": one.kind,
-                        "role_arn": one.role_arn,
-                        "first_seen": one.first_seen,
-                        "resolved_at": one.resolved_at,
-                    }
-                    for one in changed.values()
-                ],
-            )
+        delete_rows(connection, finding, [of | {"key": key} for key in sorted(gone)])
+        replace_rows(connection, finding, rows)

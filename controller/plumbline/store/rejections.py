@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from plumbline.store.rows import delete_rows, replace_rows
 from plumbline.store.schema import rejection
 
 Role = tuple[str, str]  # ARN and unique id
@@ -43,25 +44,10 @@ def remember_rejections(
     """Replaces what is known of these roles, in one transaction."""
     if not rejected and not withdrawn:
         return
+    gone = [{"namespace": namespace, "principal": arn, "unique_id": unique_id} for arn, unique_id in withdrawn]
+    rows = [
+        {"namespace": namespace} | {field.name: getattr(one, field.name) for field in fields(one)} for one in rejected
+    ]
     with engine.begin() as connection:
-        for principal, unique_id in (*withdrawn, *(one.role for one in rejected)):
-            connection.execute(rejection.delete().where(*_is(namespace, principal, unique_id)))
-        if rejected:
-            connection.execute(rejection.insert(), [_row(namespace, one) for one in rejected])
-
-
-def _row(namespace: str, one: Rejection) -> Mapping[str, object]:
-    return {
-        "namespace": namespace,
-        "principal": one.principal,
-        "unique_id": one.unique_id,
-        "plan_digest": one.plan_digest,
-        "by": one.by,
-        "reason": one.reason,
-        "at": one.at,
-    }
-
-
-def _is(namespace: str, principal: str, unique_id: str) -> tuple[sa.ColumnElement[bool], ...]:
-    columns = rejection.c
-    return columns.namespace == namespace, columns.principal == principal, columns.unique_id == unique_id
+        delete_rows(connection, rejection, gone)
+        replace_rows(connection, rejection, rows)
