@@ -10,6 +10,7 @@ from plumbline.aws.session import AwsSessions
 from plumbline.export.security_hub import export_findings
 from plumbline.model.finding import Finding, Findings, finding_key
 from plumbline.store.database import open_store
+from plumbline.store.findings import exported_of
 from sandbox import organization as org
 
 pytestmark = pytest.mark.slow
@@ -41,10 +42,10 @@ class Hub:
             aws_session_token=keys["SessionToken"],
         )
 
-    def export(self, findings, now=NOW, baselines=("pay/base",), waiting=(), **others):
+    def export(self, findings, now=NOW, baselines=("pay/base",), waiting=(), accounts=None, **others):
         known = {"pay/base": findings} if findings is not None else {}
         known |= {f"pay/{name}": more for name, more in others.items()}
-        return export_findings(self.sessions, self.engine, "default", REGION, known, baselines, waiting, now)
+        return export_findings(self.sessions, self.engine, "default", REGION, known, baselines, waiting, accounts, now)
 
     def states(self, account=org.PRODUCTION):
         pages = self.client(account).get_paginator("get_findings").paginate()
@@ -137,7 +138,44 @@ def test_an_account_without_security_hub_holds_up_no_other(hub):
     assert "enable it, or leave out spec.securityHub" in message
 
 
-@pytest.mark.parametrize("kind", ["throttle", "deny", "error500"])
+def test_an_account_that_left_the_landscape_is_forgotten_and_not_called(hub, sandbox):
+    hub.export(findings(1, 2))
+    sandbox.fault("deny", service="securityhub", operation="BatchImportFindings")
+    # The accounts could not be listed: then nothing is known of it.
+    assert hub.export(findings(), NOW + DAY).problems
+    report = hub.export(findings(), NOW + DAY, accounts={org.DEVELOPMENT})
+    assert (report.open, report.problems) == (0, {})
+
+
+def test_what_was_archived_long_ago_is_forgotten(hub):
+    hub.export(findings(1))
+    hub.export(findings(), NOW + DAY)
+    assert exported_of(hub.engine, "default", REGION)
+    hub.export(findings(), NOW + 402 * DAY)
+    assert exported_of(hub.engine, "default", REGION) == {}
+
+
+HALF = {
+    "nothing": {},
+    "counts only": {"SuccessCount": 1, "FailedCount": 1},
+    "too few": {"SuccessCount": 1, "FailedCount": 0, "FailedFindings": []},
+    "a refusal of something else": {"SuccessCount": 1, "FailedCount": 1, "FailedFindings": [{"Id": "x"}]},
+    "a refusal of nobody": {"SuccessCount": 1, "FailedCount": 1, "FailedFindings": [{"ErrorCode": "x"}]},
+}
+
+
+@pytest.mark.parametrize("case", HALF)
+def test_an_answer_that_does_not_add_up_counts_for_nothing(hub, monkeypatch, case):
+    call = hub.sessions.call
+    monkeypatch.setattr(hub.sessions, "call", lambda *_, **__: HALF[case])
+    report = hub.export(findings(1, 2))
+    assert (report.imported, report.open) == (0, 0)
+    assert report.problems[org.PRODUCTION][0] == "AnswerIncomplete"
+    monkeypatch.setattr(hub.sessions, "call", call)
+    assert hub.export(findings(1, 2), NOW + DAY).imported == 2
+
+
+@pytest.mark.parametrize("kind", ["throttle", "deny", "error500", "truncate"])
 def test_a_failure_midway_keeps_what_was_taken_and_goes_on_from_there(hub, sandbox, monkeypatch, kind):
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
     hub.export(findings(*range(100)))

@@ -106,6 +106,14 @@ def test_what_stands_in_the_way_is_told_and_tried_again(cluster, error, reason, 
     assert cluster.report
 
 
+def test_one_that_somebody_deleted_comes_back(cluster):
+    cluster.landscape()
+    cluster.kube.drop(OPEN_REPORTS, "pay", "plumbline-base")
+    cluster.settle(BASELINE)
+    assert cluster.report["summary"]["fail"] == 1
+    assert cluster.counted(BASELINE) == (0, [])
+
+
 def test_one_that_is_not_wanted_any_more_goes(cluster):
     cluster.landscape()
     cluster.start()  # a new process remembers nothing

@@ -63,11 +63,18 @@ def test_the_state_of_a_finding(case):
 
 def test_the_most_urgent_are_listed():
     many = [entry(WEDNESDAY - number * DAY, role=f"{ROLE}-{number}") for number in range(40)]
-    found = review_of(many, {}, REVIEW, WEDNESDAY)
+    found = review_of(many, {one.role_arn: Role() for one in many}, REVIEW, WEDNESDAY)
     assert (len(found.findings), found.findings_truncated) == (20, 20)
     states = [one.state for one in found.findings]
     assert states == ["overdue"] * 9 + ["new"] * 3 + ["open"] * 8
     assert found.findings[0].first_seen == WEDNESDAY - 39 * DAY
+
+
+def test_roles_that_are_none_of_the_baselines_are_counted_and_not_named():
+    """They were, before allowedTargets was withdrawn, or of another baseline of this name."""
+    found = review_of([entry(), entry(role=f"{ROLE}-other")], {ROLE: Role()}, REVIEW, WEDNESDAY)
+    assert (found.open, found.findings_truncated) == (2, 1)
+    assert "-other" not in found.model_dump_json()
 
 
 days = st.integers(0, 80).map(lambda number: WEDNESDAY - number * DAY)
@@ -93,11 +100,11 @@ class Book:
     def __init__(self, folder):
         self.engine, self.now = open_store(f"sqlite:///{folder / 'store.db'}"), NOW
 
-    def passes(self, *roles, unknown=(), seen=(ACCOUNT,), days=1):
+    def passes(self, *roles, unknown=(), seen=(ACCOUNT,), accounts=None, days=1):
         self.now += days * DAY
         made = [self.finding(role) for role in roles]
         hidden = frozenset(self.finding(role).key for role in unknown)
-        found = Findings({one.key: one for one in made}, hidden, frozenset(seen))
+        found = Findings({one.key: one for one in made}, hidden, frozenset(seen), accounts)
         entries = register_findings(self.engine, "pay/base", found, self.now)
         return {e.role_arn.rpartition("/")[2]: (e.first_seen, e.resolved_at) for e in entries}
 
@@ -124,6 +131,13 @@ def test_a_finding_keeps_its_first_day_until_it_has_ended(book):
     assert book.passes(seen=[])["a"] == (first, None)
     # It comes back: that is news.
     assert book.passes("a", "b")["b"] == (NOW + 5 * DAY, None)
+
+
+def test_findings_of_an_account_that_left_the_landscape_end(book):
+    book.passes("a")
+    assert book.passes(seen=[])["a"][1] is None
+    assert book.passes(seen=[], accounts=frozenset({ACCOUNT}))["a"][1] is None
+    assert book.passes(seen=[], accounts=frozenset({"222222222222"}))["a"][1] == NOW + 4 * DAY
 
 
 def test_what_ended_long_ago_is_forgotten(book):

@@ -29,12 +29,14 @@ class Selection:
     """`exact`: roles named one by one; `selected`: all roles of the baseline, by ARN. `unassessed` says what is
     missing, without telling 'does not exist' from 'not allowed'. `seen`: accounts of which the snapshot shows all roles
     and their place in the organization; only there a role that is not selected is known to be none of the baseline's.
+    `accounts`: all that the landscape has; None when they could not all be listed.
     """
 
     exact: frozenset[str]
     selected: tuple[str, ...]
     unassessed: tuple[Unassessed, ...]
     seen: frozenset[str] = frozenset()
+    accounts: frozenset[str] | None = None
 
 
 def select(
@@ -61,7 +63,9 @@ def select(
                 chosen.add(principal.arn)
         missing += _uncollected(spec.targets, snapshot, grants)
     chosen = {arn for arn in chosen if not _excluded(spec.targets.exclude, snapshot.principals[arn])}
-    return Selection(frozenset(exact & chosen), tuple(sorted(chosen)), tuple(missing), _seen(snapshot))
+    return Selection(
+        frozenset(exact & chosen), tuple(sorted(chosen)), tuple(missing), _seen(snapshot), _accounts(snapshot)
+    )
 
 
 def _seen(snapshot: Snapshot) -> frozenset[str]:
@@ -70,6 +74,13 @@ def _seen(snapshot: Snapshot) -> frozenset[str]:
         for account in snapshot.accounts.values()
         if account.state == "ACTIVE" and not account.error and not _unplaced(account, snapshot)
     )
+
+
+def _accounts(snapshot: Snapshot) -> frozenset[str] | None:
+    """Without those that are closed or suspended: their roles are nobody's."""
+    if snapshot.organization_error is not None:
+        return None
+    return frozenset(account.id for account in snapshot.accounts.values() if account.state == "ACTIVE")
 
 
 def _unplaced(account: Account, snapshot: Snapshot) -> bool:

@@ -14,15 +14,16 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from plumbline.aws.errors import AwsError
+from plumbline.aws.errors import AwsError, Invalid
 from plumbline.aws.session import AwsSessions
 from plumbline.export.asff import asff, batches, imported
 from plumbline.model.finding import Findings
 from plumbline.model.snapshot import digest_of
-from plumbline.store.findings import Exported, exported_of, remember_exported
+from plumbline.store.findings import Exported, exported_of, forget_exported, remember_exported
 
 # Security Hub deletes active findings that were not updated for 90 days.
 _AGAIN: Final = timedelta(days=30)
+_KEPT: Final = timedelta(days=400)  # after it was archived
 
 
 @dataclass(slots=True)
@@ -45,11 +46,20 @@ def export_findings(
     findings: Mapping[str, Findings],
     baselines: Collection[str],
     waiting: Collection[str],
+    accounts: Collection[str] | None,
     now: datetime,
 ) -> Report:
     """`findings`: by baseline, of those that were assessed. `baselines`: all that there are; what is known of others has
-    ended. `waiting`: roles whose baseline was not assessed yet. Never raises AwsError."""
+    ended. `waiting`: roles whose baseline was not assessed yet. `accounts`: those of the landscape, None when they could
+    not all be listed; nobody can write into others. Never raises AwsError."""
     known = exported_of(engine, landscape, region)
+    forgotten = [
+        key
+        for key, one in known.items()
+        if (accounts is not None and one.account not in accounts) or (one.archived and now - one.updated_at > _KEPT)
+    ]
+    forget_exported(engine, landscape, region, forgotten)
+    known = {key: one for key, one in known.items() if key not in set(forgotten)}
     due: dict[str, list[Exported]] = {}
     for one in _due(known, findings, baselines, waiting, region, now):
         due.setdefault(one.account, []).append(one)
@@ -105,7 +115,7 @@ def _import(
     bodies = (imported(one.body, one.created_at, one.updated_at, archived=one.archived) for one in entries)
     for batch in batches(bodies):
         answer = sessions.call("securityhub", "BatchImportFindings", account=account, region=region, Findings=batch)
-        failed: list[dict[str, Any]] = answer.get("FailedFindings") or []
+        failed = _failed(answer, batch)
         refused = {one["Id"] for one in failed}
         taken = [by_id[body["Id"]] for body in batch if body["Id"] not in refused]
         remember_exported(engine, landscape, region, taken)
@@ -119,6 +129,20 @@ def _import(
                 f"{first.get('ErrorCode', '')}: {first.get('ErrorMessage', '')}; it is tried again in the next pass"
             )
             report.problems.setdefault(account, ("FindingsRefused", message))
+
+
+def _failed(answer: dict[str, Any], batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was not taken. An answer that does not account for each finding says nothing of any: raises Invalid."""
+    failed: list[dict[str, Any]] = answer.get("FailedFindings") or []
+    known = {one.get("Id") for one in failed} <= {body["Id"] for body in batch}
+    counted = answer.get("SuccessCount"), answer.get("FailedCount")
+    if not known or counted != (len(batch) - len(failed), len(failed)):
+        raise Invalid(
+            f"the answer does not account for {len(batch)} findings: {counted[0]} taken, {counted[1]} refused",
+            reason="AnswerIncomplete",
+            remedy="They are sent again in the next pass",
+        )
+    return failed
 
 
 def _problem(error: AwsError, region: str) -> tuple[str, str]:

@@ -29,14 +29,16 @@ class Finding:
 class Findings:
     """What one baseline says. `open`: by key. `unknown`: keys of which it cannot be said whether they still hold: they are
     neither opened nor resolved. `seen`: accounts of which all roles are known; a finding that is neither open nor unknown
-    is resolved only there."""
+    is resolved only there, and in accounts that are none of `accounts` any more; None when these could not be listed."""
 
     open: dict[str, Finding]
     unknown: frozenset[str]
     seen: frozenset[str]
+    accounts: frozenset[str] | None = None
 
     def resolves(self, key: str, account: str) -> bool:
-        return key not in self.open and key not in self.unknown and account in self.seen
+        gone = self.accounts is not None and account not in self.accounts
+        return key not in self.open and key not in self.unknown and (gone or account in self.seen)
 
 
 def finding_key(landscape: str, kind: FindingKind, role_arn: str, unique_id: str) -> str:

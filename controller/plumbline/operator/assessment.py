@@ -113,7 +113,7 @@ class Assessments:
         memo, old = self._memos.get(key), baseline.status
         if memo is not None and old is not None and places.settled(baseline.metadata.key):
             state = self._state(baseline, old, rejections, [*found.proposals.values(), *found.reports.values()])
-            if memo.holds(facts, state, as_of):
+            if memo.holds(facts, state, as_of) and self._open_reports.stands(baseline):
                 return self._still_so(baseline, body, old, as_of, now)
         self._memos.pop(key, None)  # half a pass leaves no memory
         one = self._assess(self._engine, done, baseline, as_of, now)

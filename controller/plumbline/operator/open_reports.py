@@ -70,6 +70,18 @@ class OpenReports:
         self._written[key] = body
         return Fact(WRITTEN, "True", "Written")
 
+    def stands(self, baseline: LeastPrivilegeBaseline) -> bool:
+        """Whether nothing has to be written anew: it may have been deleted by others."""
+        if not baseline.spec.open_report:
+            return True
+        try:
+            found = self._kube.get(OPEN_REPORTS, baseline.metadata.namespace, _name(baseline))
+        except KubeError:
+            return True  # a pass that computes says what is wrong
+        if found is None:
+            self.forget(baseline.metadata.key)
+        return found is not None
+
     def forget(self, key: str) -> None:
         """It may have been changed or deleted by others."""
         self._written.pop(key, None)

@@ -36,7 +36,9 @@ def with_exported(
     if config is None:
         return done
     waiting = {arn for arn, key in done.governed.items() if key not in findings}
-    report = export_findings(sessions, engine, name, config.region, findings, baselines, waiting, now)
+    snapshot = done.view.snapshot
+    accounts = None if snapshot.organization_error is not None else snapshot.accounts.keys()
+    report = export_findings(sessions, engine, name, config.region, findings, baselines, waiting, accounts, now)
     failing = [AccountStatus(id=a, reason=why, message=text) for a, (why, text) in sorted(report.problems.items())]
     status = FindingsStatus(
         open=report.open,

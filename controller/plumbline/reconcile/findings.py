@@ -40,7 +40,7 @@ def findings_of(result: BaselineResult, proposals: dict[str, str]) -> Findings:
                 found[key] = _finding(key, kind, assessment, result, proposals.get(principal.arn, ""))
             elif _is_unknown(kind, assessment, result):
                 unknown.add(key)
-    return Findings(found, frozenset(unknown), result.selection.seen)
+    return Findings(found, frozenset(unknown), result.selection.seen, result.selection.accounts)
 
 
 def _open(assessment: RoleAssessment) -> Iterator[FindingKind]:

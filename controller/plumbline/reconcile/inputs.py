@@ -38,7 +38,16 @@ def facts_digest(done: LandscapePass, baseline: LeastPrivilegeBaseline, window: 
         repr((metadata.uid, metadata.generation, metadata.annotations.get(REQUESTED_AT))),
         baseline.spec.model_dump_json(),
         str(done.landscape.spec.limits.open_proposals),
-        repr((sorted(selection.exact), selection.selected, selection.unassessed, sorted(selection.seen), own)),
+        repr(
+            (
+                sorted(selection.exact),
+                selection.selected,
+                selection.unassessed,
+                sorted(selection.seen),
+                sorted(selection.accounts or ()),
+                own,
+            )
+        ),
         *_view(done.view, own, baseline, window),
     ]
     return digest_of(parts)

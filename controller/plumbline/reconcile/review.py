@@ -29,12 +29,14 @@ class Role:
 
 
 def review_of(registered: Iterable[Registered], roles: Mapping[str, Role], review: Review, as_of: date) -> ReviewStatus:
-    """`roles`: by ARN. Findings that ended before this week are no part of it."""
+    """`roles`: by ARN, those of the baseline; others are counted and not named. Findings that ended before this week are no
+    part of it."""
     week = _monday(as_of)
     found = [_reviewed(one, roles.get(one.role_arn, Role()), review, week, as_of) for one in registered]
     now = [one for one in found if one.resolved is None or one.resolved >= week]
     now.sort(key=lambda one: (_ORDER[one.state], one.first_seen, one.role_arn, one.kind))
     open_ = [one for one in now if one.resolved is None]
+    listed = [one for one in now if one.role_arn in roles][:_LISTED]
     return ReviewStatus(
         week=week,
         open=len(open_),
@@ -42,8 +44,8 @@ def review_of(registered: Iterable[Registered], roles: Mapping[str, Role], revie
         overdue=sum(one.state == "overdue" for one in open_),
         decided=sum(one.state == "decided" for one in open_),
         resolved=len(now) - len(open_),
-        findings=now[:_LISTED],
-        findings_truncated=max(0, len(now) - _LISTED),
+        findings=listed,
+        findings_truncated=len(now) - len(listed),
     )
 
 

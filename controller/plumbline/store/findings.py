@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from plumbline.store.rows import replace_rows
+from plumbline.store.rows import delete_rows, replace_rows
 from plumbline.store.schema import exported_finding
 
 
@@ -44,3 +44,10 @@ def remember_exported(engine: sa.Engine, landscape: str, region: str, entries: I
     rows = [of | {field.name: getattr(one, field.name) for field in fields(one)} for one in entries]
     with engine.begin() as connection:
         replace_rows(connection, exported_finding, rows)
+
+
+def forget_exported(engine: sa.Engine, landscape: str, region: str, keys: Collection[str]) -> None:
+    if keys:
+        of = {"landscape": landscape, "region": region}
+        with engine.begin() as connection:
+            delete_rows(connection, exported_finding, [of | {"key": key} for key in keys])
