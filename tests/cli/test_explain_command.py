@@ -121,7 +121,7 @@ def test_without_evidence_the_screen_says_so(explain):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((APP,), "give at least one file"),
+        ((APP,), "Missing option '--account-details'"),
         ((APP, "s3:*"), "is no single action"),
         ((APP, "s3"), "is no single action"),
         (("arn:aws:iam::111111111111:role/none",), "is not in the files"),
@@ -129,7 +129,7 @@ def test_without_evidence_the_screen_says_so(explain):
 )
 def test_wrong_usage(plumbline, tmp_path, arguments, message):
     file = saved(tmp_path / "details.json", details(roles=[role("app", POLICY)]))
-    given = () if "give at least" in message else ("--account-details", file)
+    given = () if "Missing option" in message else ("--account-details", file)
     ended = plumbline("explain", *arguments, *given)
     assert ended.status == 64
     assert message in " ".join(ended.err.replace("│", " ").split())

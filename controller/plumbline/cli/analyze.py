@@ -7,21 +7,11 @@ import re
 import sys
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization
-from plumbline.cli.facts_options import (
-    LOGS,
-    AsOf,
-    AssumeComplete,
-    Coverage,
-    LastAccessed,
-    Lookback,
-    read_facts,
-)
+from plumbline.cli.facts_options import Given, with_facts
 
 if TYPE_CHECKING:
     from plumbline.assess.analysis import Analysis
@@ -54,15 +44,9 @@ def register(app: typer.Typer) -> None:
     app.command()(analyze)
 
 
+@with_facts
 def analyze(
-    account_details: Annotated[list[Path], ACCOUNT_DETAILS],
-    logs: Annotated[list[Path], LOGS] = [],  # noqa: B006 - typer copies it
-    coverage: Coverage = None,
-    assume_complete: AssumeComplete = None,
-    last_accessed: LastAccessed = None,
-    organization: Organization = None,
-    as_of: AsOf = None,
-    lookback: Lookback = "90d",
+    read: Callable[[], Given],
     detail: Annotated[Detail, typer.Option(help="With `actions`, JSON has the verdict of each action.")] = (
         Detail.COUNTS
     ),
@@ -87,7 +71,7 @@ def analyze(
     from plumbline.export.analysis import Report
 
     failing = _failing(fail_on)
-    given = read_facts(account_details, logs, coverage, assume_complete, last_accessed, organization, as_of, lookback)
+    given = read()
     found = analyse(given.facts)
     report = Report(found, given.facts, given.as_of, given.warnings, actions=detail is Detail.ACTIONS)
     _print(report, output or (Format.TABLE if sys.stdout.isatty() else Format.JSON))

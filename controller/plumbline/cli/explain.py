@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization
-from plumbline.cli.facts_options import (
-    LOGS,
-    AsOf,
-    AssumeComplete,
-    Coverage,
-    LastAccessed,
-    Lookback,
-    read_facts,
-)
+from plumbline.cli.facts_options import Given, with_facts
 
 if TYPE_CHECKING:
     from plumbline.assess.analysis import Judged
     from plumbline.assess.explanation import ActionExplanation
     from plumbline.assess.remedies import Ranked
-    from plumbline.cli.facts_options import Given
     from plumbline.model.assessment import Finding
 
 SCHEMA_VERSION = "1"
@@ -44,19 +33,13 @@ def register(app: typer.Typer) -> None:
     app.command()(explain)
 
 
+@with_facts
 def explain(
+    read: Callable[[], Given],
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help="The ARN of a role or user of the files.")],
     action: Annotated[
         str | None, typer.Argument(metavar="[ACTION]", help="Such as s3:GetObject.", show_default=False)
     ] = None,
-    account_details: Annotated[list[Path], ACCOUNT_DETAILS] = [],  # noqa: B006 - typer copies it
-    logs: Annotated[list[Path], LOGS] = [],  # noqa: B006
-    coverage: Coverage = None,
-    assume_complete: AssumeComplete = None,
-    last_accessed: LastAccessed = None,
-    organization: Organization = None,
-    as_of: AsOf = None,
-    lookback: Lookback = "90d",
     output: Annotated[
         Format | None, typer.Option("--format", help="Default: text in a terminal, else json.", show_default=False)
     ] = None,
@@ -70,11 +53,9 @@ def explain(
     from plumbline.assess.explanation import explained
     from plumbline.assess.remedies import ranked
 
-    if not account_details:
-        raise typer.BadParameter("give at least one file", param_hint="--account-details")
     if action is not None and (action.count(":") != 1 or any(c in action for c in "*? ")):
         raise typer.BadParameter(f"{action!r} is no single action such as s3:GetObject", param_hint="ACTION")
-    given = read_facts(account_details, logs, coverage, assume_complete, last_accessed, organization, as_of, lookback)
+    given = read()
     if principal not in given.facts.principals:
         raise typer.BadParameter(f"{principal} is not in the files", param_hint="PRINCIPAL")
     one = analyse_one(given.facts, principal)

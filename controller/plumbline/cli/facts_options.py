@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
+
+from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization
 
 if TYPE_CHECKING:
     from plumbline.assess.analysis import Facts
     from plumbline.usage.coverage_file import Statement
 
+P = ParamSpec("P")
 MEMORY = timedelta(days=400)
 _CLASS = re.compile(r"management|data:AWS::[A-Za-z0-9]+::[A-Za-z0-9]+")
 
@@ -51,15 +57,33 @@ class Given:
     incomplete: bool
 
 
+def with_facts(command: Callable[Concatenate[Callable[[], Given], P], None]) -> Callable[P, None]:
+    """The command with the options of `read_facts` beside its own. Its first parameter is called to read the files, so that
+    it can look at its own options first."""
+    options = inspect.signature(read_facts, eval_str=True).parameters
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+
+    @functools.wraps(command)
+    def typed(**given: Any) -> None:
+        files = {name: given.pop(name) for name in options}
+        command(lambda: read_facts(**files), **given)  # type: ignore[call-arg]  # what typer gives by name
+
+    # Arguments first, then the options of the files; typer reads names, types and defaults from here.
+    merged = [*own, *options.values()]
+    typed.__signature__ = inspect.Signature([one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in merged])  # type: ignore[attr-defined]
+    typed.__annotations__ = {one.name: one.annotation for one in merged}
+    return typed  # type: ignore[return-value]  # its signature is the merged one
+
+
 def read_facts(
-    account_details: list[Path],
-    logs: list[Path],
-    coverage: Path | None,
-    assume_complete: str | None,
-    last_accessed: Path | None,
-    organization: Path | None,
-    as_of: str | None,
-    lookback: str,
+    account_details: Annotated[list[Path], ACCOUNT_DETAILS],
+    logs: Annotated[list[Path], LOGS] = [],  # noqa: B006 - typer copies it
+    coverage: Coverage = None,
+    assume_complete: AssumeComplete = None,
+    last_accessed: LastAccessed = None,
+    organization: Organization = None,
+    as_of: AsOf = None,
+    lookback: Lookback = "90d",
 ) -> Given:
     """Reads all that is given. Raises typer.BadParameter for wrong usage."""
     from plumbline.assess.window import Window

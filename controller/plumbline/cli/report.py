@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization
-from plumbline.cli.facts_options import (
-    LOGS,
-    AsOf,
-    AssumeComplete,
-    Coverage,
-    LastAccessed,
-    Lookback,
-    read_facts,
-)
+from plumbline.cli.facts_options import Given, with_facts
 
 EXIT_INCOMPLETE = 2
 
@@ -27,15 +19,9 @@ def register(app: typer.Typer) -> None:
     app.command()(report)
 
 
+@with_facts
 def report(
-    account_details: Annotated[list[Path], ACCOUNT_DETAILS],
-    logs: Annotated[list[Path], LOGS] = [],  # noqa: B006 - typer copies it
-    coverage: Coverage = None,
-    assume_complete: AssumeComplete = None,
-    last_accessed: LastAccessed = None,
-    organization: Organization = None,
-    as_of: AsOf = None,
-    lookback: Lookback = "90d",
+    read: Callable[[], Given],
     output: Annotated[Path, typer.Option(help="The file to write; - for stdout.")] = Path("plumbline-report.html"),
     details: Annotated[
         int, typer.Option(min=0, help="Roles and users that are shown in full, the highest risk first.")
@@ -51,7 +37,7 @@ def report(
     from plumbline.dashboard.picture import Picture
     from plumbline.export.analysis import Report
 
-    given = read_facts(account_details, logs, coverage, assume_complete, last_accessed, organization, as_of, lookback)
+    given = read()
     text = one_file(Picture("files", Report(analyse(given.facts), given.facts, given.as_of, given.warnings)), details)
     if str(output) == "-":
         sys.stdout.write(text)

@@ -5,24 +5,14 @@ from __future__ import annotations
 import ipaddress
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization
-from plumbline.cli.facts_options import (
-    LOGS,
-    AsOf,
-    AssumeComplete,
-    Coverage,
-    LastAccessed,
-    Lookback,
-    read_facts,
-)
+from plumbline.cli.facts_options import Given, with_facts
 
 if TYPE_CHECKING:
     from plumbline.dashboard.picture import Picture
@@ -35,15 +25,9 @@ def register(app: typer.Typer) -> None:
     app.command()(serve)
 
 
+@with_facts
 def serve(
-    account_details: Annotated[list[Path], ACCOUNT_DETAILS],
-    logs: Annotated[list[Path], LOGS] = [],  # noqa: B006 - typer copies it
-    coverage: Coverage = None,
-    assume_complete: AssumeComplete = None,
-    last_accessed: LastAccessed = None,
-    organization: Organization = None,
-    as_of: AsOf = None,
-    lookback: Lookback = "90d",
+    read: Callable[[], Given],
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     behind_proxy: Annotated[
@@ -64,7 +48,7 @@ def serve(
     from plumbline.export.analysis import Report
 
     _check(host, behind_proxy=behind_proxy)
-    given = read_facts(account_details, logs, coverage, assume_complete, last_accessed, organization, as_of, lookback)
+    given = read()
     picture = Picture(_NAME, Report(analyse(given.facts), given.facts, given.as_of, given.warnings))
     hosts = None if behind_proxy else frozenset({"127.0.0.1", "localhost", host})
     try:
