@@ -34,6 +34,7 @@ def metrics(reconciler: Reconciler, loop: Loop, watcher: Watcher) -> str:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Operator(loop, watcher))
     registry.register(_Queues(reconciler))
+    registry.register(_Suspended(reconciler))
     return render(_figures(reconciler)) + generate_latest(registry).decode()
 
 
@@ -132,3 +133,20 @@ class _Queues:
             messages.add_metric([landscape], number)
         yield readable
         yield messages
+
+
+class _Suspended:
+    """What is suspended raises no alert of its own any more: so that itself can be alerted on."""
+
+    def __init__(self, reconciler: Reconciler) -> None:
+        self._reconciler = reconciler
+
+    def collect(self) -> Iterable[Metric]:
+        suspended = GaugeMetricFamily(
+            "plumbline_suspended",
+            "1 for each landscape and baseline that is suspended.",
+            labels=["kind", "namespace", "name"],
+        )
+        for key in sorted(self._reconciler.suspended(), key=str):
+            suspended.add_metric([key.resource.kind, key.namespace, key.name], 1.0)
+        yield suspended

@@ -55,8 +55,10 @@ class LandscapePasses:
         self._objects, self._writer, self._spread, self._clock = objects, writer, spread, clock
         self.queues = ChangeQueues(sessions, lambda name: wake(Key(LANDSCAPES, "", name), 0.0))
         self.calls: dict[str, Mapping[Any, int]] = {}
+        self.suspended: set[Key] = set()
 
     def reconcile(self, key: Key) -> Outcome:
+        self.suspended.discard(key)
         body = self._kube.get(LANDSCAPES, None, key.name)
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._forget(key.name)
@@ -68,6 +70,7 @@ class LandscapePasses:
         if landscape.spec.suspend:
             # Its baselines are left as they are: what was collected before grows old, and is no news.
             self._forget(key.name)
+            self.suspended.add(key)
             return Done()
         now = self._clock()
         changes = self.queues.watch(landscape)

@@ -83,7 +83,12 @@ class Reconciler:
             clock=clock,
         )
         self.figures: dict[Key, BaselineFigures] = {}
+        self._suspended: set[Key] = set()  # baselines
         self._owners: dict[Key, Key] = {}  # of the proposals that were seen
+
+    def suspended(self) -> set[Key]:
+        """Landscapes and baselines that were suspended when they were last looked at."""
+        return self._suspended | self.landscape_passes.suspended
 
     def reconcile(self, key: Key) -> Outcome:
         """Never raises for what fails outside: that is a Retry with its reason."""
@@ -105,6 +110,7 @@ class Reconciler:
     # Baselines
 
     def _baseline(self, key: Key) -> Outcome:
+        self._suspended.discard(key)
         body = self._kube.get(BASELINES, key.namespace, key.name)
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._forget_baseline(key)
@@ -118,6 +124,7 @@ class Reconciler:
         self._reselect(key, baseline, name)
         if baseline.spec.suspend:
             self.landscapes.places(name).forget(baseline.metadata.key)
+            self._suspended.add(key)
             return Done()
         known = self.landscapes.get(name)
         if known is None:
