@@ -3,12 +3,14 @@
 import json
 import random
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.assess.escalation import MOST_TARGETS, Escalations, escalations
+from plumbline.assess.escalation_steps import Steps
 from plumbline.assess.escalation_ways import PASSING, known_ways, read_ways
 from plumbline.iam.documents import canonical
 from plumbline.model.snapshot import Account
@@ -411,6 +413,16 @@ def test_roles_of_other_accounts_add_whatever_they_are_granted():
     assert where(found(own, far, accounts=[Account(HERE), Account(THERE, scp_levels=((guard,),))]), own) == set()
 
 
+@pytest.mark.parametrize("name", ["runner", "axe"])  # of which letters the name is must not matter
+@pytest.mark.parametrize("operator", ["StringEquals", "StringNotEquals"])
+def test_a_role_that_is_not_in_the_data_may_be_in_the_own_account_or_in_another(name, operator):
+    condition = {"Condition": {operator: {"aws:ResourceAccount": "${aws:PrincipalAccount}"}}}
+    own = named("a", inline("p", allow("sts:AssumeRole", resource=f"arn:aws:iam::*:role/{name}", **condition)))
+    assert potential(found(own), own) == {"sts-assume-role"}
+    nowhere = inline("q", deny("sts:AssumeRole", resource="arn:aws:iam::*:role/*"))
+    assert potential(found(replace(own, policies=(*own.policies, nowhere))), own) == set()
+
+
 def test_the_trust_policy_alone_may_let_in():
     own = named("a", READER)
     target = named("b", ADMIN, trust=trusts({"AWS": own.arn}))
@@ -542,6 +554,43 @@ def test_what_could_not_be_read_never_hides_an_escalation(way, seed):
         scene.all[index] = unreadable(scene.all[index], pick)
     after = found(*scene.all, accounts=[known])
     assert where(before, scene.own) <= where(after, scene.own)
+
+
+RESOURCES = [
+    "*",
+    f"arn:aws:iam::{HERE}:role/t*",
+    f"arn:aws:iam::{HERE}:*/target?",
+    "arn:aws:iam::*:role/${aws:userid}*",
+]
+CONDITIONS = [
+    {},
+    MFA,
+    {"Condition": {"StringEquals": {"aws:ResourceTag/team": "red"}}},
+    {"Condition": {"StringLike": {"iam:PassedToService": "ec2.*"}}},
+    {"Condition": {"StringEquals": {"iam:PermissionsBoundary": f"arn:aws:iam::{HERE}:policy/edge"}}},
+]
+
+
+@given(st.sampled_from([way for way in WAYS if way.target != "group"]), st.integers(0, 9999))
+def test_asking_about_each_target_by_itself_says_the_same(way, seed):
+    pick = random.Random(seed)
+    scene = Scene(way)
+
+    def statement(make):
+        return make(pick.choice([*way.actions, "*"]), resource=pick.choice(RESOURCES), **pick.choice(CONDITIONS))
+
+    guards = [inline(f"more{n}", statement(pick.choice([allow, deny]))) for n in range(2)]
+    scene.all[0] = replace(scene.own, policies=(*scene.own.policies, *guards), boundary=pick.choice([None, ADMIN]))
+    edge = managed("edge", allow("*"))
+    twins = [
+        replace(scene.target, name=f"{name}{n}", arn=f"{scene.target.arn[:-6]}{name}{n}", tags=tags, boundary=bound)
+        for n, (name, tags, bound) in enumerate(product(("target", "other"), ({}, {"team": "red"}), (None, edge)))
+    ]
+    together = found(*scene.all, *twins)[scene.own.arn]
+    with pytest.MonkeyPatch.context() as alone:
+        alone.setattr(Steps, "_what_matters", lambda *_: object())
+        alone.setattr(Steps, "same_everywhere", lambda *_: False)
+        assert found(*scene.all, *twins)[scene.own.arn] == together
 
 
 @given(st.permutations(range(6)), st.lists(st.sampled_from(WAYS), min_size=3, max_size=3, unique_by=lambda w: w.id))

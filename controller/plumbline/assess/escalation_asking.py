@@ -14,12 +14,21 @@ from plumbline.assess.guardrails import document, rcps, scps
 from plumbline.iam.authorize import Hit, Layers, Outcome, authorize
 from plumbline.iam.conditions import Context, Values
 from plumbline.iam.principals import Caller
-from plumbline.iam.statements import CompiledDocument, Documents, Request, about, row
+from plumbline.iam.statements import (
+    CompiledDocument,
+    CompiledStatement,
+    Documents,
+    Request,
+    ResourceSet,
+    about,
+    row,
+)
 from plumbline.model.snapshot import Account, Principal
 
 Keys = Mapping[str, Values]
 TRUST = "trust"  # stands for the trust policy of the target among policies
 UNREAD = -1
+_NOTHING = Context({})
 _PRINCIPAL_TAG = "aws:principaltag/"
 _RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
 # What a request has of these the caller cannot choose.
@@ -90,7 +99,7 @@ class Asking:
         own = {"aws:userid": (principal.unique_id,)} if principal.kind == "user" else {}
         self._known: Keys = {**self._who.keys(), **own, **tags}
         self._anywhere: dict[tuple[object, ...], Answer | None] = {}
-        self._indifferent: dict[str, bool] = {}
+        self._asked_about: dict[str, tuple[frozenset[str], tuple[ResourceSet, ...]]] = {}
 
     def on(
         self,
@@ -109,8 +118,8 @@ class Asking:
         owner = account or self._principal.account
         mentioned = self._mentioned.union(*map(_tag_keys, trust))
         absent = {key: () for key in mentioned if key.startswith(_PRINCIPAL_TAG)}
-        of_resource = {} if tags is None else _resource_tags(tags, mentioned)
-        values = {**absent, **self._known, **(who.keys() if who else {}), **of_resource, **keys}
+        tagged = {} if tags is None else _resource_tags(tags, mentioned)
+        values = {**absent, **self._known, **(who.keys() if who else {}), **tagged, **keys}
         context = Context({**values, "aws:resourceaccount": (owner,)}, complete=False)
         request = Request(who or self._who, action.lower(), resource, owner, context)
         layers = self._layers
@@ -119,23 +128,39 @@ class Asking:
         outcome = authorize(request, layers)
         return Answer(action, request, outcome) if outcome.may_allow else None
 
-    def indifferent(self, action: str) -> bool:
-        """Do all policies say the same about an action, whatever the resource and the keys?"""
-        if action not in self._indifferent:
-            self._indifferent[action] = all(
-                statement is not None and statement.always
+    def turns_on(self, action: str) -> frozenset[str]:
+        """The condition keys on which policies make an action depend, in lower case; the resource itself is apart."""
+        return self._about(action)[0]
+
+    def sees(self, action: str, resource: str) -> tuple[object, ...]:
+        """What policies make of a resource that an action is on: equal for resources that they do not tell apart."""
+        limits = self._about(action)[1]
+        if any(limit.parts for limit in limits):
+            return (resource,)
+        return tuple([limit.matches(resource, _NOTHING) for limit in limits])
+
+    def _about(self, action: str) -> tuple[frozenset[str], tuple[ResourceSet, ...]]:
+        if action not in self._asked_about:
+            spoken = [
+                statement
                 for documents in self._in_force()
                 for at in about(documents, action.lower())
                 for _, statement in (row(documents)[at],)
-            )
-        return self._indifferent[action]
+                if statement is not None and not statement.always
+            ]
+            limits = (s.resources for s in spoken if s.resources is not None and not s.resources.everything)
+            self._asked_about[action] = (frozenset[str]().union(*map(_keys, spoken)), tuple(dict.fromkeys(limits)))
+        return self._asked_about[action]
 
-    def anywhere(self, action: str, forms: Sequence[str], keys: Keys, *, trust: Documents = ()) -> Answer | None:
-        """On some resource of these forms that need not be in the data."""
+    def anywhere(
+        self, action: str, forms: Sequence[str], keys: Keys, *, trust: Documents = (), foreign: bool = False
+    ) -> Answer | None:
+        """On some resource of these forms that need not be in the data. `foreign`: in the account that its ARN names,
+        instead of the principal's own."""
         asked = (action, tuple(forms), tuple(sorted(keys.items())), trust)
         if asked not in self._anywhere:
             self._anywhere[asked] = best(
-                self.on(action, resource, keys, trust=trust, account=_account(resource))
+                self.on(action, resource, keys, trust=trust, account=resource.split(":")[4] if foreign else None)
                 for form in forms
                 for resource in resources(action, form, self._in_force(), self._known)
             )
@@ -239,12 +264,19 @@ def _tag_keys(found: CompiledDocument | None) -> frozenset[str]:
     return frozenset(key for key in keys if key.startswith((_PRINCIPAL_TAG, *_RESOURCE_TAGS)))
 
 
+@lru_cache(maxsize=65536)
+def _keys(statement: CompiledStatement) -> frozenset[str]:
+    found = {key for clause in statement.clauses for key in (clause.key, *clause.variable_keys)}
+    if statement.resources is not None:
+        found |= {variable.key for variable in statement.resources.variables}
+    return frozenset(found)
+
+
+def of_resource(key: str) -> bool:
+    """May a condition key have another value for another resource of the same account?"""
+    return key == "iam:permissionsboundary" or _is_fact(key)
+
+
 def _is_fact(key: str) -> bool:
     low = key.lower()
     return low.startswith(_FACTS) or ":resourcetag/" in low
-
-
-def _account(resource: str) -> str | None:
-    """That of a role in another account; other resources are one's own."""
-    parts = resource.split(":", 5)
-    return parts[4] if len(parts) == 6 and parts[2] == "iam" and parts[4].isdigit() else None

@@ -85,10 +85,10 @@ def resources(action: str, form: str, layers: Sequence[Documents], known: Mappin
         allows, denies = _spoken(documents, action)
         allowed.append(tuple(dict.fromkeys(s for statement in allows for s in _strings(statement, known))))
         denied += [_outside(statement, known) for statement in denies]
-    shape = ((_shape(form),), ())
+    shape = _shape(form)
     seen = set[str]()
-    for combination in islice(product((shape,), *allowed, *denied), _MOST_COMBINATIONS):
-        found = _one(combination)
+    for combination in islice(product(*allowed, *denied), _MOST_COMBINATIONS):
+        found = _one(shape, combination)
         if found is not None and found not in seen:
             seen.add(found)
             yield found
@@ -103,16 +103,44 @@ def _shape(form: str) -> Pattern:
     return Pattern(tuple(tokens))
 
 
-def _one(combination: Iterable[_Strings]) -> str | None:
-    inside: dict[Pattern, None] = {}
+def _one(shape: Pattern, combination: Iterable[_Strings]) -> str | None:
+    inside: dict[Pattern, None] = {shape: None}
     outside: dict[Pattern, None] = {}
     for within, beyond in combination:
         inside.update(dict.fromkeys(p for p in within if not p.everything))
         outside.update(dict.fromkeys(beyond))
+    parts = [_parts(p) for p in inside]
+    # What the shape matches has as many colons as the shape, so that patterns with as many meet it part by part. Parts
+    # are alike in all accounts, and are answered from memory.
+    aligned = all(len(one) == len(parts[0]) for one in parts)
+    if aligned and not outside:
+        return _joined(parts)
     try:
         return witness(tuple(inside), tuple(outside), _WORK)
     except TooComplexError:  # then any that is plain: asking it hides less than asking none
         return next(iter(inside)).text.replace("*", "x").replace("?", "x")
+
+
+def _joined(patterns: Sequence[Sequence[Pattern]]) -> str | None:
+    found: list[str] = []
+    for column in zip(*patterns, strict=True):
+        text = witness(tuple(dict.fromkeys(p for p in column if not p.everything)), ())
+        if text is None:
+            return None
+        found.append(text)
+    return ":".join(found)
+
+
+@lru_cache(maxsize=16384)
+def _parts(pattern: Pattern) -> tuple[Pattern, ...]:
+    """Between colons that are written."""
+    parts: list[list[Token]] = [[]]
+    for one in pattern.tokens:
+        if one == ":":
+            parts.append([])
+        else:
+            parts[-1].append(one)
+    return tuple(Pattern(tuple(part)) for part in parts)
 
 
 def _spoken(documents: Documents, action: str) -> tuple[list[CompiledStatement | None], list[CompiledStatement]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
-from plumbline.assess.escalation_asking import Answer, Asking, Keys, best, partition
+from plumbline.assess.escalation_asking import Answer, Asking, Keys, best, of_resource, partition
 from plumbline.assess.escalation_resources import SOME, forms
 from plumbline.assess.escalation_targets import Targets, group_arns, groups_of
 from plumbline.assess.escalation_ways import ASSUME_ROLE, PASS_ROLE, Need, Way
@@ -19,6 +19,7 @@ from plumbline.iam.documents import canonical
 from plumbline.iam.statements import CompiledDocument
 from plumbline.model.snapshot import Principal
 
+_PASSED_TO = "iam:passedtoservice"
 _CHINA = "aws-cn"  # some services have names of their own there, which end in .cn
 
 
@@ -63,16 +64,26 @@ class Steps:
 
     def _what_matters(self, way: Way, need: Need, target: Principal) -> tuple[object, ...]:
         """Equal for questions that have the same answer."""
-        if self._indifferent(need):
-            return (need,)
-        return need, target.arn, way.service if need.action == PASS_ROLE else (), tuple(sorted(way.context.items()))
+        keys = self._asking.turns_on(need.action)
+        service = way.service if need.action == PASS_ROLE and _PASSED_TO in keys else ()
+        fixed = tuple(sorted((key, values) for key, values in way.context.items() if key in keys))
+        return need, self._of_target(need, target), service, fixed
+
+    def _of_target(self, need: Need, target: Principal) -> tuple[object, ...]:
+        if need.on != "target" or need.action == ASSUME_ROLE or self._by_keys(need.action):
+            return (target.arn,)
+        return self._asking.sees(need.action, target.arn)
 
     def same_everywhere(self, way: Way) -> bool:
         """Does what the way does to a target not depend on the target?"""
-        return all(need.on == "any" or self._indifferent(need) for need in way.needs)
+        about = [need for need in way.needs if need.on != "any"]
+        return all(need.on == "target" and self._indifferent(need.action) for need in about)
 
-    def _indifferent(self, need: Need) -> bool:
-        return need.on == "target" and need.action != ASSUME_ROLE and self._asking.indifferent(need.action)
+    def _indifferent(self, action: str) -> bool:
+        return action != ASSUME_ROLE and not self._by_keys(action) and self._asking.sees(action, "") == ()
+
+    def _by_keys(self, action: str) -> bool:
+        return any(map(of_resource, self._asking.turns_on(action)))
 
     def _on(self, way: Way, need: Need, target: Principal) -> Step | None:
         if need.on == "policy-of-target":
@@ -127,7 +138,8 @@ class Steps:
         for need in needs:
             trust = (_delegating(self._principal.account),) if need.action == ASSUME_ROLE else ()
             answer = best(
-                self._asking.anywhere(need.action, self._forms(way, need), fixed, trust=trust)
+                self._asking.anywhere(need.action, forms, fixed, trust=trust, foreign=foreign)
+                for forms, foreign in self._forms(way, need)
                 for fixed in self._contexts(way, need)
             )
             if answer is None:
@@ -135,22 +147,24 @@ class Steps:
             found.append(Step(answer))
         return found
 
-    def _forms(self, way: Way, need: Need) -> tuple[str, ...]:
+    def _forms(self, way: Way, need: Need) -> Iterator[tuple[tuple[str, ...], bool]]:
+        """Forms of resources, and whether they are in another account: only roles can be taken over there."""
         own = self._principal
         if need.on == "any":
-            return forms(need.action, need.resource_type, partition(own.arn), own.account)
+            yield forms(need.action, need.resource_type, partition(own.arn), own.account), False
+            return
         kinds: tuple[str, ...] = ("role", "user") if way.target == "principal" else (way.target,)
         if need.on != "target":
             kinds = ("policy",) if need.on == "policy-of-target" else ("group",)
-        account = SOME if need.action == ASSUME_ROLE else own.account
-        return tuple(f"arn:{partition(own.arn)}:iam::{account}:{kind}/{SOME}" for kind in kinds)
+        for account in (own.account, SOME) if need.action == ASSUME_ROLE else (own.account,):
+            yield tuple(f"arn:{partition(own.arn)}:iam::{account}:{kind}/{SOME}" for kind in kinds), account == SOME
 
     def _contexts(self, way: Way, need: Need) -> Iterator[Keys]:
         """The keys that the way fixes, in each combination."""
         of = partition(self._principal.arn)
         fixed = {key: tuple(v.replace("${partition}", of) for v in values) for key, values in way.context.items()}
         if need.action == PASS_ROLE and way.service:
-            fixed["iam:passedtoservice"] = names(way.service, self._principal)
+            fixed[_PASSED_TO] = names(way.service, self._principal)
         for values in product(*fixed.values()):
             yield {key: (value,) for key, value in zip(fixed, values, strict=True)}
 
