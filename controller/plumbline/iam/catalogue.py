@@ -100,10 +100,13 @@ class Catalogue:
         return found
 
     def expand_all(self, patterns: Iterable[str]) -> int:
-        result = 0
+        names, result = list[str](), 0
         for pattern in patterns:
-            result |= self.expand(pattern)
-        return result
+            if _has_wildcard(pattern):
+                result |= self.expand(pattern)
+            else:
+                names.append(pattern)
+        return result | self.bits_of(names) if names else result
 
     def bits_of(self, names: Iterable[str]) -> int:
         """The known ones among exact names, as bits."""
