@@ -17,6 +17,7 @@ from plumbline.assess.ages import grant_ages
 from plumbline.assess.assess import count
 from plumbline.assess.blast_radius import BlastRadius, blast_radii
 from plumbline.assess.escalation import Escalations, escalations
+from plumbline.assess.escalation_memory import Memory
 from plumbline.assess.exposure import Exposure, Sources, exposures
 from plumbline.assess.guardrails import granted_in
 from plumbline.assess.pools import Member, pooled
@@ -102,10 +103,10 @@ class Analysis:
         return tuple(paths(self.hops))
 
 
-def analyse(facts: Facts, weights: Weights | None = None) -> Analysis:
-    """The analysis of all principals."""
+def analyse(facts: Facts, weights: Weights | None = None, *, memory: Memory[Escalations] | None = None) -> Analysis:
+    """The analysis of all principals. `memory`: of earlier analyses of the same landscape, which makes this one cheaper."""
     found = tuple(hops(facts.principals, facts.accounts))
-    ways = escalations(facts.principals, facts.accounts, hops=found)
+    ways = escalations(facts.principals, facts.accounts, hops=found, memory=memory)
     access = {arn: granted_in(p, facts.accounts.get(p.account)) for arn, p in facts.principals.items()}
     reaching = exposures(facts.principals, found, facts.accounts).of
     reached = blast_radii(facts.principals, found, facts.accounts, lambda principal: access[principal.arn]).of

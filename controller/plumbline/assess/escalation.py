@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from plumbline.assess import reach
 from plumbline.assess.escalation_asking import Answer, Asking, Via, assumes, unreadable
+from plumbline.assess.escalation_memory import Memory
 from plumbline.assess.escalation_power import Adds, adds, ceiling
 from plumbline.assess.escalation_steps import Step, Steps, names
 from plumbline.assess.escalation_targets import Targets, groups_of
@@ -69,17 +70,25 @@ def escalations(
     *,
     ways: Iterable[Way] | None = None,
     hops: Iterable[reach.Hop] | None = None,
+    memory: Memory[Escalations] | None = None,
 ) -> dict[str, Escalations]:
     """The findings of every principal by ARN, sorted; service-linked roles are left out.
 
     `accounts`: SCPs and RCPs by account; an account that is not among them has none in the data, which each finding
     then assumes. `ways`: the catalogue unless given. `hops`: those of `reach.hops`, if they are at hand.
+    `memory`: of earlier calls with the same ways; only accounts for which something changed are judged.
     """
-    found = reach.hops(principals, accounts) if hops is None else hops
+    found = tuple(reach.hops(principals, accounts) if hops is None else hops)
     targets = Targets(principals, accounts, found)
     chosen = sorted(known_ways() if ways is None else ways, key=lambda way: way.id)
     with_bits = [(way, _bits(way)) for way in chosen]
-    return {arn: _Judge(p, targets, accounts).judge(with_bits) for arn, p in targets.principals.items()}
+
+    def judge(principal: Principal) -> Escalations:
+        return _Judge(principal, targets, accounts).judge(with_bits)
+
+    if memory is None:
+        return {arn: judge(principal) for arn, principal in targets.principals.items()}
+    return memory.recall(targets.principals, accounts, found, judge)
 
 
 class _Judge:

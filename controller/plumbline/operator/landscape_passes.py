@@ -16,6 +16,8 @@ import structlog
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import REQUESTED_AT, parse_duration
 from plumbline.api.landscape import IAMLandscape, LandscapeStatus
+from plumbline.assess.escalation import Escalations
+from plumbline.assess.escalation_memory import Memory
 from plumbline.aws.session import AwsSessions
 from plumbline.kube.client import LANDSCAPES, Json, KubeClient
 from plumbline.operator.assessment import Assessments
@@ -56,6 +58,7 @@ class LandscapePasses:
         self.queues = ChangeQueues(sessions, lambda name: wake(Key(LANDSCAPES, "", name), 0.0))
         self.calls: dict[str, Mapping[Any, int]] = {}
         self.suspended: set[Key] = set()
+        self._ways: dict[str, Memory[Escalations]] = {}  # landscape -> the ways to gain privileges of its last pass
 
     def reconcile(self, key: Key) -> Outcome:
         self.suspended.discard(key)
@@ -83,6 +86,7 @@ class LandscapePasses:
     def _forget(self, name: str) -> None:
         self.queues.forget(name)
         self._landscapes.forget(name)
+        self._ways.pop(name, None)
         self._wake_all(self._objects.baselines_of(name), 0.0)
 
     def _collected(
@@ -105,7 +109,9 @@ class LandscapePasses:
             now=now,
             progress=lambda text: _log.debug("progress", landscape=key.name, text=text),
         )
-        done = self._also(with_risk(done, baselines), changes, landscape, sessions, now)
+        done = self._also(
+            with_risk(done, baselines, self._ways.setdefault(key.name, Memory())), changes, landscape, sessions, now
+        )
         self.calls[key.name] = sessions.calls.counts()
         pause = parse_duration(landscape.spec.interval)
         if done.evidence.generation_open:  # such a job ends within minutes

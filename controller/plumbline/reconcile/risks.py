@@ -9,6 +9,8 @@ from typing import Final
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.risk import Deciding, RiskContribution, RiskStatus, RiskyPrincipal
 from plumbline.assess.analysis import Analysis, Facts, PrincipalAnalysis, Terms, analyse
+from plumbline.assess.escalation import Escalations
+from plumbline.assess.escalation_memory import Memory
 from plumbline.assess.remedies import ranked
 from plumbline.assess.window import Window
 from plumbline.reconcile.landscape import LandscapePass, day_of
@@ -20,12 +22,16 @@ _DECIDING = 10
 _REASON = 300
 
 
-def with_risk(done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline]) -> LandscapePass:
+def with_risk(
+    done: LandscapePass,
+    baselines: Iterable[LeastPrivilegeBaseline],
+    memory: Memory[Escalations] | None = None,
+) -> LandscapePass:
     """The pass with the scores of everybody; unchanged where the landscape does not ask for them, or saw nobody."""
     risk = done.landscape.spec.risk
     if risk is None or done.status.collected_at is None:
         return done
-    found = analyse(facts_of(done, baselines), risk.weights)
+    found = analyse(facts_of(done, baselines), risk.weights, memory=memory)
     status = risk_status(found, done.governed, risk.listed)
     return replace(done, status=done.status.model_copy(update={"risk": status}))
 
