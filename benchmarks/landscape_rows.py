@@ -22,6 +22,8 @@ def landscape(rows: Rows, work: Path, sizes: tuple[int, ...] = (1000, 10_000)) -
             f"landscape, {size:,} roles, from files to risks", [measure(OWN, "own", str(folder), str(work / "own"))]
         )
         rows.note(f"{one.cpu / size * 1e3:.1f} ms of CPU and {one.peak / size * 1024:.0f} KiB for each role")
+        again = rows.add("  again, after a change in one account", [measure(OWN, "refresh", str(folder))])
+        rows.note(f"{again.cpu / one.cpu:.2f} of the CPU; ways to gain privileges of {again.facts['judged']:,} roles")
         if size == _COMPARED:
             _peer(rows, work, folder, one)
 
