@@ -2,12 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
+from plumbline.api.landscape import LandscapeSpec
 from plumbline.api.sources import CloudTrailLogs
 from plumbline.assess.log_reach import classes, log_reach
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.overlay import overlay
 from plumbline.model.coverage import Coverage
+from plumbline.model.snapshot import Account, Snapshot
+from plumbline.reconcile.collecting import Collecting, Wish
 from plumbline.reconcile.event_queries import trail_facts
 from plumbline.store.ledger import partitions, usage_of
 from plumbline.usage.log_coverage import log_coverage
@@ -15,6 +18,7 @@ from plumbline.usage.log_source import log_source
 from plumbline.usage.trail_logs import sync
 from sandbox import organization as org
 from sandbox.trail import GAP
+from tests.line.inputs import landscape_of
 
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
 # Around the hours whose log files were lost.
@@ -30,12 +34,20 @@ BUCKET = {
 }
 
 
+def collecting(sessions, engine, window, now):
+    """A collection that asks for no more than event logs of these days."""
+    accounts = {account: Account(account, regions=regions) for account, regions in ACCOUNTS.items()}
+    wish = Wish(*window, memory=window[0], principals=frozenset())
+    spec = LandscapeSpec.model_validate(landscape_of("logs", {})["spec"])
+    return Collecting(sessions, engine, Snapshot("all", accounts, {}), spec, wish, now, lambda _: None)
+
+
 def logs(sessions, engine, window=(BEFORE, AFTER), now=LATER):
     config = CloudTrailLogs.model_validate({"name": "logs", "s3": BUCKET, "trailArn": org.TRAIL_ARN})
     source = log_source(config, sessions.client("s3", account=org.SECURITY, region=org.HOME_REGION))
     report = sync(engine, "all", source, ACCOUNTS, start=window[0], now=now, overlay=overlay())
     assert report.problems == []
-    facts = trail_facts(sessions, engine, "all", org.TRAIL_ARN, now)
+    facts = trail_facts(collecting(sessions, engine, window, now), org.TRAIL_ARN)
     parts = partitions(engine, "all", "logs").values()
     return {
         account: log_coverage(source, account, regions, parts, facts=facts, problems=[], window=window)

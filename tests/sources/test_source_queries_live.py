@@ -12,7 +12,19 @@ from plumbline.reconcile.event_queries import athena_logs, lake_logs
 from plumbline.store.ledger import bins
 from sandbox import organization as org
 from sandbox.trail import GAP
-from tests.sources.organization_logs import ACCOUNTS, AFTER, BEFORE, BUCKET, LATER, LOST, NOW, logs, seen, silent
+from tests.sources.organization_logs import (
+    ACCOUNTS,
+    AFTER,
+    BEFORE,
+    BUCKET,
+    LATER,
+    LOST,
+    NOW,
+    collecting,
+    logs,
+    seen,
+    silent,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -37,13 +49,13 @@ def sessions(sandbox, monkeypatch):
 
 def lake(sessions, engine, window=(BEFORE, AFTER), now=LATER, **more):
     config = CloudTrailLake.model_validate(LAKE | more)
-    found = lake_logs(sessions, engine, "all", config, ACCOUNTS, window=window, now=now, progress=lambda _: None)
+    found = lake_logs(collecting(sessions, engine, window, now), config)
     return {coverage.account: coverage for coverage in found}
 
 
 def athena(sessions, engine, window=(BEFORE, AFTER), now=LATER, **more):
     config = Athena.model_validate(ATHENA | more)
-    found = athena_logs(sessions, engine, "all", config, ACCOUNTS, window=window, now=now, progress=lambda _: None)
+    found = athena_logs(collecting(sessions, engine, window, now), config)
     return {coverage.account: coverage for coverage in found}
 
 

@@ -18,7 +18,7 @@ from sandbox.trail import GAP
 from tests.servers.controlplane.processes import free_port
 from tests.servers.trino.events import COLUMNS, load
 from tests.servers.trino.relay import Relay
-from tests.sources.organization_logs import ACCOUNTS, AFTER, BEFORE, BUCKET, LATER, LOST, logs, seen, silent
+from tests.sources.organization_logs import ACCOUNTS, AFTER, BEFORE, BUCKET, LATER, LOST, collecting, logs, seen, silent
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
@@ -84,7 +84,7 @@ def ask(trino, sessions, engine, events):
             "s3": BUCKET, "trailArn": org.TRAIL_ARN,
         }  # fmt: skip
         source = Trino.model_validate(config | more)
-        found = trino_logs(sessions, engine, "all", source, ACCOUNTS, window=window, now=LATER, progress=lambda _: None)
+        found = trino_logs(collecting(sessions, engine, window, LATER), source)
         return {coverage.account: coverage for coverage in found}
 
     return ask

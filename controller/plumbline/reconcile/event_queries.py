@@ -5,16 +5,14 @@ Joins sessions, store and sources. A source that fails says so in the state of e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-
-import sqlalchemy as sa
 
 from plumbline.api.sources import Athena, CloudTrailLake, Trino
 from plumbline.aws.errors import AwsError
-from plumbline.aws.session import AwsSessions
 from plumbline.iam.overlay import overlay
-from plumbline.model.coverage import Interval, LogCoverage, SourceState, State
+from plumbline.model.coverage import LogCoverage, SourceState, State
+from plumbline.reconcile.collecting import Collecting
 from plumbline.store.ledger import partitions, trail_changes
 from plumbline.store.queries import Queries
 from plumbline.usage.log_coverage import TrailFacts
@@ -26,126 +24,97 @@ from plumbline.usage.sources.trino import TrinoLogs
 from plumbline.usage.sync_report import SyncReport
 from plumbline.usage.trails import Trail, fetch_trail, remember_selection
 
-Progress = Callable[[str], None]
-Accounts = Mapping[str, tuple[str, ...] | None]
 
-
-def lake_logs(
-    sessions: AwsSessions,
-    engine: sa.Engine,
-    landscape: str,
-    config: CloudTrailLake,
-    accounts: Accounts,
-    *,
-    window: Interval,
-    now: datetime,
-    progress: Progress,
-) -> Iterable[LogCoverage]:
-    """The coverage of one event data store, account by account. `accounts`: with their enabled Regions."""
-    source = Lake(sessions, config, jobs=Queries(engine, landscape, config.name, now))
+def lake_logs(given: Collecting, config: CloudTrailLake) -> Iterable[LogCoverage]:
+    """The coverage of one event data store, account by account."""
+    source = Lake(given.sessions, config, jobs=_queries(given, config.name))
     try:
         store = source.describe()
     except AwsError as error:
-        return _unavailable(config.name, accounts, error, progress)
+        return _unavailable(given, config.name, error)
     # What the store has given up already would look like silence.
-    start = max(window[0], now - store.kept)
-    report = _synced(engine, landscape, source, start, now, progress)
-    facts = _facts(engine, landscape, store.trail, now)
-    parts = partitions(engine, landscape, config.name).values()
+    report = _synced(given, source, max(given.wish.start, given.now - store.kept))
+    facts = _facts(given, store.trail)
+    parts = partitions(given.engine, given.landscape, config.name).values()
     return [
         lake_coverage(
-            config.name, account, regions, parts, store=store, facts=facts, problems=report.problems, window=window
+            config.name,
+            account,
+            regions,
+            parts,
+            store=store,
+            facts=facts,
+            problems=report.problems,
+            window=given.window,
         )
-        for account, regions in accounts.items()
+        for account, regions in given.accounts.items()
     ]
 
 
-def athena_logs(
-    sessions: AwsSessions,
-    engine: sa.Engine,
-    landscape: str,
-    config: Athena,
-    accounts: Accounts,
-    *,
-    window: Interval,
-    now: datetime,
-    progress: Progress,
-) -> Iterable[LogCoverage]:
-    """The coverage of one table in Athena, account by account. `accounts`: with their enabled Regions."""
-    source = AthenaLogs(sessions, config, accounts, jobs=Queries(engine, landscape, config.name, now))
-    return _table_logs(sessions, engine, landscape, source, config, accounts, window=window, now=now, progress=progress)
+def athena_logs(given: Collecting, config: Athena) -> Iterable[LogCoverage]:
+    """The coverage of one table in Athena, account by account."""
+    source = AthenaLogs(given.sessions, config, given.accounts, jobs=_queries(given, config.name))
+    return _table_logs(given, source, config)
 
 
-def trino_logs(
-    sessions: AwsSessions,
-    engine: sa.Engine,
-    landscape: str,
-    config: Trino,
-    accounts: Accounts,
-    *,
-    window: Interval,
-    now: datetime,
-    progress: Progress,
-) -> Iterable[LogCoverage]:
+def trino_logs(given: Collecting, config: Trino) -> Iterable[LogCoverage]:
     """The same of one table in Trino."""
-    source = TrinoLogs(sessions, config, accounts)
-    return _table_logs(sessions, engine, landscape, source, config, accounts, window=window, now=now, progress=progress)
+    return _table_logs(given, TrinoLogs(given.sessions, config, given.accounts), config)
 
 
-def _table_logs(
-    sessions: AwsSessions,
-    engine: sa.Engine,
-    landscape: str,
-    source: AthenaLogs | TrinoLogs,
-    config: Athena | Trino,
-    accounts: Accounts,
-    *,
-    window: Interval,
-    now: datetime,
-    progress: Progress,
-) -> Iterable[LogCoverage]:
-    report = _synced(engine, landscape, source, window[0], now, progress)
+def _table_logs(given: Collecting, source: AthenaLogs | TrinoLogs, config: Athena | Trino) -> Iterable[LogCoverage]:
+    report = _synced(given, source, given.wish.start)
     try:
         logs = source.trail.logs
     except AwsError as error:
-        return _unavailable(config.name, accounts, error, progress)
-    facts = trail_facts(sessions, engine, landscape, config.trail_arn, now)
-    parts = partitions(engine, landscape, config.name).values()
+        return _unavailable(given, config.name, error)
+    facts = trail_facts(given, config.trail_arn)
+    parts = partitions(given.engine, given.landscape, config.name).values()
     return [
-        table_coverage(logs, account, regions, parts, facts=facts, problems=report.problems, window=window)
-        for account, regions in accounts.items()
+        table_coverage(logs, account, regions, parts, facts=facts, problems=report.problems, window=given.window)
+        for account, regions in given.accounts.items()
     ]
 
 
-def trail_facts(sessions: AwsSessions, engine: sa.Engine, landscape: str, arn: str | None, now: datetime) -> TrailFacts:
+def trail_facts(given: Collecting, arn: str | None) -> TrailFacts:
     """The trail as it is and was. It is asked as the member role of the account that owns it."""
     if arn is None:
         return TrailFacts(None)
     _, _, _, region, account, _ = arn.split(":", 5)
     try:
-        trail = fetch_trail(sessions.client("cloudtrail", account, region), arn, account)
+        trail = fetch_trail(given.sessions.client("cloudtrail", account, region), arn, account)
     except AwsError as error:
         return TrailFacts(error)
-    return _facts(engine, landscape, trail, now)
+    return _facts(given, trail)
 
 
-def _facts(engine: sa.Engine, landscape: str, trail: Trail, now: datetime) -> TrailFacts:
-    changed = remember_selection(engine, landscape, trail, now)
-    return TrailFacts(trail, trail_changes(engine, landscape, trail.arn), changed)
+def _facts(given: Collecting, trail: Trail) -> TrailFacts:
+    changed = remember_selection(given.engine, given.landscape, trail, given.now)
+    return TrailFacts(trail, trail_changes(given.engine, given.landscape, trail.arn), changed)
 
 
-def _synced(
-    engine: sa.Engine, landscape: str, source: QuerySource, start: datetime, now: datetime, progress: Progress
-) -> SyncReport:
-    report = sync_days(engine, landscape, source, start=start, now=now, overlay=overlay(), progress=progress)
-    progress(
+def _queries(given: Collecting, source: str) -> Queries:
+    return Queries(given.engine, given.landscape, source, given.now)
+
+
+def _synced(given: Collecting, source: QuerySource, start: datetime) -> SyncReport:
+    report = sync_days(
+        given.engine,
+        given.landscape,
+        source,
+        start=start,
+        now=given.now,
+        overlay=overlay(),
+        progress=given.progress,
+    )
+    given.progress(
         f"{source.name}: {report.queries} queries, {report.scanned:,} bytes scanned, {report.records:,} records, "
         f"{len(report.problems)} problems"
     )
     return report
 
 
-def _unavailable(name: str, accounts: Accounts, error: AwsError, progress: Progress) -> list[LogCoverage]:
-    progress(f"{name}: {error.summary}")
+def _unavailable(given: Collecting, name: str, error: AwsError) -> list[LogCoverage]:
+    given.progress(f"{name}: {error.summary}")
     state = SourceState(name, State.UNAVAILABLE, error.reason, error.summary, error.remedy)
-    return [LogCoverage(account, name, regions, state=state) for account, regions in accounts.items()]
+    return [LogCoverage(account, name, regions, state=state) for account, regions in given.accounts.items()]

@@ -27,8 +27,9 @@ from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
 from plumbline.model.inactivity import Judgement
 from plumbline.model.snapshot import Account, Snapshot
 from plumbline.reconcile.analyzers import analyzers_status, in_place
+from plumbline.reconcile.collecting import Collecting, Progress, Wish
 from plumbline.reconcile.conditions import Fact, conditions
-from plumbline.reconcile.evidence import Evidence, Progress, Wish, collect_evidence
+from plumbline.reconcile.evidence import Evidence, collect_evidence
 from plumbline.reconcile.inactivity import Lookbacks, inactivity_status, judge, own_use
 from plumbline.reconcile.view import LandscapeView
 from plumbline.store.memory import remember_grants
@@ -85,7 +86,7 @@ def reconcile_landscape(
     report = spec.evidence.credential_report
     lookbacks = Lookbacks.of(report, snapshot, baselines, governed) if report is not None else None
     wish = _wish(landscape, baselines, snapshot, selections, lookbacks, as_of)
-    evidence = collect_evidence(sessions, engine, snapshot, spec, wish, now, progress)
+    evidence = collect_evidence(Collecting(sessions, engine, snapshot, spec, wish, now, progress))
     view = LandscapeView(
         snapshot=snapshot,
         usage=evidence.usage,

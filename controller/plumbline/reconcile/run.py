@@ -28,8 +28,8 @@ from plumbline.reconcile.baseline_pass import (
     remember_decisions,
 )
 from plumbline.reconcile.baseline_status import same_but_time
+from plumbline.reconcile.collecting import Progress
 from plumbline.reconcile.conditions import Fact, conditions, stalled
-from plumbline.reconcile.evidence import Progress
 from plumbline.reconcile.exports import with_exported
 from plumbline.reconcile.findings import findings_of
 from plumbline.reconcile.landscape import (
