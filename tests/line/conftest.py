@@ -69,3 +69,13 @@ def account(downloaded, tmp_path):
     write_landscape(inputs, logs, {})
     (inputs / "baseline.yaml").write_text(yaml.safe_dump(development_baseline()))
     return Account(inputs, logs)
+
+
+@pytest.fixture(scope="session")
+def by_files(environment, downloaded, tmp_path_factory):
+    """The state folder after a pass over the account's undamaged log files, with which others are compared."""
+    inputs, state = tmp_path_factory.mktemp("files"), tmp_path_factory.mktemp("state")
+    write_landscape(inputs, downloaded, {})
+    (inputs / "baseline.yaml").write_text(yaml.safe_dump(development_baseline()))
+    run_pass(inputs, state)
+    return state

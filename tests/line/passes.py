@@ -24,11 +24,12 @@ from plumbline.store.database import open_store
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
 
 
-def run_pass(inputs: Path, state: Path, now: datetime = NOW) -> PassReport:
-    """One pass, with its verdicts beside the state."""
+def run_pass(inputs: Path, state: Path, now: datetime = NOW, store: str | None = None) -> PassReport:
+    """One pass, with its verdicts beside the state; so is its store, unless the URL of another is given."""
     state.mkdir(parents=True, exist_ok=True)
     folder = FolderStore(inputs, state)
-    report = reconcile_all(folder, open_store(f"sqlite:///{state / 'plumbline.db'}"), now, sessions=open_sessions)
+    engine = open_store(store or f"sqlite:///{state / 'plumbline.db'}")
+    report = reconcile_all(folder, engine, now, sessions=open_sessions)
     for one in report.baselines.values():
         if one.result is not None:
             metadata = one.baseline.metadata
