@@ -26,6 +26,7 @@ SERVICES = (
     "securityhub",
     "athena",
     "sqs",
+    "config",
 )
 
 

@@ -39,6 +39,7 @@ from plumbline.reconcile.landscape import (
     nothing_to_see,
     open_sessions,
     reconcile_landscape,
+    same_but_times,
 )
 from plumbline.reconcile.places import Places, kept_places
 from plumbline.reconcile.resources import Invalid, Resources, ResourceStore
@@ -190,8 +191,7 @@ def _propose(
 
 def write_landscape(store: ResourceStore, landscape: IAMLandscape, status: LandscapeStatus) -> bool:
     """Writes the status unless only the time of the pass differs."""
-    old = landscape.status
-    if old is not None and old.model_copy(update={"collected_at": status.collected_at}) == status:
+    if same_but_times(landscape.status, status):
         return False
     return store.write_status(landscape.model_copy(update={"status": status}))
 
