@@ -6,13 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from plumbline.api.landscape import LandscapeSpec
+from plumbline.api.baseline import LeastPrivilegeBaseline
+from plumbline.api.landscape import IAMLandscape, LandscapeSpec
 from plumbline.assess.targets import not_editable
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.collect import collect, collect_again
 from plumbline.inventory.recording import DELAY
 from plumbline.inventory.templates import with_templates
 from plumbline.model.snapshot import LAST_USED, ROLE_TEMPLATE
+from plumbline.reconcile.landscape import reconcile_landscape
+from plumbline.store.database import open_store
 from sandbox import organization as org
 from sandbox.aws.config import RECORDER, TYPES
 from sandbox.behaviour import ROLES
@@ -22,6 +25,7 @@ pytestmark = pytest.mark.slow
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
 PRODUCTION, DEVELOPMENT = org.PRODUCTION, org.DEVELOPMENT
 DIRECT = {"sts", "account"}
+EVERYTHING = [{"namespaces": ["pay"], "accounts": ["*"]}]
 ROLE = f"arn:aws:iam::{PRODUCTION}:role/orders-api"
 
 
@@ -295,3 +299,44 @@ def test_an_account_with_other_roles_than_config_shows_is_read_directly(direct, 
     told = with_templates(open_sessions(), found, [some], NOW, lambda _: None)
     assert (told.accounts[PRODUCTION].source, told.accounts[PRODUCTION].direct_reason) == ("iam", "RolesDiffer")
     assert of_account(told, PRODUCTION) == of_account(direct, PRODUCTION)
+
+
+# A whole pass
+
+
+def test_a_pass_says_by_which_way_it_read(quickly, tmp_path):
+    quickly.settings(configStatus={DEVELOPMENT: "OUTDATED"})
+    landscape = IAMLandscape.model_validate(
+        {"metadata": {"name": "default"}, "spec": spec().wire() | {"allowedTargets": EVERYTHING}}
+    )
+    baseline = LeastPrivilegeBaseline.model_validate(
+        {
+            "metadata": {"name": "base", "namespace": "pay"},
+            "spec": {"targets": {"names": ["*"], "accounts": [PRODUCTION]}, "lookback": "90d"},
+        }
+    )
+    quickly.control("DELETE", "calls")
+    done = reconcile_landscape(
+        landscape,
+        [baseline],
+        {},
+        open_store(f"sqlite:///{tmp_path / 'store.db'}"),
+        open_sessions(),
+        as_of=NOW.date(),
+        now=NOW,
+    )
+    told = done.status.inventory
+    assert (told.aggregated, told.direct) == (len(org.ACCOUNTS) - 1, 1)
+    assert told.oldest < NOW - DELAY
+    assert [(one.id, one.reason) for one in told.not_aggregated] == [(DEVELOPMENT, "Outdated")]
+    (condition,) = [one for one in done.status.conditions if one.type == "InventoryAggregated"]
+    assert (condition.status, condition.reason) == ("False", "AccountsReadDirectly")
+    assert DEVELOPMENT in condition.message
+    # The baseline's account was asked for templates, and no other.
+    calls = quickly.calls()
+    assert {account for account, services in calls.items() if "ListRoles" in services.get("iam", {})} == {
+        PRODUCTION,
+        DEVELOPMENT,
+    }
+    assert "GetAccountAuthorizationDetails" not in calls[PRODUCTION]["iam"]
+    assert all(not p.unknown - {LAST_USED} for p in of_account(done.view.snapshot, PRODUCTION).values())
