@@ -117,8 +117,9 @@ def _one_landscape(
     done = with_risk(done, baselines)
     report.landscapes[name] = done
     report.calls[name] = opened.calls.counts()
-    report.written += write_landscape(store, landscape, done.status)
     why = nothing_to_see(done.view.snapshot)
+    if why or landscape.spec.security_hub is None:  # else it is written once it is known what Security Hub took
+        report.written += write_landscape(store, landscape, done.status)
     if why:
         for baseline in baselines:
             # The status is read in a namespace, and AWS's words name principals that are none of it.
@@ -151,8 +152,10 @@ def _export(
     sessions: AwsSessions,
 ) -> None:
     """`keys`: of all baselines that there are, readable or not."""
+    if landscape.spec.security_hub is None:
+        return
     name = landscape.metadata.name
-    before, done = report.landscapes[name].status, report.landscapes[name]
+    done = report.landscapes[name]
     findings = {
         key: findings_of(one.result, one.proposals.names)
         for key, one in report.baselines.items()
@@ -162,7 +165,7 @@ def _export(
     done = with_exported(done, findings, keys, engine, sessions, old, report.now)
     report.landscapes[name] = done
     report.calls[name] = sessions.calls.counts()
-    report.written += write_landscape(store, landscape.model_copy(update={"status": before}), done.status)
+    report.written += write_landscape(store, landscape, done.status)
 
 
 def _propose(
