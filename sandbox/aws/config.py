@@ -50,7 +50,7 @@ def describe_configuration_aggregators(world: World, call: Call) -> Json:
 def describe_configuration_aggregator_sources_status(world: World, call: Call) -> Json:
     """The organization, and each account in each of its Regions."""
     _aggregator(call)
-    at = _now(world) - timedelta(hours=world.settings.configHoursOld)
+    at = world.now() - timedelta(hours=world.settings.configHoursOld)
     organization = {"SourceId": org.ORGANIZATION_ID, "SourceType": "ORGANIZATION", "AwsRegion": org.HOME_REGION}
     entries = [organization | {"LastUpdateStatus": "SUCCEEDED", "LastUpdateTime": at}]
     for account in sorted(org.ACCOUNTS):
@@ -85,7 +85,7 @@ def select_aggregate_resource_config(world: World, call: Call) -> Json:
 
 
 def _items(world: World) -> list[Json]:
-    at = _text(_now(world) - timedelta(days=20))
+    at = _text(world.behaviour.ago(20))
     found = []
     for account in sorted(org.ACCOUNTS):
         found.append(_recorder(account, at) | world.settings.configRecorder.get(account, {}))
@@ -139,10 +139,6 @@ def _renamed(value: Any) -> Any:
     if isinstance(value, list):
         return [_renamed(one) for one in value]
     return _text(value) if isinstance(value, datetime) else value
-
-
-def _now(world: World) -> datetime:
-    return world.now()
 
 
 def _text(at: datetime) -> str:

@@ -208,9 +208,22 @@ def test_where_config_does_not_answer_all_accounts_are_read_directly(direct, qui
 
 def test_an_aggregator_that_is_not_there_is_named(quickly):
     found = collected(name="other")
-    (message,) = {a.direct_message for a in found.accounts.values()}
-    assert "NoSuchConfigurationAggregatorException" in message
-    assert "other" in message
+    ((reason, message),) = {(a.direct_reason, a.direct_message) for a in found.accounts.values()}
+    assert reason == "AggregatorNotFound"
+    assert f"no aggregator other in us-east-1 of account {org.SECURITY}" in message
+
+
+def test_policies_of_aws_are_read_in_an_account_where_the_aggregators_may_not(direct, quickly):
+    quickly.fault("deny", service="iam", operation="GetPolicy", account=org.SECURITY)
+    found = collected()
+    readable = {arn: p for arn, p in found.principals.items() if p.account in (PRODUCTION, DEVELOPMENT)}
+    assert readable == as_config_knows({arn: direct.principals[arn] for arn in readable})
+
+
+def test_the_operators_own_credentials_may_ask(direct, quickly):
+    found = collected(account=None)
+    assert of_account(found, PRODUCTION) == as_config_knows(of_account(direct, PRODUCTION))
+    assert {a.source for a in found.accounts.values()} == {"config"}
 
 
 def test_pages_that_get_lost_are_noticed(direct, quickly, monkeypatch):

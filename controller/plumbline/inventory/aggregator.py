@@ -73,14 +73,14 @@ def aggregated(
         covered = reader.covered(asked, changed, now, refusals)
         counts = reader.counts() if covered else Counter()
     except (AwsError, *_BROKEN) as error:
-        return Aggregated({}, dict.fromkeys(asked, _refusal(error)))
+        return Aggregated({}, dict.fromkeys(asked, _refusal(error, spec)))
     known = sorted(covered)
     for start in range(0, len(known), _ACCOUNTS):
         some = known[start : start + _ACCOUNTS]
         try:
             items = reader.items(some)
         except (AwsError, *_BROKEN) as error:  # the rest would fare the same
-            refusals |= dict.fromkeys(known[start:], _refusal(error))
+            refusals |= dict.fromkeys(known[start:], _refusal(error, spec))
             break
         for account in some:
             try:
@@ -92,7 +92,12 @@ def aggregated(
     return Aggregated(answers, refusals)
 
 
-def _refusal(error: Exception) -> NotAnswered:
+def _refusal(error: Exception, spec: ConfigAggregator) -> NotAnswered:
+    if isinstance(error, AwsError) and error.code == "NoSuchConfigurationAggregatorException":
+        where = f"{spec.region} of {f'account {spec.account}' if spec.account else 'the own account of the operator'}"
+        return NotAnswered(
+            "AggregatorNotFound", f"there is no aggregator {spec.name} in {where}; correct configAggregator"
+        )
     if isinstance(error, AwsError):
         return NotAnswered(error.reason, str(error))
     return NotAnswered("MalformedAnswer", f"the answer of AWS Config is not whole: {error}")
@@ -102,7 +107,7 @@ def _refusal(error: Exception) -> NotAnswered:
 class _Reader:
     sessions: AwsSessions
     spec: ConfigAggregator
-    policies: dict[str, Policy | None] = field(default_factory=dict)
+    policies: dict[str, Policy] = field(default_factory=dict)
 
     @property
     def region(self) -> str:
@@ -146,10 +151,12 @@ class _Reader:
                 error = f"{raw.get('LastErrorCode', '')} {raw.get('LastErrorMessage', '')}".strip()
                 at = raw.get("LastUpdateTime")
                 source = Source(raw["LastUpdateStatus"], utc(at) if at else None, error)
+                if raw.get("AwsRegion", self.region) != self.region:
+                    continue
                 if raw["SourceType"] == "ORGANIZATION" and source.status != "SUCCEEDED":
                     text = f"the aggregator {self.spec.name} cannot read the organization: {source.status} {error}"
                     raise Invalid(text.rstrip(), reason="OrganizationNotAggregated")
-                if raw["SourceType"] == "ACCOUNT" and raw["AwsRegion"] == self.region:
+                if raw["SourceType"] == "ACCOUNT":
                     found[raw["SourceId"]] = source
         return found
 
@@ -188,12 +195,16 @@ class _Reader:
         return {arn: _as_known(one) for arn, one in found.items()}
 
     def _policy(self, account: str, attached: Counter[str], bounding: Counter[str], arn: str) -> Policy | None:
-        """A policy that has no item. Those of AWS are the same in all accounts, and asked for once."""
+        """A policy that has no item. Those of AWS are the same in all accounts, and asked for once: where the aggregator
+        is, or else in the account."""
         if ":iam::aws:" not in arn:
             return fetch_policy(self.sessions, account, arn)
-        if arn not in self.policies:
-            self.policies[arn] = fetch_policy(self.sessions, self.spec.account, arn)
-        known = self.policies[arn]
+        for where in () if arn in self.policies else (self.spec.account, account):
+            found = fetch_policy(self.sessions, where, arn)
+            if found is not None and found.document is not None:
+                self.policies[arn] = found
+                break
+        known = self.policies.get(arn)
         return known and replace(known, attachment_count=attached[arn], boundary_usage_count=bounding[arn])
 
     def _select(self, expression: str, **more: Any) -> Iterator[Json]:
