@@ -24,6 +24,7 @@ ANALYTICS, PAYMENTS, LEGACY = "100000000005", "100000000006", "100000000007"
 
 HOME_REGION = "us-east-1"
 SECOND_REGION = "eu-west-1"
+AGGREGATOR = "organization-aggregator"
 TRAIL_NAME = "org-trail"
 TRAIL_BUCKET = "plumbline-sandbox-trail"
 TRAIL_ARN = f"arn:aws:cloudtrail:{HOME_REGION}:{MANAGEMENT}:trail/{TRAIL_NAME}"

@@ -51,6 +51,13 @@ class Settings:
     queryPageSize: int = 1_000  # noqa: N815
     queryLosesPages: bool = False  # noqa: N815 - results end after the first page without saying so
     securityHubRefuses: str = ""  # noqa: N815 - findings whose ids end so are refused
+    configHoursOld: float = 0  # noqa: N815 - since the aggregator was brought up to date
+    configStatus: dict[str, str] = field(default_factory=dict)  # noqa: N815 - account: OUTDATED, FAILED or absent
+    configRecorder: dict[str, Any] = field(default_factory=dict)  # noqa: N815 - account: fields of its recorder's item
+    configItems: dict[str, Any] = field(default_factory=dict)  # noqa: N815 - ARN: fields of its item
+    configLeavesOut: list[str] = field(default_factory=list)  # noqa: N815 - ARNs or types without items
+    configFilter: list[str] = field(default_factory=list)  # noqa: N815 - the types that are aggregated; all
+    configLosesPages: bool = False  # noqa: N815 - lists of items end after the first page without saying so
     athenaCutoffBytes: int = 0  # noqa: N815 - of the workgroup; 0: none
 
 

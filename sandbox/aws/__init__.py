@@ -7,6 +7,7 @@ from sandbox.aws import (  # noqa: F401
     analyzers,
     athena,
     cloudtrail,
+    config,
     credentials,
     iam,
     lake,

@@ -165,7 +165,7 @@ def get_account_authorization_details(world: World, call: Call) -> dict[str, Any
     if not start.isdigit() or start == marker:
         raise AwsError("ValidationError", "Invalid Marker.", 400)
     wanted = set(call.params.get("Filter") or ("User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"))
-    entries = _details(call.account, wanted)
+    entries = details(call.account, wanted)
     end = int(start) + size
     answer: dict[str, Any] = {"UserDetailList": [], "GroupDetailList": [], "RoleDetailList": [], "Policies": []}
     for key, detail in entries[int(start) : end]:
@@ -174,7 +174,8 @@ def get_account_authorization_details(world: World, call: Call) -> dict[str, Any
     return answer | ({"Marker": f"details-{end}"} if answer["IsTruncated"] else {})
 
 
-def _details(account: str, wanted: set[str]) -> list[tuple[str, dict[str, Any]]]:
+def details(account: str, wanted: set[str], *, all_policies: bool = False) -> list[tuple[str, dict[str, Any]]]:
+    """List of the answer and entry. `all_policies`: also those that the answer leaves out."""
     store = identity_store(account)
     entries: list[tuple[str, dict[str, Any]]] = []
     if "User" in wanted:
@@ -187,7 +188,7 @@ def _details(account: str, wanted: set[str]) -> list[tuple[str, dict[str, Any]]]
         aws = policy.arn.startswith("arn:aws:iam::aws:")
         uses = boundary_uses(account, policy.arn)
         # Only attached AWS managed policies are told, and what is merely a boundary is left out.
-        told = policy.attachment_count or not (aws or uses)
+        told = all_policies or policy.attachment_count or not (aws or uses)
         if told and ("AWSManagedPolicy" if aws else "LocalManagedPolicy") in wanted:
             entries.append(("Policies", _policy(policy, uses)))
     return entries

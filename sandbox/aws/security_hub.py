@@ -10,7 +10,7 @@ from sandbox.aws.registry import operation, page
 from sandbox.protocol import AwsError, Call
 from sandbox.world import World
 
-BATCH, BATCH_BYTES, FINDING_BYTES = 100, 6_000_000, 240_000
+BATCH, BATCH_BYTES, FINDING_BYTES, RELATED = 100, 6_000_000, 240_000, 10
 _LENGTHS = {"Id": 512, "GeneratorId": 512, "Title": 256, "Description": 1024}
 Json = dict[str, Any]
 
@@ -55,6 +55,12 @@ def _problem(world: World, call: Call, finding: Json) -> str:
         return "a field is too long"
     if len(json.dumps(finding)) > FINDING_BYTES:
         return "the finding is too large"
+    related = finding.get("FindingProviderFields", {}).get("RelatedFindings")
+    if related is not None and not 1 <= len(related) <= RELATED:
+        return f"RelatedFindings must have 1 to {RELATED} items"
+    fields = finding.get("ProductFields", {})
+    if len(fields) > 50 or any(len(key) > 128 or len(value) > 2048 for key, value in fields.items()):
+        return "ProductFields are too many or too long"
     if not finding["Resources"]:
         return "Resources must not be empty"
     refused = world.settings.securityHubRefuses

@@ -256,6 +256,8 @@ WRONG = [
         ("evidence.trino[0].name", "athena", "must have a name of its own; set name", "evidence"),
         ("evidence.trino[0].name", "last-accessed", "the name is taken by another source", "evidence.trino[0]"),
         ("changeQueue", {"arn": "plumbline-changes"}, "the ARN of a queue", "changeQueue.arn"),
+        ("configAggregator", {"name": "arn:aws:config:x"}, "not its ARN", "configAggregator.name"),
+        ("configAggregator", {"name": "a", "region": "everywhere"}, "the name of a Region", "configAggregator.region"),
         ("risk", {"weights": {"mostUnused": 101}}, "less than or equal to 100", "risk.weights.mostUnused"),
         ("evidence.lastAccessed.refreshInterval", "0d", "it must be longer than zero"),
         ("evidence.lastAccessed.refreshInterval", "1 day", "such as 90d or 1h30m"),

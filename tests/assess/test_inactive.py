@@ -21,6 +21,7 @@ from plumbline.model.credentials import (
     Word,
 )
 from plumbline.model.inactivity import Activity
+from plumbline.model.snapshot import LAST_USED
 from tests.assess.world import (
     AS_OF,
     BEFORE,
@@ -64,6 +65,13 @@ def test_a_silent_role_is_a_candidate_since_it_was_created():
     assert (found.activity, found.reason, found.action) == ("inactive", "silent", "DeleteRole")
     assert str(found.since) == "2025-01-01"
     assert found.sources == ("RoleLastUsed", "cloudtrail-logs", "last-accessed")
+
+
+def test_a_role_whose_last_use_nobody_told_is_no_candidate():
+    found = judged_role(unknown=frozenset({LAST_USED}))
+    assert (found.activity, found.reason, found.action) == ("undetermined", "lastUsedUnknown", None)
+    # A sign of use by anything else counts all the same.
+    assert judged_role(World(evidence=(used("s3:GetObject"),)), unknown=frozenset({LAST_USED})).activity == "active"
 
 
 def test_older_uses_date_the_idleness():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from plumbline.api.baseline import BaselineSpec
 from plumbline.api.landscape import AllowedTargets
-from plumbline.assess.targets import Claim, Selection, governing, may_target, not_editable, select
-from plumbline.model.snapshot import Account, Snapshot
+from plumbline.assess.targets import Claim, Selection, governing, may_target, not_editable, owner_unknown, select
+from plumbline.model.snapshot import LAST_USED, ROLE_TEMPLATE, Account, Snapshot
 from tests.iam.policies import role
 
 A, B, LOST, CLOSED = "111111111111", "222222222222", "333333333333", "444444444444"
@@ -230,9 +230,13 @@ def test_one_baseline_governs_whatever_the_order(claims, winner):
         (make(A, "aws-service-role/x.amazonaws.com/AWSServiceRoleForX"), "serviceLinkedRole"),
         (make(A, "aws-reserved/sso.amazonaws.com/AWSReservedSSO_x"), "reservedRole"),
         (replace(make(A, "app"), role_template="t"), "roleTemplate"),
+        (replace(make(A, "app"), unknown=frozenset({ROLE_TEMPLATE})), "roleTemplateUnknown"),
+        (replace(make(A, "app"), unknown=frozenset({LAST_USED})), None),
+        (replace(make(A, "aws-reserved/x"), unknown=frozenset({ROLE_TEMPLATE})), "reservedRole"),
         (make(A, "team/aws-service-role/app"), None),
     ],
 )
 def test_roles_that_are_never_edited(principal, reason):
     told_why = not_editable(principal)
     assert (told_why or "").split(":")[0] == (reason or "")
+    assert owner_unknown(principal) is (reason == "roleTemplateUnknown")

@@ -26,6 +26,7 @@ SERVICES = (
     "securityhub",
     "athena",
     "sqs",
+    "config",
 )
 
 
@@ -104,6 +105,7 @@ def test_nothing_listed_writes():
         "athena:StopQueryExecution",
         "cloudtrail:StartQuery",
         "cloudtrail:CancelQuery",
+        "config:SelectAggregateResourceConfig",
         # Findings, where a landscape asks for it.
         "securityhub:BatchImportFindings",
         # Messages are taken out of Plumbline's own queue.

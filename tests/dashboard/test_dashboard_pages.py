@@ -86,6 +86,19 @@ def test_an_account_that_was_not_collected_is_never_clean(tmp_path, monkeypatch)
     assert "Unknown" in Page(pages.overview(picture, NOW)).text  # Compliant
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"source": "config"}, "from AWS Config"),
+        ({"direct_reason": "Outdated", "direct_message": "the data are old"}, "directly: the data are old."),
+    ],
+)
+def test_an_account_says_by_which_way_it_was_read(tmp_path, monkeypatch, changes, told):
+    line = Line()
+    _, pictures = live(tmp_path, monkeypatch, line.but(account=replace(line.account, **changes)))
+    assert told in Page(pages.coverage(pictures.picture("default"), NOW, 1)).text
+
+
 def test_an_upper_bound_is_named_so(tmp_path, picture):
     assert "upper bound" not in about(picture, APP)
     unbound = of_files(tmp_path, organization=None)

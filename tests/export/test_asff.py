@@ -10,8 +10,8 @@ from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbline.export.asff import BATCH, BATCH_BYTES, asff, batches, imported
-from plumbline.model.finding import Finding, finding_key
+from plumbline.export.asff import BATCH, BATCH_BYTES, RELATED, asff, batches, imported, with_links_of
+from plumbline.model.finding import Finding, Related, finding_key
 
 ROLE = "arn:aws:iam::123456789012:role/pay/app"
 NOW = datetime(2026, 6, 30, 10, 0, 0, 120_000, tzinfo=UTC)
@@ -35,14 +35,28 @@ def shape():
     return model.operation_model("BatchImportFindings").input_shape
 
 
-def body(finding=FINDING, archived=False):
-    return imported(asff(finding, "eu-central-1"), NOW, NOW + timedelta(days=1), archived=archived)
+def body(finding=FINDING, archived=False, related=()):
+    return imported(asff(finding, "eu-central-1", related), NOW, NOW + timedelta(days=1), archived=archived)
 
 
-@given(title=st.text(max_size=400), description=st.text(max_size=2000), owner=st.text(max_size=3000))
-def test_any_texts_fit_the_format(shape, title, description, owner):
+links = st.builds(
+    Related, st.text(min_size=1, max_size=200), st.just("arn:product"), st.sampled_from(["", *map(str, range(30))])
+)
+
+
+@given(
+    title=st.text(max_size=400),
+    description=st.text(max_size=2000),
+    owner=st.text(max_size=3000),
+    related=st.lists(links, max_size=60),
+)
+def test_any_texts_fit_the_format(shape, title, description, owner, related):
     finding = replace(FINDING, title=title, description=description, remedy=description, owner=owner)
-    made = body(finding)
+    made = body(finding, related=related)
+    linked = made["FindingProviderFields"].get("RelatedFindings", [])
+    known = {one.link for one in related} - {""}
+    assert len(linked) == len({one["Id"] for one in linked}) == min(len(known), RELATED)
+    assert ("RelatedFindings" in made["FindingProviderFields"]) is bool(known)
     assert not ParamValidator().validate({"Findings": [made]}, shape).has_errors()
     assert len(made["Title"]) <= 256
     assert len(made["Description"]) <= 1024
@@ -62,6 +76,26 @@ def test_what_the_finding_says():
     assert made["FindingProviderFields"]["Severity"] == {"Label": "HIGH"}
     # What belongs to people is never sent.
     assert not {"Note", "Workflow", "UserDefinedFields", "VerificationState"} & set(made)
+
+
+def test_findings_of_access_analyzer_are_linked_and_named():
+    two = (Related("id-1", "arn:product", "arn:analyzer/role"), Related("id-2"))
+    made = body(related=two)
+    assert made["FindingProviderFields"]["RelatedFindings"] == [
+        {"ProductArn": "arn:product", "Id": "arn:analyzer/role"}
+    ]
+    assert made["ProductFields"]["plumbline/accessAnalyzerFindings"] == "id-1, id-2"
+    many = body(related=[Related(f"id-{n}") for n in range(23)])
+    assert many["ProductFields"]["plumbline/accessAnalyzerFindings"].endswith("id-19 and 3 more")
+    assert many["Id"] == made["Id"] == body()["Id"]
+
+
+def test_links_that_are_not_known_now_stay_as_they_were_sent():
+    before = asff(FINDING, "eu-central-1", [Related("id-1", "arn:product", "arn:analyzer/role")])
+    now = asff(replace(FINDING, title="other"), "eu-central-1", [Related("id-2")])
+    kept = with_links_of(now, before)
+    assert kept == before | {"Title": "other"}
+    assert with_links_of(before, asff(FINDING, "eu-central-1")) == asff(FINDING, "eu-central-1")
 
 
 def test_times_of_other_zones_are_in_utc():

@@ -8,7 +8,7 @@ import pytest
 
 from plumbline.aws.session import AwsSessions
 from plumbline.export.security_hub import export_findings
-from plumbline.model.finding import Finding, Findings, finding_key
+from plumbline.model.finding import Finding, Findings, Related, RelatedFindings, finding_key
 from plumbline.store.database import open_store
 from plumbline.store.findings import exported_of
 from sandbox import organization as org
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
 REGION = "us-east-1"
+NONE_RELATED = RelatedFindings()
 
 
 class Hub:
@@ -42,10 +43,14 @@ class Hub:
             aws_session_token=keys["SessionToken"],
         )
 
-    def export(self, findings, now=NOW, baselines=("pay/base",), waiting=(), accounts=None, **others):
+    def export(
+        self, findings, now=NOW, baselines=("pay/base",), waiting=(), accounts=None, related=NONE_RELATED, **others
+    ):
         known = {"pay/base": findings} if findings is not None else {}
         known |= {f"pay/{name}": more for name, more in others.items()}
-        return export_findings(self.sessions, self.engine, "default", REGION, known, baselines, waiting, accounts, now)
+        return export_findings(
+            self.sessions, self.engine, "default", REGION, known, baselines, waiting, accounts, related, now
+        )
 
     def states(self, account=org.PRODUCTION):
         pages = self.client(account).get_paginator("get_findings").paginate()
@@ -185,3 +190,35 @@ def test_a_failure_midway_keeps_what_was_taken_and_goes_on_from_there(hub, sandb
     assert report.problems[org.PRODUCTION][0]
     sandbox.heal()
     assert hub.export(findings(*range(250)), NOW + DAY).imported == 150
+
+
+# Findings of Access Analyzer
+
+
+ANALYZER = f"arn:aws:access-analyzer:{REGION}:{org.SECURITY}:analyzer/all"
+PRODUCT = f"arn:aws:securityhub:{REGION}::product/aws/access-analyzer"
+
+
+def related_of(*numbers, complete=True):
+    """Of the first role, unused permissions by these ids."""
+    arn = finding(0).role_arn
+    links = tuple(Related(f"id-{n}", PRODUCT, f"{ANALYZER}-{n}/{arn}/UnusedPermissions") for n in numbers)
+    return RelatedFindings({arn: links} if links else {}, complete)
+
+
+def test_findings_of_access_analyzer_are_linked_and_nothing_is_sent_again_for_them(hub):
+    assert hub.export(findings(0, 1), related=related_of(1)).imported == 2
+    (one, other) = hub.client(org.PRODUCTION).get_findings()["Findings"]
+    link = {"ProductArn": PRODUCT, "Id": f"{ANALYZER}-1/{finding(0).role_arn}/UnusedPermissions"}
+    assert one["FindingProviderFields"]["RelatedFindings"] == [link]
+    assert one["ProductFields"]["plumbline/accessAnalyzerFindings"] == "id-1"
+    assert "RelatedFindings" not in other["FindingProviderFields"]
+    assert "plumbline/accessAnalyzerFindings" not in other["ProductFields"]
+    assert hub.export(findings(0, 1), NOW + DAY, related=related_of(1)).imported == 0
+    # Another link is news; that its finding is not known at the moment is none.
+    assert hub.export(findings(0, 1), NOW + 2 * DAY, related=related_of(1, 2)).imported == 1
+    assert hub.export(findings(0, 1), NOW + 3 * DAY, related=related_of(complete=False)).imported == 0
+    assert hub.export(findings(0, 1), NOW + 4 * DAY, related=related_of(1, complete=False)).imported == 0
+    assert hub.export(findings(0, 1), NOW + 5 * DAY, related=related_of(1, 2)).imported == 0
+    assert hub.export(findings(0, 1), NOW + 6 * DAY, related=related_of()).imported == 1
+    assert len(hub.states()) == 2

@@ -86,12 +86,12 @@ def aws(sandbox):
 
     session, made = botocore.session.get_session(), []
 
-    def client(account):
+    def client(account, service="accessanalyzer"):
         role = f"arn:aws:iam::{account}:role/plumbline/{org.MEMBER_ROLE_NAME}"
         sts = session.create_client("sts", org.HOME_REGION)
         keys = sts.assume_role(RoleArn=role, RoleSessionName="admin", ExternalId=org.EXTERNAL_ID)["Credentials"]
         found = session.create_client(
-            "accessanalyzer",
+            service,
             org.HOME_REGION,
             aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"],
@@ -313,3 +313,36 @@ def test_commands_for_the_organization_run_as_they_stand(sandbox, aws, tmp_path,
     then = run_pass(inputs, tmp_path / "state")
     assert status(then).analyzers.states == {"present": 2}
     assert condition(then).status == "True"
+
+
+def test_findings_in_security_hub_are_linked_with_those_of_the_analyzers(inputs, aws, sandbox, tmp_path):
+    all_of(aws)
+    path = inputs / "landscape.yaml"
+    body = yaml.safe_load(path.read_text())
+    body["spec"]["securityHub"] = {"region": org.HOME_REGION}
+    path.write_text(yaml.safe_dump(body))
+    hub = aws(PRODUCTION, "securityhub")
+    hub.enable_security_hub()
+    report = run_pass(inputs, tmp_path / "state")
+    assert condition(report, "FindingsExported").status == "True"
+    listed = aws(PRODUCTION).list_findings_v2(
+        analyzerArn=f"arn:aws:access-analyzer:us-east-1:{PRODUCTION}:analyzer/unused",
+        filter={"status": {"eq": ["ACTIVE"]}},
+    )["findings"]
+    unused = {one["resource"]: one["id"] for one in listed if one["findingType"] == "UnusedPermission"}
+    linked = 0
+    for one in hub.get_findings()["Findings"]:
+        role = one["Resources"][0]["Id"]
+        links = {link["Id"] for link in one["FindingProviderFields"].get("RelatedFindings", ())}
+        if role in unused:
+            linked += 1
+            assert f"arn:aws:access-analyzer:us-east-1:{PRODUCTION}:analyzer/unused/{role}/UnusedPermissions" in links
+            assert unused[role] in one["ProductFields"]["plumbline/accessAnalyzerFindings"]
+        assert all(f"/{role}" in link for link in links)
+    assert linked > 3
+    # Neither the same facts nor an analyzer that cannot be read at the moment are news.
+    sandbox.control("DELETE", "calls")
+    assert run_pass(inputs, tmp_path / "state").written == 0
+    sandbox.fault("deny", service="accessanalyzer", operation="ListFindingsV2", account=PRODUCTION)
+    run_pass(inputs, tmp_path / "state")
+    assert "securityhub" not in sandbox.calls()[PRODUCTION]

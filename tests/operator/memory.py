@@ -135,7 +135,7 @@ class Cluster:
         self.assessed[baseline.metadata.key] += 1
         return assess_one(engine, done, baseline, as_of, now)
 
-    def _collect(self, landscape, baselines, accounts, engine, sessions, *, as_of, now, progress):
+    def _collect(self, landscape, baselines, accounts, engine, sessions, *, as_of, now, progress, changed):
         view = self.line.view
         evidence = Evidence(view.usage, view.coverage, view.changes, {"records": 0}, view.log_sources)
         selections = select_roles(landscape, baselines, view.snapshot, accounts)

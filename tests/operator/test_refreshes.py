@@ -74,3 +74,13 @@ def test_announcements_are_kept_once_and_not_without_end():
     assert refreshes.announced == (change(),)
     refreshes.announce([change(name=str(number)) for number in range(900)], T0)
     assert len(refreshes.announced) == 500
+
+
+def test_it_is_remembered_when_a_change_was_last_announced():
+    refreshes = Refreshes()
+    refreshes.announce([change("1"), change("2")], T0)
+    later = T0 + timedelta(hours=1)
+    refreshes.announce([change("1", "b")], later)
+    while refreshes.next() is not None:
+        refreshes.due(refreshes.next())
+    assert refreshes.changed == {"1": later, "2": T0}

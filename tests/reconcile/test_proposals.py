@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plumbline.api.proposal import Decision
-from plumbline.model.snapshot import Account, digest_of
+from plumbline.model.snapshot import ROLE_TEMPLATE, Account, digest_of
 from plumbline.plan import ProofError
 from plumbline.reconcile import proposals as module
 from plumbline.reconcile.children import role_key
@@ -315,3 +315,18 @@ def test_the_day_of_a_lookback_is_not_the_day_of_the_role():
     """Since when it was silent follows the lookback of the baseline."""
     (row,) = only(Line(used={"app": [READ]}, spec={"lookback": "30d"})).proposal.status.unused
     assert row.since == WINDOW.end - timedelta(days=30)
+
+
+def test_a_proposal_outlives_that_nobody_says_whether_a_template_made_its_role():
+    line = Line()
+    open_one = only(line)
+    untold = (a_role(unknown=frozenset({ROLE_TEMPLATE})),)
+    kept = only(later(line, roles=untold))
+    assert kept.open
+    assert condition(kept.proposal.status, "Validated").status == "Unknown"
+    assert "owner of this role is not known" in condition(kept.proposal.status, "Validated").message
+    assert kept.proposal.status.plan_digest == open_one.proposal.status.plan_digest
+    made = only(later(line, roles=(a_role(role_template="arn:aws:iam::1:role-template/t"),)))
+    assert (made.open, condition(made.proposal.status, "Superseded").reason) == (False, "NotEditable")
+    # Nothing is proposed anew either.
+    assert list(Line(roles=untold).proposed()) == []

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from plumbline.api.analyzers import Analyzers, AnalyzersStatus
+from plumbline.api.analyzers import Analyzers, AnalyzersStatus, Region
 from plumbline.api.common import (
     API_VERSION,
     AccountId,
@@ -71,6 +71,31 @@ class MemberRole(Model):
     ] = None
 
 
+class ConfigAggregator(Model):
+    """An aggregator of AWS Config that answers for the roles and users of the accounts that it covers, without a call in
+    them. An account of which its data are not complete and recent is read directly."""
+
+    name: Annotated[
+        str,
+        Field(max_length=256, description="Name of the aggregator, of an organization or of accounts."),
+        Form(r"^[A-Za-z0-9_-]{1,256}$", "the name of an aggregator, not its ARN: letters, digits, _ and -"),
+    ]
+    account: Annotated[
+        AccountId | None,
+        Field(
+            description="The account of the aggregator, whose member role asks it. Without it the operator's own credentials are used."
+        ),
+    ] = None
+    region: Annotated[Region, Field(description="Where the aggregator is.")] = "us-east-1"
+    recording_region: Annotated[
+        Region | None,
+        Field(
+            description="Where the recorders of the accounts record IAM, which has no Region; without it that of the aggregator.",
+        ),
+    ] = None
+    max_age: Annotated[Duration, Field(description="An account whose data are older is read directly.")] = "24h"
+
+
 class ChangeQueue(Model):
     """An SQS queue to which EventBridge sends changes of IAM. A message only makes the operator look at its account at
     once; what it finds there counts, not what the message says."""
@@ -123,6 +148,10 @@ class LandscapeLimits(Model):
 class LandscapeSpec(Model):
     accounts: Accounts
     member_role: MemberRole
+    config_aggregator: Annotated[
+        ConfigAggregator | None,
+        Field(description="Reads roles and users from AWS Config where it knows them; all others directly."),
+    ] = None
     evidence: EvidenceSources = EvidenceSources()
     analyzers: Annotated[
         Analyzers | None, Field(description="Which analyzers of IAM Access Analyzer have to exist, and are read.")
@@ -173,6 +202,18 @@ class SourceStatus(StatusModel):
     reason: str = ""
     message: str = ""
     remedy: str = ""
+
+
+class InventoryStatus(StatusModel):
+    """By which way roles and users were read. `oldest`: the time as of which the account is known whose data are oldest."""
+
+    aggregated: int = 0
+    direct: int = 0
+    oldest: Timestamp | None = None
+    not_aggregated: Annotated[
+        list[AccountStatus], Field(max_length=50, description="Accounts that were read directly, and why.")
+    ] = []
+    not_aggregated_truncated: int = 0
 
 
 class ActivityCounts(StatusModel):
@@ -240,6 +281,9 @@ class LandscapeStatus(StatusModel):
     catalogue: str = ""
     failing_accounts: Annotated[list[AccountStatus], Field(max_length=50)] = []
     failing_accounts_truncated: int = 0
+    inventory: Annotated[
+        InventoryStatus | None, Field(description="Only where the landscape has configAggregator.")
+    ] = None
     sources: Annotated[list[SourceStatus], Field(max_length=50)] = []
     events: Annotated[dict[str, int], Field(description="Records read, by bin; the bins add up to `records`.")] = {}
     inactivity: Annotated[

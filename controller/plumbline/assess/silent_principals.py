@@ -19,7 +19,7 @@ from plumbline.iam.catalogue import Catalogue
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.evidence import PrincipalUsage
 from plumbline.model.inactivity import Activity, Judgement
-from plumbline.model.snapshot import Principal
+from plumbline.model.snapshot import LAST_USED, Principal
 
 ROLE_LAST_USED = "RoleLastUsed"
 # What a gap of any required log source may hide, whichever the action.
@@ -77,7 +77,7 @@ def silence(principal: Principal, seen: Seen, window: Window) -> Silence:
             f"{window.decided_from(principal.created_at):%Y-%m-%d} on"
         )
         return _open("youngerThanLookback", detail)
-    missing = _logs(seen) or _access(principal, seen, window)
+    missing = _logs(seen) or _access(principal, seen, window) or _last_used(principal)
     if missing is not None:
         return missing
     unseen = seen.assumed.unseen(principal, window.start)
@@ -137,6 +137,14 @@ def _access(principal: Principal, seen: Seen, window: Window) -> Silence | None:
     else:
         return None
     return _open("lastAccessedUnavailable", detail, LAST_ACCESSED)
+
+
+def _last_used(principal: Principal) -> Silence | None:
+    if LAST_USED not in principal.unknown:
+        return None
+    return _open(
+        "lastUsedUnknown", "its account was read from AWS Config, which does not know when a role was last used"
+    )
 
 
 def _open(reason: str, detail: str, source: str = "") -> Silence:

@@ -14,7 +14,7 @@ from plumbline.api.baseline import BaselineSpec, Exclusions, Targets, Unassessed
 from plumbline.api.common import ARN_PATTERN
 from plumbline.api.landscape import AllowedTargets
 from plumbline.iam.patterns import matches
-from plumbline.model.snapshot import Account, Principal, Snapshot
+from plumbline.model.snapshot import ROLE_TEMPLATE, Account, Principal, Snapshot
 
 NOT_FOUND = "NotFoundOrNotAllowed"
 NOT_COLLECTED = "AccountNotCollected"
@@ -253,4 +253,14 @@ def not_editable(principal: Principal) -> str | None:
         return "reservedRole: made by IAM Identity Center; change the permission set instead"
     if principal.role_template:
         return f"roleTemplate: made from {principal.role_template}; change the template instead"
+    if owner_unknown(principal):
+        return (
+            "roleTemplateUnknown: nobody could say whether a template made it; let the member role call iam:ListRoles"
+        )
     return None
+
+
+def owner_unknown(principal: Principal) -> bool:
+    """Whether it is only for want of an answer that the role is not edited: that ends nothing that was proposed."""
+    aws = principal.path.startswith(("/aws-service-role/", "/aws-reserved/"))
+    return ROLE_TEMPLATE in principal.unknown and not aws

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from plumbline.aws.errors import AwsError, Invalid
 from plumbline.aws.session import AwsSessions
-from plumbline.export.asff import asff, batches, imported
-from plumbline.model.finding import Findings
+from plumbline.export.asff import asff, batches, imported, with_links_of
+from plumbline.model.finding import Findings, RelatedFindings
 from plumbline.model.snapshot import digest_of
 from plumbline.store.findings import Exported, exported_of, forget_exported, remember_exported
 
@@ -47,11 +47,12 @@ def export_findings(
     baselines: Collection[str],
     waiting: Collection[str],
     accounts: Collection[str] | None,
+    related: RelatedFindings,
     now: datetime,
 ) -> Report:
     """`findings`: by baseline, of those that were assessed. `baselines`: all that there are; what is known of others has
     ended. `waiting`: roles whose baseline was not assessed yet. `accounts`: those of the landscape, None when they could
-    not all be listed; nobody can write into others. Never raises AwsError."""
+    not all be listed; nobody can write into others. `related`: what Access Analyzer found. Never raises AwsError."""
     known = exported_of(engine, landscape, region)
     forgotten = [
         key
@@ -61,7 +62,7 @@ def export_findings(
     forget_exported(engine, landscape, region, forgotten)
     known = {key: one for key, one in known.items() if key not in set(forgotten)}
     due: dict[str, list[Exported]] = {}
-    for one in _due(known, findings, baselines, waiting, region, now):
+    for one in _due(known, findings, baselines, waiting, related, region, now):
         due.setdefault(one.account, []).append(one)
     report = Report()
     for account, entries in sorted(due.items()):
@@ -78,13 +79,16 @@ def _due(
     findings: Mapping[str, Findings],
     baselines: Collection[str],
     waiting: Collection[str],
+    related: RelatedFindings,
     region: str,
     now: datetime,
 ) -> Iterator[Exported]:
     """What has to be sent, as it will be known afterwards."""
     wanted = {key: finding for own in findings.values() for key, finding in own.open.items()}
     for key, finding in sorted(wanted.items()):
-        body, old = asff(finding, region), known.get(key)
+        body, old = asff(finding, region, related.of.get(finding.role_arn, ())), known.get(key)
+        if old is not None and not related.complete:
+            body = with_links_of(body, old.body)
         digest = digest_of([json.dumps(body, sort_keys=True)])
         if old is not None and not old.archived and old.digest == digest and now - old.updated_at < _AGAIN:
             continue

@@ -1,6 +1,7 @@
 """One snapshot of a landscape: its accounts, and the roles and users of each that can be reached.
 
-One account that fails is reported as such and does not stop the others.
+One account that fails is reported as such and does not stop the others. What an aggregator of AWS Config knows is not read
+in the accounts.
 """
 
 from __future__ import annotations
@@ -9,28 +10,42 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Final, TypeVar
 
 from plumbline.api.landscape import LandscapeSpec
 from plumbline.aws.errors import AwsError
 from plumbline.aws.session import AwsSessions
+from plumbline.inventory.aggregator import Aggregated, aggregated
 from plumbline.inventory.iam import read_principals
 from plumbline.inventory.organization import OrganizationReader
 from plumbline.model.snapshot import Account, Principal, Snapshot
 
 CONCURRENT_ACCOUNTS = 8
+NO_CHANGES: Final[Mapping[str, datetime]] = MappingProxyType({})
 
 Progress = Callable[[str], None]
 
 
 def collect(
-    sessions: AwsSessions, spec: LandscapeSpec, name: str, now: datetime, progress: Progress = lambda _: None
+    sessions: AwsSessions,
+    spec: LandscapeSpec,
+    name: str,
+    now: datetime,
+    progress: Progress = lambda _: None,
+    *,
+    changed: Mapping[str, datetime] = NO_CHANGES,
 ) -> Snapshot:
     """The landscape `name` as it is now. Never raises AwsError: what failed is in the accounts' `error`, or in
-    `organization_error`. `progress` gets a line for each step, from several threads.
+    `organization_error`. `progress` gets a line for each step, from several threads. `changed`: account -> when a change
+    in it was last announced, which an aggregator may not show yet.
     """
     accounts, organization_error = _accounts(sessions, spec, progress)
-    found, principals = _collect_accounts(sessions, accounts.values(), now, progress)
+    known = Aggregated()
+    if spec.config_aggregator is not None:
+        active = [account.id for account in accounts.values() if account.state == "ACTIVE"]
+        known = aggregated(sessions, spec.config_aggregator, active, changed, now, progress)
+    found, principals = _collect_accounts(sessions, accounts.values(), now, progress, known)
     return Snapshot(name, _sorted({**accounts, **found}), _sorted(principals), organization_error)
 
 
@@ -38,7 +53,7 @@ def collect_again(sessions: AwsSessions, snapshot: Snapshot, accounts: Collectio
     """The snapshot with only the principals of these accounts as they are now. An account that cannot be collected this
     time stays as it was."""
     asked = [account for key in sorted(accounts) if (account := snapshot.accounts.get(key)) and account.collected_at]
-    found, principals = _collect_accounts(sessions, asked, now, lambda _: None)
+    found, principals = _collect_accounts(sessions, asked, now, lambda _: None, Aggregated())
     fresh = {key: account for key, account in found.items() if not account.error}
     kept = {arn: p for arn, p in snapshot.principals.items() if p.account not in fresh}
     return replace(
@@ -54,14 +69,14 @@ def _sorted(items: Mapping[str, Item]) -> dict[str, Item]:
 
 
 def _collect_accounts(
-    sessions: AwsSessions, accounts: Iterable[Account], now: datetime, progress: Progress
+    sessions: AwsSessions, accounts: Iterable[Account], now: datetime, progress: Progress, known: Aggregated
 ) -> tuple[dict[str, Account], dict[str, Principal]]:
     """Those that are active, by id, and their principals by ARN."""
     active = [account for account in accounts if account.state == "ACTIVE"]
     collected: dict[str, Account] = {}
     principals: dict[str, Principal] = {}
     with ThreadPoolExecutor(CONCURRENT_ACCOUNTS, thread_name_prefix="inventory") as pool:
-        results = pool.map(lambda account: _collect_account(sessions, account, now, progress), active)
+        results = pool.map(lambda account: _collect_account(sessions, account, now, progress, known), active)
         for done, (account, found) in enumerate(results, start=1):
             collected[account.id] = account
             principals.update(found)
@@ -91,8 +106,15 @@ def _accounts(sessions: AwsSessions, spec: LandscapeSpec, progress: Progress) ->
 
 
 def _collect_account(
-    sessions: AwsSessions, account: Account, now: datetime, progress: Progress
+    sessions: AwsSessions, account: Account, now: datetime, progress: Progress, known: Aggregated
 ) -> tuple[Account, Mapping[str, Principal]]:
+    answer, refusal = known.answers.get(account.id), known.refusals.get(account.id)
+    if answer is not None:
+        regions = _regions(sessions, account.id, progress)
+        return replace(account, regions=regions, collected_at=answer.as_of, source="config"), answer.principals
+    account = replace(account, source="iam")
+    if refusal is not None:
+        account = replace(account, direct_reason=refusal.reason, direct_message=refusal.message)
     try:
         principals = read_principals(sessions, account.id)
     except AwsError as error:

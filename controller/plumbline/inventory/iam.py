@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationD
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from plumbline.aws.errors import AwsError
@@ -30,20 +30,28 @@ def read_principals(sessions: AwsSessions, account: str | None) -> dict[str, Pri
         "iam", "GetAccountAuthorizationDetails", account=account, PaginationConfig={"PageSize": _PAGE}
     ):
         details.add(page)
-    return details.principals(_role_templates(sessions, account), partial(_fetch_policy, sessions, account))
+    templates = {arn: one.template for arn, one in list_roles(sessions, account).items() if one.template}
+    return details.principals(templates, partial(fetch_policy, sessions, account))
 
 
-def _role_templates(sessions: AwsSessions, account: str | None) -> dict[str, str]:
-    """Role ARN -> ARN of the template that owns it. The authorization details do not show it, ListRoles does."""
+@dataclass(frozen=True, slots=True)
+class ListedRole:
+    """`template`: ARN of the role template that owns it. The authorization details do not show it, ListRoles does."""
+
+    unique_id: str
+    template: str | None
+
+
+def list_roles(sessions: AwsSessions, account: str | None) -> dict[str, ListedRole]:
+    """All roles of an account by ARN. Raises AwsError."""
     return {
-        role["Arn"]: role["SourceRoleTemplate"]["TemplateArn"]
+        role["Arn"]: ListedRole(role["RoleId"], role.get("SourceRoleTemplate", {}).get("TemplateArn"))
         for page in sessions.pages("iam", "ListRoles", account=account, PaginationConfig={"PageSize": _PAGE})
         for role in page["Roles"]
-        if role.get("SourceRoleTemplate", {}).get("TemplateArn")
     }
 
 
-def _fetch_policy(sessions: AwsSessions, account: str | None, arn: str) -> Policy | None:
+def fetch_policy(sessions: AwsSessions, account: str | None, arn: str) -> Policy | None:
     """One managed policy with its default version. None, or without its document, when it cannot be read."""
     try:
         raw = sessions.call("iam", "GetPolicy", account=account, PolicyArn=arn)["Policy"]

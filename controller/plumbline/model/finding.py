@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 FindingKind = Literal["UnusedAccess", "GrantDrift"]
@@ -23,6 +24,24 @@ class Finding:
     description: str
     remedy: str
     owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A finding of IAM Access Analyzer about the same role. `product` and `link`: ARN of its product and id, as which
+    Security Hub has it; empty where that is not known."""
+
+    id: str
+    product: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedFindings:
+    """By role ARN, in order. `complete`: whether all are known; else there may be others, and none has ended."""
+
+    of: Mapping[str, tuple[Related, ...]] = field(default_factory=dict)
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,11 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
+
+# What a source may not tell of a role; see Principal.unknown.
+LAST_USED: Final = "lastUsed"
+ROLE_TEMPLATE: Final = "roleTemplate"
 
 PolicyKind = Literal["inline", "customer", "aws"]
 PrincipalKind = Literal["role", "user"]
@@ -45,7 +49,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A role or user. `policies` of a user include those of its groups. Times are aware, in UTC."""
+    """A role or user. `policies` of a user include those of its groups. Times are aware, in UTC.
+
+    `unknown`: what was not told of it, LAST_USED or ROLE_TEMPLATE. Then its fields are None, and that says nothing.
+    """
 
     arn: str
     unique_id: str
@@ -61,6 +68,7 @@ class Principal:
     last_used_at: datetime | None = None
     last_used_region: str | None = None
     role_template: str | None = None
+    unknown: frozenset[str] = frozenset()
 
     @property
     def policies_known(self) -> bool:
@@ -74,7 +82,9 @@ class Account:
     """One account of the landscape. `error` says why its inventory could not be collected; then it has no principals.
 
     `ou_path` is the ids from the root to the account's parent. `scp_levels` and `rcp_levels` are the documents of each
-    level, root first, the account's own last; None means that they could not be read.
+    level, root first, the account's own last; None means that they could not be read. `collected_at`: its principals are
+    those of this time. `source`: who told them; where `config` was asked and did not answer, `direct_reason` and
+    `direct_message` say why.
     """
 
     id: str
@@ -89,6 +99,9 @@ class Account:
     collected_at: datetime | None = None
     error: str | None = None
     error_reason: str | None = None
+    source: Literal["iam", "config"] = "iam"
+    direct_reason: str = ""
+    direct_message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +137,8 @@ def account_facts(account: Account) -> Iterable[str]:
 
 def principal_facts(p: Principal) -> Iterable[str]:
     """What a principal is and is granted, without when it was last used."""
-    yield repr((p.arn, p.unique_id, p.kind, p.created_at, p.trust, sorted(p.tags.items()), p.role_template))
+    template = "unknown" if ROLE_TEMPLATE in p.unknown else p.role_template
+    yield repr((p.arn, p.unique_id, p.kind, p.created_at, p.trust, sorted(p.tags.items()), template))
     yield repr((p.policies, p.boundary))
 
 

@@ -19,6 +19,7 @@ from plumbline.api.landscape import IAMLandscape, LandscapeStatus
 from plumbline.assess.escalation import Escalations
 from plumbline.assess.escalation_memory import Memory
 from plumbline.aws.session import AwsSessions
+from plumbline.inventory.collect import NO_CHANGES
 from plumbline.kube.client import LANDSCAPES, Json, KubeClient
 from plumbline.operator.assessment import Assessments
 from plumbline.operator.change_queues import ChangeQueues
@@ -28,7 +29,13 @@ from plumbline.operator.objects import Objects, key_of
 from plumbline.operator.refreshes import Refreshes
 from plumbline.operator.writer import Writer
 from plumbline.reconcile.exports import with_exported
-from plumbline.reconcile.landscape import LandscapePass, OpenSessions, day_of, reconcile_landscape
+from plumbline.reconcile.landscape import (
+    LandscapePass,
+    OpenSessions,
+    day_of,
+    reconcile_landscape,
+    same_but_times,
+)
 from plumbline.reconcile.refresh import refresh_accounts, with_announced
 from plumbline.reconcile.risks import with_risk
 
@@ -108,6 +115,7 @@ class LandscapePasses:
             as_of=day_of(now),
             now=now,
             progress=lambda text: _log.debug("progress", landscape=key.name, text=text),
+            changed=changes.changed if changes is not None else NO_CHANGES,
         )
         done = self._also(
             with_risk(done, baselines, self._ways.setdefault(key.name, Memory())), changes, landscape, sessions, now
@@ -194,10 +202,9 @@ class LandscapePasses:
 
     def _write(self, body: Json, landscape: IAMLandscape, done: LandscapePass, now: datetime) -> None:
         old, status = landscape.status, done.status
-        if old is not None and old.collected_at is not None:
-            same = old.model_copy(update={"collected_at": status.collected_at}) == status
-            if same and now - old.collected_at < parse_duration(landscape.spec.interval):
-                return
+        pause = parse_duration(landscape.spec.interval)
+        if old and old.collected_at and same_but_times(old, status) and now - old.collected_at < pause:
+            return
         self._writer.status(LANDSCAPES, landscape.metadata, status, body.get("status"))
         self._writer.transitions(body, old.conditions if old else [], status.conditions, now)
 

@@ -41,6 +41,7 @@ class Refreshes:
     def __init__(self) -> None:
         self._accounts: dict[str, _Account] = {}
         self._announced: deque[GrantChange] = deque(maxlen=_KEPT)
+        self._changed: dict[str, datetime] = {}
         self._lock = threading.Lock()
         self.problem: str | None = None
         self.messages = 0
@@ -52,11 +53,18 @@ class Refreshes:
                     self._announced.append(change)
                 known = self._accounts.setdefault(change.account, _Account(now))
                 known.announced, known.looks = now, 0
+                self._changed[change.account] = now
 
     @property
     def announced(self) -> tuple[GrantChange, ...]:
         with self._lock:
             return tuple(self._announced)
+
+    @property
+    def changed(self) -> dict[str, datetime]:
+        """Account -> when a change in it was last announced."""
+        with self._lock:
+            return dict(self._changed)
 
     def due(self, now: datetime) -> frozenset[str]:
         """The accounts to look at now; they count as looked at."""

@@ -16,6 +16,7 @@ from plumbline.model.finding import Findings
 from plumbline.reconcile.conditions import Fact
 from plumbline.reconcile.facts import with_fact
 from plumbline.reconcile.landscape import LandscapePass
+from plumbline.reconcile.related import related_findings
 
 FINDINGS_EXPORTED: Final = "FindingsExported"
 _LISTED = 50
@@ -38,7 +39,10 @@ def with_exported(
     waiting = {arn for arn, key in done.governed.items() if key not in findings}
     snapshot = done.view.snapshot
     accounts = None if snapshot.organization_error is not None else snapshot.accounts.keys()
-    report = export_findings(sessions, engine, name, config.region, findings, baselines, waiting, accounts, now)
+    related = related_findings(done.evidence.analyzers, snapshot.principals)
+    report = export_findings(
+        sessions, engine, name, config.region, findings, baselines, waiting, accounts, related, now
+    )
     failing = [AccountStatus(id=a, reason=why, message=text) for a, (why, text) in sorted(report.problems.items())]
     status = FindingsStatus(
         open=report.open,

@@ -19,8 +19,9 @@ from plumbline.assess.targets import Claim, Selection, governing, may_target, se
 from plumbline.assess.window import Window
 from plumbline.aws.session import AwsSessions
 from plumbline.iam.catalogue import catalogue
-from plumbline.inventory.collect import collect
+from plumbline.inventory.collect import NO_CHANGES, collect
 from plumbline.inventory.credentials import Need
+from plumbline.inventory.templates import with_templates
 from plumbline.model.analyzers import SOURCE as UNUSED_ACCESS
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
@@ -31,6 +32,7 @@ from plumbline.reconcile.collecting import Collecting, Progress, Wish
 from plumbline.reconcile.conditions import Fact, conditions
 from plumbline.reconcile.evidence import Evidence, collect_evidence
 from plumbline.reconcile.inactivity import Lookbacks, inactivity_status, judge, own_use
+from plumbline.reconcile.inventory import all_aggregated, inventory_status
 from plumbline.reconcile.view import LandscapeView
 from plumbline.store.memory import remember_grants
 from plumbline.usage import access_answers
@@ -75,13 +77,19 @@ def reconcile_landscape(
     as_of: date,
     now: datetime,
     progress: Progress = lambda _: None,
+    changed: Mapping[str, datetime] = NO_CHANGES,
 ) -> LandscapePass:
     """Collects snapshot and evidence. `baselines`: all that refer to this landscape; they decide for which roles evidence
-    is asked and how far back. `service_accounts`: namespace/name -> role ARN. Never raises AwsError."""
+    is asked and how far back. `service_accounts`: namespace/name -> role ARN. `changed`: account -> when a change in it was
+    last announced. Never raises AwsError."""
     name, spec = landscape.metadata.name, landscape.spec
-    snapshot = collect(sessions, spec, name, now, progress)
-    first_seen = remember_grants(engine, snapshot, now)
+    snapshot = collect(sessions, spec, name, now, progress, changed=changed)
     selections = select_roles(landscape, baselines, snapshot, service_accounts)
+    if spec.config_aggregator is not None:
+        selected = {arn for selection in selections.values() for arn in selection.selected}
+        snapshot = with_templates(sessions, snapshot, selected, now, progress)
+        selections = select_roles(landscape, baselines, snapshot, service_accounts)
+    first_seen = remember_grants(engine, snapshot, now)
     governed = govern(baselines, selections)
     report = spec.evidence.credential_report
     lookbacks = Lookbacks.of(report, snapshot, baselines, governed) if report is not None else None
@@ -191,6 +199,9 @@ def _status(
     found, facts = evidence.analyzers, _facts(snapshot, failing, sources)
     if found is not None:
         facts.append(in_place(found))
+    asked = landscape.spec.config_aggregator is not None
+    if asked:
+        facts.append(all_aggregated(snapshot))
     return LandscapeStatus(
         observed_generation=landscape.metadata.generation,
         conditions=conditions(old, facts, landscape.metadata.generation, now),
@@ -203,6 +214,7 @@ def _status(
             AccountStatus(id=a.id, reason=a.error_reason or "Unknown", message=a.error or "") for a in failing[:_LISTED]
         ],
         failing_accounts_truncated=max(0, len(failing) - _LISTED),
+        inventory=inventory_status(snapshot) if asked else None,
         sources=sources[:_LISTED],
         events=dict(evidence.records),
         inactivity=inactivity_status(judgements) if judgements is not None else None,
@@ -247,6 +259,16 @@ def _reachable(snapshot: Snapshot, failing: Sequence[Account]) -> Fact:
         return Fact("AccountsReachable", "True", "AllCollected")
     reason = "OrganizationUnreadable" if snapshot.organization_error else "AccountsFailed"
     return Fact("AccountsReachable", "False", reason, "; ".join(problems))
+
+
+def same_but_times(old: LandscapeStatus | None, new: LandscapeStatus) -> bool:
+    """Whether the status says nothing new but when it was seen."""
+    if old is None:
+        return False
+    inventory = old.inventory
+    if inventory is not None and new.inventory is not None:
+        inventory = inventory.model_copy(update={"oldest": new.inventory.oldest})
+    return old.model_copy(update={"collected_at": new.collected_at, "inventory": inventory}) == new
 
 
 def _complete(sources: Sequence[SourceStatus]) -> Fact:

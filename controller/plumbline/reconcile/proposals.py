@@ -12,6 +12,7 @@ from datetime import datetime
 from plumbline.api.common import API_VERSION
 from plumbline.api.proposal import BaselineRef, ProposalSpec, ProposalStatus, RemediationProposal
 from plumbline.assess.assess import evidence_incomplete
+from plumbline.assess.targets import owner_unknown
 from plumbline.assess.window import Window
 from plumbline.model.assessment import RoleAssessment, Verdict
 from plumbline.model.plan import NotPlannable, Plan
@@ -195,7 +196,9 @@ def _without_cause(result: BaselineResult, old: RemediationProposal, rejections:
     elif _is_superseded(status):
         return Proposed(old, {}, open=False)
     else:
-        message = "the evidence for this role is incomplete, so the plan was not computed again"
+        unowned = found is not None and owner_unknown(found.principal)
+        what = "the owner of this role is not known" if unowned else "the evidence for this role is incomplete"
+        message = f"{what}, so the plan was not computed again"
         facts = [Fact("Ready", "True", "Assessed"), Fact("Validated", "Unknown", "EvidenceIncomplete", message), _OPEN]
     facts = [*kept.values(), approval(old, rejections), *facts]
     proposal = _with_conditions(old, old, facts, now)
@@ -207,6 +210,8 @@ def _unknown(result: BaselineResult, arn: str, found: RoleAssessment | None) -> 
     if result.baseline.spec.mode != "Propose":
         return False
     if found is not None:
+        if owner_unknown(found.principal):
+            return True
         return found.not_editable is None and bool(evidence_incomplete(found))
     return arn not in result.selection.selected and arn.split(":")[4] not in result.selection.seen
 

@@ -39,6 +39,7 @@ from plumbline.reconcile.landscape import (
     nothing_to_see,
     open_sessions,
     reconcile_landscape,
+    same_but_times,
 )
 from plumbline.reconcile.places import Places, kept_places
 from plumbline.reconcile.resources import Invalid, Resources, ResourceStore
@@ -116,8 +117,9 @@ def _one_landscape(
     done = with_risk(done, baselines)
     report.landscapes[name] = done
     report.calls[name] = opened.calls.counts()
-    report.written += write_landscape(store, landscape, done.status)
     why = nothing_to_see(done.view.snapshot)
+    if why or landscape.spec.security_hub is None:  # else it is written once it is known what Security Hub took
+        report.written += write_landscape(store, landscape, done.status)
     if why:
         for baseline in baselines:
             # The status is read in a namespace, and AWS's words name principals that are none of it.
@@ -150,8 +152,10 @@ def _export(
     sessions: AwsSessions,
 ) -> None:
     """`keys`: of all baselines that there are, readable or not."""
+    if landscape.spec.security_hub is None:
+        return
     name = landscape.metadata.name
-    before, done = report.landscapes[name].status, report.landscapes[name]
+    done = report.landscapes[name]
     findings = {
         key: findings_of(one.result, one.proposals.names)
         for key, one in report.baselines.items()
@@ -161,7 +165,7 @@ def _export(
     done = with_exported(done, findings, keys, engine, sessions, old, report.now)
     report.landscapes[name] = done
     report.calls[name] = sessions.calls.counts()
-    report.written += write_landscape(store, landscape.model_copy(update={"status": before}), done.status)
+    report.written += write_landscape(store, landscape, done.status)
 
 
 def _propose(
@@ -190,8 +194,7 @@ def _propose(
 
 def write_landscape(store: ResourceStore, landscape: IAMLandscape, status: LandscapeStatus) -> bool:
     """Writes the status unless only the time of the pass differs."""
-    old = landscape.status
-    if old is not None and old.model_copy(update={"collected_at": status.collected_at}) == status:
+    if same_but_times(landscape.status, status):
         return False
     return store.write_status(landscape.model_copy(update={"status": status}))
 
