@@ -50,6 +50,7 @@ class Settings:
     queryBytesPerEvent: int = 1_500  # noqa: N815 - scanned and billed
     queryPageSize: int = 1_000  # noqa: N815
     queryLosesPages: bool = False  # noqa: N815 - results end after the first page without saying so
+    eksPageSize: int = 100  # noqa: N815
     securityHubRefuses: str = ""  # noqa: N815 - findings whose ids end so are refused
     athenaCutoffBytes: int = 0  # noqa: N815 - of the workgroup; 0: none
 

@@ -8,6 +8,7 @@ from sandbox.aws import (  # noqa: F401
     athena,
     cloudtrail,
     credentials,
+    eks,
     iam,
     lake,
     last_accessed,

@@ -13,9 +13,17 @@ from functools import cached_property
 from itertools import chain
 from types import MappingProxyType
 
-from plumbline.assess import pod_identity
 from plumbline.assess.graph import MEMORY, Condensation, condensed, descendants, unions
-from plumbline.assess.hop_nodes import OUTSIDE, Certainty, Kind, Nodes, nodes, service_linked, trust_unread
+from plumbline.assess.hop_nodes import (
+    OUTSIDE,
+    Certainty,
+    Kind,
+    Nodes,
+    nodes,
+    service_linked,
+    trust_unread,
+    unassociated,
+)
 from plumbline.assess.reach import Hop
 from plumbline.model.pod_identity import PodIdentity
 from plumbline.model.snapshot import Account, Principal
@@ -119,9 +127,7 @@ def exposures(
     once: dict[Sources, Sources] = {}
     at_most = dict(most.figures(roles, memory, once))
     confirmed = at_most if least is most else dict(least.figures(roles, memory, once))
-    pods = {hop.target for hop in every if hop.source == pod_identity.SERVICE}
-    lacking = [arn for arn in pods if not ((one := associated.get(principals[arn].account)) and one.complete)]
-    unknown = _unknown(principals, known, most.entering, lacking)
+    unknown = _unknown(principals, known, most.entering, unassociated(principals, every, associated))
     of = {arn: Exposure(confirmed[arn], at_most[arn], unknown.get(arn, ())) for arn in roles}
     return Exposures(of, known, least, most)
 
@@ -278,12 +284,12 @@ def _masks(accounts: Sequence[str | None]) -> Mapping[str | None, int]:
 
 
 def _unknown(
-    principals: Mapping[str, Principal], known: Nodes, graph: Condensation, unassociated: Iterable[str]
+    principals: Mapping[str, Principal], known: Nodes, graph: Condensation, without: Iterable[str]
 ) -> Mapping[str, tuple[str, ...]]:
     """Role -> why more may reach it than the hops say. What is unknown of a role is so of all that it reaches."""
     own = dict.fromkeys((graph.component[node] for node in known.uncollected), _UNCOLLECTED)
     unread = (arn for arn, principal in principals.items() if trust_unread(principal))
-    for reason, roles in ((_UNREAD, unread), (_UNASSOCIATED, unassociated)):
+    for reason, roles in ((_UNREAD, unread), (_UNASSOCIATED, without)):
         for component in (graph.component[known.index[arn]] for arn in roles):
             own[component] = own.get(component, 0) | reason
     if not own:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from plumbline.assess import service_accounts
+from plumbline.assess import pod_identity, service_accounts
 from plumbline.assess.reach import EVERYBODY, Hop
 from plumbline.iam.documents import PolicyError
 from plumbline.iam.statements import compiled
+from plumbline.model.pod_identity import PodIdentity
 from plumbline.model.snapshot import Account, Principal
 
 
@@ -95,6 +96,15 @@ class Certainty:
         if hop.status == "confirmed":
             return True
         return hop.external and not hop.conditions and hop.target not in self._unread
+
+
+def unassociated(
+    principals: Mapping[str, Principal], hops: Iterable[Hop], associated: Mapping[str, PodIdentity]
+) -> frozenset[str]:
+    """Roles that EKS Pod Identity may assume for service accounts that are not known."""
+    roles = {hop.target for hop in hops if hop.source == pod_identity.SERVICE}
+    complete = {account for account, found in associated.items() if found.complete}
+    return frozenset(arn for arn in roles if principals[arn].account not in complete)
 
 
 def service_linked(principal: Principal) -> bool:

@@ -79,6 +79,13 @@ def open_to_pods(role: Principal) -> bool:
     return trust is None or any(s.allow and s.naming(_EKS) is not Naming.NONE for s in trust.statements)
 
 
+def names_pods(role: Principal) -> bool:
+    """Does the trust policy name EKS Pod Identity?"""
+    trust = document(role.trust, "resource")
+    allowing = [s.principals for s in trust.statements if s.allow and not s.principals_negated] if trust else []
+    return any(SERVICE in named.services for named in allowing if named is not None)
+
+
 def _entries(
     association: Association,
     principal: Principal | None,

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from plumbline.iam.conditions import Clause
@@ -59,10 +59,10 @@ def issuer(who: Caller) -> str | None:
     return found[1] if found else None
 
 
-def cluster_of(name: str) -> str:
-    """The cluster that the ARN of its identity provider, or its own ARN, stands for."""
+def of_cluster(name: str, nodes: Iterable[str]) -> set[str]:
+    """The nodes of the cluster that the ARN of its identity provider, its issuer or its own ARN stands for."""
     found = _PROVIDER.fullmatch(name)
-    return found[1] if found else name
+    return {one for one in nodes if one.startswith(node(found[1] if found else name, ""))}
 
 
 def one_of(name: str) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization
+from plumbline.cli.account_files import ACCOUNT_DETAILS, POD_IDENTITY, Organization
 
 if TYPE_CHECKING:
     from plumbline.assess.analysis import Facts
@@ -82,6 +82,7 @@ def read_facts(
     assume_complete: AssumeComplete = None,
     last_accessed: LastAccessed = None,
     organization: Organization = None,
+    pod_identity: Annotated[list[Path], POD_IDENTITY] = [],  # noqa: B006 - typer copies it
     as_of: AsOf = None,
     lookback: Lookback = "90d",
 ) -> Given:
@@ -96,6 +97,7 @@ def read_facts(
     statement = _statement(logs, coverage, assume_complete)
     inputs.read_accounts(account_details)
     inputs.read_organization(organization)
+    inputs.read_pod_identity(pod_identity)
     try:
         inputs.read_logs(logs, statement)
     except NoSuchPathError as error:
