@@ -19,13 +19,25 @@ from plumbline.model.snapshot import Account, Principal
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`certain`: allowed whatever the unknown keys. `conditions`: the operators and keys that decide where it is not.
-    `unread`: a document that could not be read may decide."""
+    """A request that may be allowed."""
 
     request: Request
-    certain: bool
-    conditions: tuple[str, ...]
-    unread: bool
+    outcome: Outcome
+
+    @property
+    def certain(self) -> bool:
+        """Allowed whatever the unknown keys."""
+        return self.outcome.decision == "allowed"
+
+    @property
+    def unread(self) -> bool:
+        """A document that could not be read may decide."""
+        return not self.certain and any(hit.statement is None for hit in self.outcome.decided_by)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The operators and keys that decide, of conditions on keys that are not known."""
+        return _conditions(self.outcome, self.request)
 
 
 def entry(
@@ -33,11 +45,7 @@ def entry(
 ) -> Entry | None:
     """None where the request is certainly refused. `principal`: the caller, where it is in the data."""
     outcome = authorize(request, _layers(request, principal, trust, accounts))
-    if not outcome.may_allow:
-        return None
-    certain = outcome.decision == "allowed"
-    unread = not certain and any(hit.statement is None for hit in outcome.decided_by)
-    return Entry(request, certain, _conditions(outcome, request), unread)
+    return Entry(request, outcome) if outcome.may_allow else None
 
 
 def request_of(who: Caller, action: str, role: Principal, keys: Mapping[str, tuple[str, ...]]) -> Request:
@@ -63,7 +71,6 @@ def _layers(
 
 
 def _conditions(outcome: Outcome, request: Request) -> tuple[str, ...]:
-    """The conditions on keys that are not known, of the statements that may decide."""
     if outcome.decision == "allowed":
         return ()
     found = set[str]()

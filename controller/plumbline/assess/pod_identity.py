@@ -36,38 +36,42 @@ Keys = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The service account `source` gets credentials of `role`. `conditions` is never empty: the state of the cluster is
-    not in the data."""
+    """The service account `source` gets credentials of `role`. `premises`: what has to be the case beside the conditions of
+    policies; never empty, because the state of the cluster is not in the data. `entries`: the last is into the role."""
 
     source: str
     role: str
-    conditions: tuple[str, ...]
-    unread: bool
+    premises: tuple[str, ...]
+    entries: tuple[Entry, ...]
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.premises, *(text for one in self.entries for text in one.conditions)}))
+
+    @property
+    def unread(self) -> bool:
+        return any(one.unread for one in self.entries)
 
 
 def given(
     association: Association, principals: Mapping[str, Principal], accounts: Mapping[str, Account]
 ) -> Given | None:
     """None where the trust policies, or the role's own policies, do not let it happen, or a role is not in the data."""
-    first = _entries(association, None, principals.get(association.role), _of_service(association), accounts)
-    if not first:
+    steps = [_entries(association, None, principals.get(association.role), _of_service(association), accounts)]
+    through: tuple[str, ...] = ()
+    if association.target and steps[0]:
+        role, target = principals[association.role], principals.get(association.target)
+        steps.append(_entries(association, role, target, _of_role(association), accounts))
+        through = (f"through {association.role}",)
+    if not all(steps):
         return None
-    found, through = list(first), set[str]()
-    if association.target:
-        role = principals[association.role]
-        second = _entries(association, role, principals.get(association.target), _of_role(association), accounts)
-        if not second:
-            return None
-        found += second
-        through = {f"through {association.role}"}
     name = f"{association.namespace}/{association.service_account}"
     policy = ("session policy of the association",) if association.session_policy else ()
-    conditions = {*exists(name), *policy, *through, *(text for one in found for text in one.conditions)}
     return Given(
         source=node(association.cluster, name),
         role=association.target or association.role,
-        conditions=tuple(sorted(conditions)),
-        unread=any(one.unread for one in found),
+        premises=(*exists(name), *policy, *through),
+        entries=tuple(one for step in steps for one in step),
     )
 
 

@@ -35,6 +35,8 @@ _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _NAMED = re.compile(rf"({_LABEL}):({_LABEL}(?:\.{_LABEL})*)")
 _IRSA = re.compile(rf"({_ISSUER}){_PLACE}({_LABEL}/{_LABEL}(?:\.{_LABEL})*)")
 
+_NODE = re.compile(rf"({_ISSUER}|arn:[\w-]+:eks:[a-z0-9-]+:\d{{12}}:cluster/[^/]+){_PLACE}(.+)")
+
 
 def node(cluster: str, accounts: str) -> str:
     """`cluster`: the issuer of its tokens, or its ARN. `accounts`: NAMESPACE/NAME, a pattern of them, or ANY."""
@@ -43,8 +45,8 @@ def node(cluster: str, accounts: str) -> str:
 
 def of_node(name: str) -> tuple[str, str] | None:
     """(cluster, accounts) of what `node` made; None for any other name."""
-    cluster, found, accounts = name.partition(_PLACE)
-    return (cluster, accounts) if found else None
+    found = _NODE.fullmatch(name)
+    return (found[1], found[2]) if found else None
 
 
 def exists(accounts: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from plumbline.assess import pod_identity, service_accounts
 from plumbline.assess.guardrails import document, rcps, scps
+from plumbline.assess.pod_identity import Given
 from plumbline.iam.authorize import Hit, Layer, Layers, Outcome, authorize, federated
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.conditions import Context
@@ -26,6 +27,7 @@ _ASSUMING = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
 _EVERYBODY = "*"
 NO_ORGANIZATION = "no SCPs and RCPs are known, so this is an upper bound"
 NO_RESOURCE_POLICY = "resource-based policies are not in the data; one could allow more, or deny"
+NO_ASSOCIATIONS = "the Pod Identity associations of the role's account are not in the data"
 NO_ACCOUNT = "the resource is in the account of each principal"
 
 
@@ -100,10 +102,17 @@ def who_can(
         found += _associated(question, principals, associated)
     assumes = [NO_ORGANIZATION] if accounts is None else []
     assumes += [] if trust else [NO_RESOURCE_POLICY]
+    if action == "sts:assumerole" and target is not None and _pods_unknown(target, associated):
+        assumes.append(NO_ASSOCIATIONS)
     assumes += [NO_ACCOUNT] if account is None else []
     assumes += [] if catalogue().expand(action) else [f"the catalogue does not know {action}; patterns may match it"]
     answers = sorted((a for a in found if a is not None), key=lambda a: (a.kind, a.principal))
     return WhoCan(tuple(answers), tuple(sorted(assumes)))
+
+
+def _pods_unknown(role: Principal, associated: Mapping[str, PodIdentity]) -> bool:
+    known = associated.get(role.account)
+    return pod_identity.names_pods(role) and not (known is not None and known.complete)
 
 
 def _answer(principal: Principal, question: _Question, session: Caller | None = None) -> Answer | None:
@@ -158,7 +167,7 @@ def _named_by_trust(question: _Question, principals: Mapping[str, Principal]) ->
     roles = {(p.account, p.name): p for p in principals.values() if p.kind == "role"}
     accounts = {p.account for p in principals.values()}
     for who in dict.fromkeys(_named(trust, question)):
-        if who.account in accounts:
+        if who.has_identity and who.account in accounts:
             role = roles.get((who.account, who.name)) if who.kind == "session" else None
             if role is not None:
                 yield _answer(role, question, who)
@@ -200,7 +209,14 @@ def _associated(
         if question.resource == (one.target or one.role):
             given = pod_identity.given(one, principals, question.accounts)
             if given is not None:
-                yield Answer(given.source, "unknown" if given.unread else "conditional", given.conditions, ())
+                yield _given(given)
+
+
+def _given(found: Given) -> Answer:
+    keys = {key for one in found.entries for key in one.outcome.missing_keys}
+    by = [hit for hit in found.entries[-1].outcome.decided_by if hit.layer == "resource"]
+    grounds = tuple(_ground(hit, hit.statement, {}) for hit in by if hit.statement is not None)
+    return Answer(found.source, "unknown" if found.unread else "conditional", (*sorted(keys), *found.premises), grounds)
 
 
 def _named(document: CompiledDocument, question: _Question) -> Iterator[Caller]:
