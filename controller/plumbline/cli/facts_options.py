@@ -82,9 +82,9 @@ def read_facts(
     assume_complete: AssumeComplete = None,
     last_accessed: LastAccessed = None,
     organization: Organization = None,
-    pod_identity: Annotated[list[Path], POD_IDENTITY] = [],  # noqa: B006 - typer copies it
     as_of: AsOf = None,
     lookback: Lookback = "90d",
+    pod_identity: Annotated[list[Path], POD_IDENTITY] = [],  # noqa: B006 - typer copies it
 ) -> Given:
     """Reads all that is given. Raises typer.BadParameter for wrong usage."""
     from plumbline.assess.window import Window
