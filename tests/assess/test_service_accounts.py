@@ -84,6 +84,8 @@ def sources(trust, **more):
         ({"StringLike": {SUB: "*:payments:ap?"}}, {"payments/ap?"}),
         ({"ForAnyValue:StringLike": {SUB: ["system:serviceaccount:*", API]}}, {"*", "payments/api"}),
         ({"StringLike": {SUB: "*"}}, {"*"}),
+        ({"StringLike": {SUB: "**:a"}}, {"*/a"}),
+        ({"StringLike": {SUB: "*account:a:*"}}, {"a/*"}),
         ({"StringLike": {SUB: "system:serviceaccount:*:*"}}, {"*"}),
         ({"StringEquals": {AUD: "sts.amazonaws.com"}}, {"*"}),
         ({"StringNotEquals": {SUB: API}}, {"*"}),

@@ -133,10 +133,8 @@ def test_all_planted_service_accounts_are_found_and_no_others(planted):
     found = into_pods(snapshot)
     assert {(h.source, h.target, h.basis) for h in found} == FOUND
     assert {h.status for h in found} == {"conditional"}
-    assert {account: one.source.state for account, one in snapshot.pod_identity.items()} == {
-        HERE: State.COMPLETE,
-        THERE: State.COMPLETE,
-    }
+    # Of an account that nobody had to ask, nothing is claimed: it may get a role for pods before the next collection.
+    assert {account: one.source.state for account, one in snapshot.pod_identity.items()} == {HERE: State.COMPLETE}
     assert [one.service_account for one in snapshot.pod_identity[HERE].associations] == sorted(ASSOCIATIONS)
     exposed = exposures(snapshot.principals, found, snapshot.accounts, snapshot.pod_identity).of
     assert exposed[arn("given")].at_most.direct.service_accounts == 1
@@ -179,7 +177,6 @@ def test_what_is_denied_is_incomplete_and_has_a_remedy(planted, operation, state
     source = snapshot.pod_identity[HERE].source
     assert (source.state, source.reason) == (state, "AccessDenied")
     assert f"Allow the member role eks:{operation}" in source.remedy
-    assert snapshot.pod_identity[THERE].complete
     made = hops(snapshot.principals, snapshot.accounts, snapshot.pod_identity)
     assert not exposures(snapshot.principals, made, snapshot.accounts, snapshot.pod_identity).of[arn("given")].known
 

@@ -171,8 +171,15 @@ def _of_subject(pattern: str) -> Iterator[str]:
     for rest in sorted(rests):
         if covers(rest, "*:*", case_sensitive=True):
             yield ANY
-        elif not any(other != rest and covers(other, rest, case_sensitive=True) for other in rests):
+        elif not any(_narrower(rest, other) for other in rests):
             yield rest.replace(":", "/")
+
+
+def _narrower(rest: str, other: str) -> bool:
+    """Of two that say the same, the shorter one stays."""
+    if not covers(other, rest, case_sensitive=True):
+        return False
+    return not covers(rest, other, case_sensitive=True) or len(other) < len(rest)
 
 
 def _after(pattern: str) -> set[str]:

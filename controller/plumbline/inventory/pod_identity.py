@@ -28,12 +28,12 @@ Progress = Callable[[str], None]
 def collect_pod_identity(
     sessions: AwsSessions, snapshot: Snapshot, wanted: Wanted, progress: Progress = lambda _: None
 ) -> dict[str, PodIdentity]:
-    """By account, of all that were collected. Where no role lets EKS Pod Identity in, an association could give nothing, and
-    nobody is asked. Never raises AwsError."""
+    """By account, of those that were asked: where no role lets EKS Pod Identity in, an association could give nothing. Never
+    raises AwsError."""
     collected = [a for a in snapshot.accounts.values() if a.state == "ACTIVE" and not a.error]
     concerned = {p.account for p in snapshot.principals.values() if open_to_pods(p)}
     regions = {a.id: tuple(wanted.regions) or a.regions for a in collected if a.id in concerned}
-    found = {a.id: PodIdentity(a.id, (), SourceState(SOURCE, State.COMPLETE)) for a in collected}
+    found: dict[str, PodIdentity] = {}
     with ThreadPoolExecutor(CONCURRENT_ACCOUNTS, thread_name_prefix="pod-identity") as pool:
         for one in pool.map(lambda item: _read(sessions, *item), sorted(regions.items())):
             found[one.account] = one
