@@ -9,6 +9,7 @@ from sandbox.aws import (  # noqa: F401
     cloudtrail,
     config,
     credentials,
+    eks,
     iam,
     lake,
     last_accessed,

@@ -28,6 +28,9 @@ OUTSIDE = {
     "arn:aws:iam::999999999999:root": ("identity", True),
     "arn:aws:iam::888888888888:root": ("identity", True),
     "arn:aws:iam::111111111111:oidc-provider/example.com": ("federation", False),
+    "oidc.eks.eu-west-1.amazonaws.com/id/AB12/serviceaccount/*": ("federation", False),
+    "oidc.eks.eu-west-1.amazonaws.com/id/AB12/serviceaccount/payments/api": ("federation", False),
+    "arn:aws:eks:eu-west-1:111111111111:cluster/prod/serviceaccount/payments/api": ("podIdentity", False),
     "ec2.amazonaws.com": ("service", False),
     "lambda.amazonaws.com": ("service", False),
 }
@@ -88,6 +91,8 @@ def search(found, start, *, back=False):
 def kind_of(source, role):
     if source in OUTSIDE:
         basis = OUTSIDE[source][0]
+        if source.endswith("/payments/api"):
+            return Kind.SERVICE_ACCOUNT
         return {"service": Kind.SERVICE, "federation": Kind.FEDERATION}.get(
             basis, Kind.EVERYBODY if source == "*" else Kind.EXTERNAL
         )

@@ -23,6 +23,7 @@ SERVICES = (
     "account",
     "cloudtrail",
     "s3",
+    "eks",
     "securityhub",
     "athena",
     "sqs",

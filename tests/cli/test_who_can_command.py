@@ -317,3 +317,9 @@ def test_scps_and_rcps_of_an_organization_decide_too(who_can, tmp_path):
     assert found["unknown"] == [
         {"principal": arn("role", "a"), "because": ["the SCPs or RCPs of an account are not in the data"]}
     ]
+
+
+def test_an_identity_provider_of_the_account_itself_is_listed(who_can):
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+    data = details([role("target", trusts=trust({"Federated": provider}, "sts:AssumeRoleWithWebIdentity"))])
+    assert names(result(who_can("sts:AssumeRoleWithWebIdentity", TARGET, data)))["allowed"] == [provider]

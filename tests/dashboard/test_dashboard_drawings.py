@@ -105,3 +105,14 @@ def test_what_is_not_covered_is_drawn_as_a_gap(covered):
         - sum((max(timedelta(), min(high, WINDOW.end) - max(low, WINDOW.start)) for low, high in merged), timedelta())
     )
     assert abs(sum(span.high - span.low for span in gaps) * length - uncovered) < timedelta(seconds=1)
+
+
+def test_service_accounts_are_told_by_name_and_cluster():
+    role, eks = NAMES[0], "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
+    sources = {
+        f"{eks}/serviceaccount/payments/api": ("payments/api", "EKS 0123456789…6789ABCDEF"),
+        f"{eks}/serviceaccount/*": ("any service account", "EKS 0123456789…6789ABCDEF"),
+        "arn:aws:eks:eu-west-1:111111111111:cluster/prod/serviceaccount/web/a": ("web/a", "EKS prod"),
+    }
+    drawn = drawing(role, {role: [Hop(source, role, "federation", (), "conditional") for source in sources]}, {})
+    assert {node.name: (node.title, node.subtitle) for node in drawn.nodes if node.kind == "workload"} == sources

@@ -116,6 +116,15 @@ class ChangeQueue(Model):
     ] = None
 
 
+class PodIdentity(Model):
+    """EKS Pod Identity associations, which say which service accounts get a role that trusts pods.eks.amazonaws.com."""
+
+    regions: Annotated[
+        list[Annotated[str, Field(max_length=32)]],
+        Field(max_length=50, description="Where there are clusters. Without it, all enabled Regions are looked at."),
+    ] = []
+
+
 class SecurityHub(Model):
     """Roles out of line as findings in Security Hub CSPM, each in the role's own account."""
 
@@ -163,6 +172,10 @@ class LandscapeSpec(Model):
     change_queue: Annotated[
         ChangeQueue | None,
         Field(description="Finds grant drift within seconds. Only the operator reads it, not plumbline run."),
+    ] = None
+    pod_identity: Annotated[
+        PodIdentity | None,
+        Field(description="Reads the Pod Identity associations of EKS, so that service accounts are in the exposure."),
     ] = None
     risk: Annotated[
         RiskAnalysis | None, Field(description="Scores all roles and users; costs some milliseconds for each.")

@@ -22,6 +22,7 @@ class Weights(Model):
     external_accounts: Points = 12
     federation: Points = 6
     other_accounts: Points = 4
+    service_accounts: Points = 3  # of EKS clusters; any of a cluster is its identity provider
     same_account: Points = 1
     more_sources: Points = 1  # for each further doubling of the sources of one kind
     most_exposure: Points = 25

@@ -61,7 +61,7 @@ GigabytesPerQuery = Annotated[
     ),
 ]
 # Names under which the other sources report; a log source of such a name could not be told from them.
-RESERVED_SOURCES = ("last-accessed", "policy-generation", "credential-report", "unused-access")
+RESERVED_SOURCES = ("last-accessed", "policy-generation", "credential-report", "unused-access", "pod-identity")
 
 
 class S3Location(Model):

@@ -31,6 +31,7 @@ from plumbline.iam.granted import Granted
 from plumbline.model.assessment import Counts, Finding, Verdict
 from plumbline.model.coverage import Coverage
 from plumbline.model.evidence import GrantChange, PrincipalUsage
+from plumbline.model.pod_identity import PodIdentity
 from plumbline.model.snapshot import Account, Principal
 
 _NO_ESCALATIONS = Escalations()
@@ -49,7 +50,8 @@ class Facts:
     """`accounts`: with SCPs and RCPs, as far as they are in the data. `log_sources`: account -> names of its event logs.
     `changes`: account -> IAM writes seen in its logs. `first_seen`: principal -> policy key -> since when snapshots saw it;
     `watched_since`: account -> the first of them. `terms`: principal -> its own, where `window` is not for it.
-    `pools`: among which principals the use of one is kept for its twins."""
+    `pools`: among which principals the use of one is kept for its twins. `pod_identity`: by account; of one that is not
+    there, nobody asked."""
 
     principals: Mapping[str, Principal]
     accounts: Mapping[str, Account]
@@ -62,6 +64,7 @@ class Facts:
     watched_since: Mapping[str, datetime] = field(default_factory=dict)
     terms: Mapping[str, Terms] = field(default_factory=dict)
     pools: Sequence[tuple[Pool, Sequence[str]]] = ()
+    pod_identity: Mapping[str, PodIdentity] = field(default_factory=dict)
 
     def terms_of(self, arn: str) -> Terms:
         return self.terms.get(arn) or Terms(self.window)
@@ -105,10 +108,10 @@ class Analysis:
 
 def analyse(facts: Facts, weights: Weights | None = None, *, memory: Memory[Escalations] | None = None) -> Analysis:
     """The analysis of all principals. `memory`: of earlier analyses of the same landscape, which makes this one cheaper."""
-    found = tuple(hops(facts.principals, facts.accounts))
+    found = tuple(hops(facts.principals, facts.accounts, facts.pod_identity))
     ways = escalations(facts.principals, facts.accounts, hops=found, memory=memory)
     access = {arn: granted_in(p, facts.accounts.get(p.account)) for arn, p in facts.principals.items()}
-    reaching = exposures(facts.principals, found, facts.accounts).of
+    reaching = exposures(facts.principals, found, facts.accounts, facts.pod_identity).of
     reached = blast_radii(facts.principals, found, facts.accounts, lambda principal: access[principal.arn]).of
     known = {principal.account for principal in facts.principals.values()} | set(facts.accounts)
     every = _all_findings(facts, access)
@@ -204,6 +207,7 @@ def _risk(
             external_accounts=Range(least.external_accounts, most.external_accounts),
             federation=Range(least.federation, most.federation),
             other_accounts=Range(least.other_accounts, most.other_accounts),
+            service_accounts=Range(least.service_accounts, most.service_accounts),
             same_account=Range(least.same_account, most.same_account),
             reached_roles=Range(reached[0].roles, reached[1].roles) if reached else Range(),
             reached_accounts=Range(reached[0].accounts, reached[1].accounts) if reached else Range(),

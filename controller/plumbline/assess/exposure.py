@@ -11,16 +11,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
+from types import MappingProxyType
 
 from plumbline.assess.graph import MEMORY, Condensation, condensed, descendants, unions
-from plumbline.assess.hop_nodes import OUTSIDE, Certainty, Kind, Nodes, nodes, service_linked, trust_unread
+from plumbline.assess.hop_nodes import (
+    OUTSIDE,
+    Certainty,
+    Kind,
+    Nodes,
+    nodes,
+    service_linked,
+    trust_unread,
+    unassociated,
+)
 from plumbline.assess.reach import Hop
+from plumbline.model.pod_identity import PodIdentity
 from plumbline.model.snapshot import Account, Principal
 
-_UNREAD, _UNCOLLECTED = 1, 2
+_UNREAD, _UNCOLLECTED, _UNASSOCIATED = 1, 2, 4
 _REASONS = {
     _UNREAD: "its trust policy, or that of a role that reaches it, could not be read",
     _UNCOLLECTED: "the principals of an account that reaches it could not be collected",
+    _UNASSOCIATED: "the Pod Identity associations that give it, or a role that reaches it, to service accounts are not known",
 }
 _ORDER = {kind: at for at, kind in enumerate(Kind)}
 
@@ -28,12 +40,13 @@ _ORDER = {kind: at for at, kind in enumerate(Kind)}
 @dataclass(frozen=True, slots=True)
 class Sources:
     """How many there are: foreign accounts and services count once each, identity providers too, principals of the data
-    one by one. `everybody` is 1 or 0."""
+    and service accounts one by one. `everybody` is 1 or 0."""
 
     everybody: int = 0
     external_accounts: int = 0
     federation: int = 0
     other_accounts: int = 0
+    service_accounts: int = 0
     same_account: int = 0
     services: int = 0
 
@@ -43,6 +56,7 @@ class Sources:
             self.external_accounts,
             self.federation,
             self.other_accounts,
+            self.service_accounts,
             self.same_account,
             self.services,
         )[_ORDER[kind]]
@@ -97,11 +111,12 @@ def exposures(
     principals: Mapping[str, Principal],
     hops: Iterable[Hop],
     accounts: Mapping[str, Account],
+    associated: Mapping[str, PodIdentity] = MappingProxyType({}),
     *,
     memory: int = MEMORY,
 ) -> Exposures:
-    """The exposure of every role. `hops`: those of `reach.hops` over the same principals and accounts. `memory`: bytes for
-    the sets that are held at a time."""
+    """The exposure of every role. `hops`: those of `reach.hops` over the same principals, accounts and Pod Identity.
+    `memory`: bytes for the sets that are held at a time."""
     every = [hop for hop in hops if hop.source != hop.target]
     known = nodes(principals, every, accounts)
     certain = Certainty(principals, accounts)
@@ -112,7 +127,7 @@ def exposures(
     once: dict[Sources, Sources] = {}
     at_most = dict(most.figures(roles, memory, once))
     confirmed = at_most if least is most else dict(least.figures(roles, memory, once))
-    unknown = _unknown(principals, known, most.entering)
+    unknown = _unknown(principals, known, most.entering, unassociated(principals, every, associated))
     of = {arn: Exposure(confirmed[arn], at_most[arn], unknown.get(arn, ())) for arn in roles}
     return Exposures(of, known, least, most)
 
@@ -217,6 +232,7 @@ class _Ancestors:
             external_accounts=outside[Kind.EXTERNAL],
             federation=outside[Kind.FEDERATION],
             other_accounts=self._all[component] - sum(outside.values()) - same,
+            service_accounts=outside[Kind.SERVICE_ACCOUNT],
             same_account=same - 1,  # without itself
             services=outside[Kind.SERVICE],
         )
@@ -267,12 +283,15 @@ def _masks(accounts: Sequence[str | None]) -> Mapping[str | None, int]:
     return masks
 
 
-def _unknown(principals: Mapping[str, Principal], known: Nodes, graph: Condensation) -> Mapping[str, tuple[str, ...]]:
+def _unknown(
+    principals: Mapping[str, Principal], known: Nodes, graph: Condensation, without: Iterable[str]
+) -> Mapping[str, tuple[str, ...]]:
     """Role -> why more may reach it than the hops say. What is unknown of a role is so of all that it reaches."""
     own = dict.fromkeys((graph.component[node] for node in known.uncollected), _UNCOLLECTED)
-    unread = [known.index[arn] for arn, principal in principals.items() if trust_unread(principal)]
-    for node in unread:
-        own[graph.component[node]] = own.get(graph.component[node], 0) | _UNREAD
+    unread = (arn for arn, principal in principals.items() if trust_unread(principal))
+    for reason, roles in ((_UNREAD, unread), (_UNASSOCIATED, without)):
+        for component in (graph.component[known.index[arn]] for arn in roles):
+            own[component] = own.get(component, 0) | reason
     if not own:
         return {}
     found: dict[str, tuple[str, ...]] = {}

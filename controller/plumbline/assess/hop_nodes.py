@@ -9,24 +9,28 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from plumbline.assess import pod_identity, service_accounts
 from plumbline.assess.reach import EVERYBODY, Hop
 from plumbline.iam.documents import PolicyError
 from plumbline.iam.statements import compiled
+from plumbline.model.pod_identity import PodIdentity
 from plumbline.model.snapshot import Account, Principal
 
 
 class Kind(StrEnum):
-    """What a source is to a role, the most dangerous first. `EXTERNAL`: an account outside of the data."""
+    """What a source is to a role, the most dangerous first. `EXTERNAL`: an account outside of the data. `FEDERATION`: an
+    identity provider, and so any service account of an EKS cluster; `SERVICE_ACCOUNT`: one of them, or all of a pattern."""
 
     EVERYBODY = "everybody"
     EXTERNAL = "externalAccount"
     FEDERATION = "federation"
     OTHER = "otherAccount"
+    SERVICE_ACCOUNT = "serviceAccount"
     SAME = "sameAccount"
     SERVICE = "service"
 
 
-OUTSIDE = (Kind.EVERYBODY, Kind.EXTERNAL, Kind.FEDERATION, Kind.SERVICE)
+OUTSIDE = (Kind.EVERYBODY, Kind.EXTERNAL, Kind.FEDERATION, Kind.SERVICE_ACCOUNT, Kind.SERVICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,15 @@ class Certainty:
         return hop.external and not hop.conditions and hop.target not in self._unread
 
 
+def unassociated(
+    principals: Mapping[str, Principal], hops: Iterable[Hop], associated: Mapping[str, PodIdentity]
+) -> frozenset[str]:
+    """Roles that EKS Pod Identity may assume for service accounts that are not known."""
+    roles = {hop.target for hop in hops if hop.source == pod_identity.SERVICE}
+    complete = {account for account, found in associated.items() if found.complete}
+    return frozenset(arn for arn in roles if principals[arn].account not in complete)
+
+
 def service_linked(principal: Principal) -> bool:
     """Such a role only its service can assume, which nobody can change: it is no hop."""
     return principal.path.startswith("/aws-service-role/")
@@ -111,12 +124,17 @@ def _kind(hop: Hop) -> Kind:
         return Kind.EVERYBODY
     if hop.basis == "service":
         return Kind.SERVICE
-    return Kind.FEDERATION if hop.basis == "federation" else Kind.EXTERNAL
+    if hop.basis == "podIdentity":
+        return Kind.SERVICE_ACCOUNT
+    if hop.basis != "federation":
+        return Kind.EXTERNAL
+    accounts = service_accounts.of_node(hop.source)
+    return Kind.FEDERATION if accounts is None or accounts[1] == service_accounts.ANY else Kind.SERVICE_ACCOUNT
 
 
 def _account(hop: Hop) -> str:
     """Of an account's root or one of its principals; empty for what is in no account."""
-    if hop.basis in ("service", "federation"):
+    if hop.basis in ("service", "federation", "podIdentity"):
         return ""
     return (hop.source.split(":", 5) + [""] * 5)[4]
 

@@ -1,7 +1,7 @@
 """Who can assume which role: hops whose trust policy and identity side were evaluated together, and paths over them.
 
-Knows principals, their accounts and policies; must not know usage. A hop whose source lies outside the data stays,
-marked as unconfirmed. Service-linked roles are no hops.
+Knows principals, their accounts and policies, and Pod Identity associations; must not know usage. A hop whose source lies
+outside the data stays, marked as unconfirmed. Service-linked roles are no hops.
 """
 
 from __future__ import annotations
@@ -9,30 +9,31 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
-from plumbline.assess import guardrails
+from plumbline.assess import guardrails, pod_identity, service_accounts
+from plumbline.assess.assuming import Entry, entry, request_of
 from plumbline.assess.guardrails import document
-from plumbline.iam.authorize import Layers, Outcome, authorize
 from plumbline.iam.catalogue import catalogue
-from plumbline.iam.conditions import Context
 from plumbline.iam.documents import PolicyError
 from plumbline.iam.granted import grants, policy_planes
 from plumbline.iam.principals import Caller, Naming, caller
-from plumbline.iam.statements import CompiledDocument, CompiledStatement, Documents, Request
+from plumbline.iam.statements import CompiledDocument, Request
+from plumbline.model.pod_identity import PodIdentity
 from plumbline.model.snapshot import Account, Principal
 
 Status = Literal["confirmed", "conditional", "unconfirmed"]
-Basis = Literal["trust", "identity", "service", "federation"]
+Basis = Literal["trust", "identity", "service", "federation", "podIdentity"]
 EVERYBODY = "*"
-_ASSUME, _WEB_IDENTITY, _SAML = "sts:assumerole", "sts:assumerolewithwebidentity", "sts:assumerolewithsaml"
+_ASSUME, _SAML = "sts:assumerole", "sts:assumerolewithsaml"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Hop:
     """`source` can assume the role `target`. `basis`: `trust`, the trust policy names the source, or everybody;
     `identity`, it names only the account, and the source's policies allow; `service` and `federation` for what has no
-    identity side.
+    identity side; `podIdentity`, an association gives the role to a service account.
 
     `conditions`: what has to hold, as operator and key, for `conditional` hops. `external`: the source is outside of the
     data: the root of a foreign account, or `*`; then nobody has looked at its own policies, and the hop is unconfirmed,
@@ -62,11 +63,28 @@ class Path:
         return self.hops[-1].target
 
 
-def hops(principals: Mapping[str, Principal], accounts: Mapping[str, Account]) -> list[Hop]:
+def hops(
+    principals: Mapping[str, Principal],
+    accounts: Mapping[str, Account],
+    associated: Mapping[str, PodIdentity] = MappingProxyType({}),
+    asked: str = "",
+) -> list[Hop]:
     """Every hop into a role of the data, sorted. `accounts`: SCPs and RCPs by account; an account that is not among them
-    has none in the data."""
-    world = _World(principals, accounts)
-    return sorted(hop for role in world.roles for hop in world.into(role))
+    has none in the data. `associated`: Pod Identity by account. `asked`: a service account that need not be named by any
+    trust policy."""
+    world = _World(principals, accounts, asked)
+    found = [hop for role in world.roles for hop in world.into(role)]
+    return sorted({*found, *_associated(principals, accounts, associated)})
+
+
+def _associated(
+    principals: Mapping[str, Principal], accounts: Mapping[str, Account], associated: Mapping[str, PodIdentity]
+) -> Iterator[Hop]:
+    for one in (one for found in associated.values() for one in found.associations):
+        given = pod_identity.given(one, principals, accounts)
+        if given is not None:
+            status: Status = "unconfirmed" if given.unread else "conditional"
+            yield Hop(given.source, given.role, "podIdentity", given.conditions, status)
 
 
 def paths(found: Iterable[Hop], source: str | None = None) -> list[Path]:
@@ -93,7 +111,7 @@ def _from(start: str, following: Mapping[str, Sequence[Hop]]) -> list[Path]:
 class _World:
     """The data in the forms in which it is asked."""
 
-    def __init__(self, principals: Mapping[str, Principal], accounts: Mapping[str, Account]) -> None:
+    def __init__(self, principals: Mapping[str, Principal], accounts: Mapping[str, Account], asked: str) -> None:
         self._principals = {arn: p for arn, p in principals.items() if not _service_linked(p)}
         self._accounts = accounts
         self._known = {p.account for p in principals.values()} | {a for a, one in accounts.items() if one.error is None}
@@ -104,18 +122,25 @@ class _World:
         for principal in self._principals.values():
             if _may_assume(principal, bit):
                 self._assuming.setdefault(principal.account, []).append(principal)
+        self._in_cluster: dict[str, set[str]] = {}
+        named = (one for role in self.roles if (trust := _trust(role)) for one in service_accounts.names(trust))
+        for cluster, accounts_of in (*named, *filter(None, [service_accounts.one_of(asked)])):
+            self._in_cluster.setdefault(cluster, set()).add(accounts_of)
 
     def into(self, role: Principal) -> Iterator[Hop]:
         """The hops into one role, each source once."""
-        trust = document(role.trust, "resource")
+        trust = _trust(role)
         if trust is None:
             return
         seen = set[str]()
         for who, principal in dict.fromkeys(self._sources(trust)):
-            hop = self._hop(who, principal, role, trust)
-            if hop is not None and hop.source not in seen and hop.source != role.arn:
-                seen.add(hop.source)
-                yield hop
+            cluster = service_accounts.issuer(who)
+            for hop in (
+                self._from_cluster(who, cluster, role, trust) if cluster else self._hop(who, principal, role, trust)
+            ):
+                if hop.source not in seen and hop.source != role.arn:
+                    seen.add(hop.source)
+                    yield hop
 
     def _sources(self, trust: CompiledDocument) -> Iterator[tuple[Caller, str | None]]:
         """(caller, its ARN in the data or None) of everybody whom the trust policy may let in, the most direct first."""
@@ -155,42 +180,44 @@ class _World:
         elif who.kind == "session" and (role := self._named.get((who.account or "", who.name))) is not None:
             yield who, role.arn
 
-    def _hop(self, who: Caller, arn: str | None, role: Principal, trust: CompiledDocument) -> Hop | None:
+    def _hop(self, who: Caller, arn: str | None, role: Principal, trust: CompiledDocument) -> Iterator[Hop]:
         principal = None if arn is None else self._principals[arn]
-        action = _action(who)
         known = who.keys() if arn is not None or not who.has_identity else _keys_of_foreign(who)
-        keys = {**({} if who.kind == "anonymous" else known), "aws:resourceaccount": (role.account,)}
-        request = Request(who, action, role.arn, role.account, Context(keys, complete=False))
-        outcome = authorize(request, self._layers(who, principal, role, trust))
-        if not outcome.may_allow:
-            return None
-        conditions = _conditions(outcome, request)
+        keys = {} if who.kind == "anonymous" else known
+        found = entry(request_of(who, _action(who), role, keys), principal, trust, self._accounts)
+        if found is None:
+            return
         external = principal is None and (who.has_identity or who.kind == "anonymous")
-        unread = outcome.decision != "allowed" and any(hit.statement is None for hit in outcome.decided_by)
-        status: Status = "conditional" if outcome.decision != "allowed" else "confirmed"
-        if who.kind == "session":
-            conditions, status = tuple(sorted({*conditions, f"session {who.arn}"})), "conditional"
-        return Hop(
+        session = (f"session {who.arn}",) if who.kind == "session" else ()
+        yield Hop(
             source=_source(who, principal),
             target=role.arn,
-            basis=_basis(who, trust, request),
-            conditions=conditions,
-            status="unconfirmed" if external or unread else status,
+            basis=_basis(who, trust, found.request),
+            conditions=tuple(sorted({*found.conditions, *session})),
+            status="unconfirmed" if external else _status(found, session),
             external=external,
         )
 
-    def _layers(self, who: Caller, principal: Principal | None, role: Principal, trust: CompiledDocument) -> Layers:
-        rcps = guardrails.rcps(self._accounts.get(role.account))
-        if principal is None:
-            identity: Documents = (None,) if who.has_identity else ()
-            return Layers(identity=identity, resource=(trust,), rcps=rcps)
-        return Layers(
-            identity=tuple(document(p.document, "identity") for p in principal.policies),
-            boundary=() if principal.boundary is None else (document(principal.boundary.document, "identity"),),
-            resource=(trust,),
-            scps=guardrails.scps(principal, self._accounts.get(principal.account)),
-            rcps=rcps,
-        )
+    def _from_cluster(self, who: Caller, cluster: str, role: Principal, trust: CompiledDocument) -> Iterator[Hop]:
+        """From the service accounts of an EKS cluster instead of its identity provider."""
+        for subject in service_accounts.subjects(trust, who, self._in_cluster.get(cluster, ())):
+            request = request_of(who, service_accounts.WEB_IDENTITY, role, {**who.keys(), **subject.keys})
+            found = entry(request, None, trust, self._accounts)
+            if found is not None and any(one.applies(request) is not False for one in subject.statements):
+                also = (*subject.by, *service_accounts.exists(subject.accounts))
+                conditions = tuple(sorted({*found.conditions, *also}))
+                yield Hop(subject.name, role.arn, "federation", conditions, _status(found, also))
+
+
+def _trust(role: Principal) -> CompiledDocument | None:
+    return document(role.trust, "resource")
+
+
+def _status(found: Entry, also: Sequence[str]) -> Status:
+    """`also`: conditions that the policies themselves do not tell."""
+    if found.unread:
+        return "unconfirmed"
+    return "confirmed" if found.certain and not also else "conditional"
 
 
 def _service_linked(principal: Principal) -> bool:
@@ -222,7 +249,7 @@ def _keys_of_foreign(who: Caller) -> Mapping[str, tuple[str, ...]]:
 def _action(who: Caller) -> str:
     if who.kind != "provider":
         return _ASSUME
-    return _SAML if ":saml-provider/" in who.name else _WEB_IDENTITY
+    return _SAML if ":saml-provider/" in who.name else service_accounts.WEB_IDENTITY
 
 
 def _source(who: Caller, principal: Principal | None) -> str:
@@ -245,20 +272,3 @@ def _basis(who: Caller, trust: CompiledDocument, request: Request) -> Basis:
         if s.allow and grants(s.origin, request.action) and s.applies(request) is not False
     ]
     return "trust" if max(named, default=Naming.NONE) > Naming.ACCOUNT else "identity"
-
-
-def _conditions(outcome: Outcome, request: Request) -> tuple[str, ...]:
-    """The conditions on keys that are not known, of the statements that may decide."""
-    if outcome.decision == "allowed":
-        return ()
-    found = set[str]()
-    for hit in outcome.decided_by:
-        statement: CompiledStatement | None = hit.statement
-        if statement is None or hit.certain:
-            continue
-        for clause in statement.clauses:
-            if clause.holds(request.context) is None:
-                found.add(f"{clause.operator.label} {clause.name}")
-        if statement.resources is not None and statement.resources.variables:
-            found |= {f"variable {v.name}" for v in statement.resources.variables}
-    return tuple(sorted(found))

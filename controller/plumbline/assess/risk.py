@@ -40,6 +40,7 @@ class Facts:
     external_accounts: Range = Range()
     federation: Range = Range()
     other_accounts: Range = Range()
+    service_accounts: Range = Range()
     same_account: Range = Range()
     reached_roles: Range = Range()
     reached_accounts: Range = Range()
@@ -104,6 +105,7 @@ def _exposure(facts: Facts, weights: Weights) -> Iterator[Contribution]:
         (facts.external_accounts, weights.external_accounts, "external account", "external accounts"),
         (facts.federation, weights.federation, "identity provider", "identity providers"),
         (facts.other_accounts, weights.other_accounts, "principal of other accounts", "principals of other accounts"),
+        (facts.service_accounts, weights.service_accounts, "EKS service account", "EKS service accounts"),
         (facts.same_account, weights.same_account, "principal of its account", "principals of its account"),
     )
     halves = sum(

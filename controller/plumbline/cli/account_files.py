@@ -1,4 +1,4 @@
-"""The options --account-details and --organization, which several commands share."""
+"""The options --account-details, --organization and --pod-identity, which several commands share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from plumbline.model.pod_identity import PodIdentity
     from plumbline.model.snapshot import Account, Principal
 
 ACCOUNT_DETAILS = typer.Option(
@@ -20,6 +21,13 @@ ACCOUNT_DETAILS = typer.Option(
 Organization = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Accounts with OUs, SCPs and RCPs.", show_default=False)
 ]
+
+
+POD_IDENTITY = typer.Option(
+    "--pod-identity",
+    metavar="FILE",
+    help="Output of aws eks describe-pod-identity-association; several times.",
+)
 
 
 def read(paths: Iterable[Path]) -> dict[str, Principal]:
@@ -45,3 +53,25 @@ def read_accounts(path: Path | None, principals: Iterable[Principal]) -> dict[st
         return with_unlisted(read_organization(path), principals)
     except JsonFileError as error:
         raise typer.BadParameter(str(error), param_hint="--organization") from error
+
+
+def read_pod_identity(paths: Iterable[Path]) -> dict[str, PodIdentity]:
+    """By account. Raises typer.BadParameter, which is wrong usage."""
+    from plumbline.inventory.associations import by_account, read_associations
+    from plumbline.json_files import JsonFileError
+
+    try:
+        return by_account(one for path in paths for one in read_associations(path))
+    except JsonFileError as error:
+        raise typer.BadParameter(str(error), param_hint="--pod-identity") from error
+
+
+def assumed_of_pods(roles: Iterable[str], associated: Iterable[str]) -> list[str]:
+    """What is assumed of Pod Identity. `roles`: that it may assume for unknown service accounts; `associated`: accounts."""
+    accounts = sorted({arn.split(":")[4] for arn in roles})
+    found = [f"the files hold all Pod Identity associations of account {account}" for account in sorted(associated)]
+    return found + [
+        f"the Pod Identity associations of account {account} are not in the files; roles that trust "
+        "pods.eks.amazonaws.com may be reached by service accounts that are not shown"
+        for account in accounts
+    ]

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from plumbline.assess.analysis import Facts
+from plumbline.assess.pod_identity import names_pods
 from plumbline.assess.window import Window
+from plumbline.cli.account_files import assumed_of_pods
+from plumbline.inventory.associations import by_account, read_associations
 from plumbline.inventory.bundled_policies import Bundled
 from plumbline.inventory.files import read_account_details
 from plumbline.inventory.organization_file import read_organization, with_unlisted
 from plumbline.json_files import JsonFileError
 from plumbline.model.coverage import Coverage
 from plumbline.model.evidence import GrantChange
+from plumbline.model.pod_identity import PodIdentity
 from plumbline.model.snapshot import Account, Principal
 from plumbline.store.ledger import LoggedUse
 from plumbline.usage.access_answers import SOURCE as LAST_ACCESSED
@@ -49,6 +53,7 @@ class Inputs:
     answers: Answers | None = None
     statement: Statement = field(default_factory=Statement)
     organization: frozenset[str] | None = None
+    pod_identity: dict[str, PodIdentity] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     incomplete: bool = False
 
@@ -81,6 +86,13 @@ class Inputs:
         self.accounts = with_unlisted(found, self.principals.values())
         for account in sorted(set(self.accounts) - set(found)):
             self.warnings.append(f"account {account} is not in the organization file; its SCPs and RCPs are unknown")
+
+    def read_pod_identity(self, paths: Iterable[Path]) -> None:
+        found = [self._tried(partial(read_associations, path)) for path in paths]
+        every = (one for file in found for one in file or ())
+        self.pod_identity = by_account(every, complete=None not in found)
+        named = [arn for arn, p in self.principals.items() if names_pods(p) and p.account not in self.pod_identity]
+        self.warnings += assumed_of_pods(named, self.pod_identity if None not in found else ())
 
     def read_logs(self, paths: Sequence[Path], statement: Statement) -> None:
         """Raises NoSuchPathError before anything is read."""
@@ -135,6 +147,7 @@ class Inputs:
             window=window,
             log_sources=sources,
             changes=changes,
+            pod_identity=self.pod_identity,
         )
 
     def _members(self, usage: Usage) -> frozenset[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization
+from plumbline.cli.account_files import ACCOUNT_DETAILS, POD_IDENTITY, Organization
 
 if TYPE_CHECKING:
     from plumbline.assess.analysis import Facts
@@ -84,6 +84,7 @@ def read_facts(
     organization: Organization = None,
     as_of: AsOf = None,
     lookback: Lookback = "90d",
+    pod_identity: Annotated[list[Path], POD_IDENTITY] = [],  # noqa: B006 - typer copies it
 ) -> Given:
     """Reads all that is given. Raises typer.BadParameter for wrong usage."""
     from plumbline.assess.window import Window
@@ -96,6 +97,7 @@ def read_facts(
     statement = _statement(logs, coverage, assume_complete)
     inputs.read_accounts(account_details)
     inputs.read_organization(organization)
+    inputs.read_pod_identity(pod_identity)
     try:
         inputs.read_logs(logs, statement)
     except NoSuchPathError as error:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization, read, read_accounts
+from plumbline.cli.account_files import (
+    ACCOUNT_DETAILS,
+    POD_IDENTITY,
+    Organization,
+    assumed_of_pods,
+    read,
+    read_accounts,
+    read_pod_identity,
+)
 
 if TYPE_CHECKING:
     from plumbline.assess.reach import Path as Way
@@ -32,13 +40,17 @@ def register(app: typer.Typer) -> None:
 
 def paths(
     source: Annotated[
-        str, typer.Argument(metavar="FROM", help="A role, user, account root, service, identity provider, or *.")
+        str,
+        typer.Argument(
+            metavar="FROM", help="A role, user, account root, service, identity provider, EKS service account, or *."
+        ),
     ],
     target: Annotated[
         str | None, typer.Argument(metavar="[TO]", help="The role to reach; without it, all.", show_default=False)
     ] = None,
     account_details: Annotated[list[Path], ACCOUNT_DETAILS] = [],  # noqa: B006 - typer copies it
     organization: Organization = None,
+    pod_identity: Annotated[list[Path], POD_IDENTITY] = [],  # noqa: B006 - typer copies it
     output: Annotated[
         Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
     ] = None,
@@ -47,23 +59,29 @@ def paths(
 
     Trust policies and identity-based policies are evaluated together. Needs no AWS credentials and no network.
     """
+    from plumbline.assess.hop_nodes import unassociated
     from plumbline.assess.reach import hops
     from plumbline.assess.reach import paths as ways
+    from plumbline.assess.service_accounts import of_cluster
     from plumbline.export.analysis import path_json
 
     if not account_details:
         raise typer.BadParameter("give at least one file", param_hint="--account-details")
     principals = read(account_details)
     accounts = read_accounts(organization, principals.values())
+    associated = read_pod_identity(pod_identity)
+    found = hops(principals, accounts or {}, associated, asked=source)
     assumes = [NO_ORGANIZATION] if accounts is None else []
-    found = hops(principals, accounts or {})
-    if source not in principals and not any(hop.source == source for hop in found):
+    assumes += assumed_of_pods(unassociated(principals, found, associated), associated)
+    known = {*principals, *(hop.source for hop in found)}
+    sources = [source] if source in known else sorted(of_cluster(source, known))
+    if not sources:
         raise typer.BadParameter(
             f"{source} is neither in the files nor named by a trust policy in them", param_hint="FROM"
         )
     if target is not None and target not in principals:
         raise typer.BadParameter(f"{target} is not in the files", param_hint="TO")
-    chosen = [way for way in ways(found, source) if target in (None, way.target)]
+    chosen = [way for one in sources for way in ways(found, one) if target in (None, way.target)]
     if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
         data = {
             "schemaVersion": SCHEMA_VERSION,

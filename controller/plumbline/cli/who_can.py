@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization, read, read_accounts
+from plumbline.cli.account_files import (
+    ACCOUNT_DETAILS,
+    POD_IDENTITY,
+    Organization,
+    read,
+    read_accounts,
+    read_pod_identity,
+)
 
 if TYPE_CHECKING:
     from plumbline.inventory.who_can import Ground, WhoCan
@@ -35,6 +42,7 @@ def who_can(
     resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="ARN, or * for actions without resources.")],
     account_details: Annotated[list[Path], ACCOUNT_DETAILS],
     organization: Organization = None,
+    pod_identity: Annotated[list[Path], POD_IDENTITY] = [],  # noqa: B006 - typer copies it
     output: Annotated[
         Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
     ] = None,
@@ -49,7 +57,8 @@ def who_can(
     if not (service and colon and name) or "*" in action or "?" in action:
         raise typer.BadParameter(f"{action!r} must name one action, such as s3:GetObject", param_hint="ACTION")
     principals = read(account_details)
-    found = engine.who_can(action, resource, principals, read_accounts(organization, principals.values()))
+    accounts, associated = read_accounts(organization, principals.values()), read_pod_identity(pod_identity)
+    found = engine.who_can(action, resource, principals, accounts, associated)
     if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
         sys.stdout.write(json.dumps(as_json(action, resource, found), indent=2, sort_keys=True) + "\n")
     else:

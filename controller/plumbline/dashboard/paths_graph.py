@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from plumbline.assess import service_accounts
 from plumbline.assess.reach import EVERYBODY, Hop
 
 DEPTH = 3  # columns on each side
@@ -20,8 +21,8 @@ _RANK = {"confirmed": 0, "conditional": 1, "unconfirmed": 2}
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`name`: ARN, service, provider or `*`; empty where it stands for others that have no place. `kind`: focus, role, user,
-    account, service, provider, everybody or more."""
+    """`name`: ARN, service, provider, service account or `*`; empty where it stands for others that have no place. `kind`:
+    focus, role, user, account, service, provider, workload, everybody or more."""
 
     name: str
     title: str
@@ -133,6 +134,11 @@ def _said(name: str, *, focus: bool) -> tuple[str, str, str]:
     """Title, subtitle, kind."""
     if name == EVERYBODY:
         return "everybody", "any AWS account", "everybody"
+    workload = service_accounts.of_node(name)
+    if workload is not None:
+        cluster, accounts = workload
+        title = "any service account" if accounts == service_accounts.ANY else _cut(accounts)
+        return title, f"EKS {_cut(cluster.rpartition('/')[2])}", "workload"
     parts = name.split(":", 5)
     if len(parts) < 6:
         return _cut(name), "AWS service", "service" if name.endswith(".amazonaws.com") else "provider"

@@ -19,6 +19,7 @@ from plumbline.aws.session import AwsSessions
 from plumbline.inventory.aggregator import Aggregated, aggregated
 from plumbline.inventory.iam import read_principals
 from plumbline.inventory.organization import OrganizationReader
+from plumbline.inventory.pod_identity import collect_pod_identity
 from plumbline.model.snapshot import Account, Principal, Snapshot
 
 CONCURRENT_ACCOUNTS = 8
@@ -46,7 +47,10 @@ def collect(
         active = [account.id for account in accounts.values() if account.state == "ACTIVE"]
         known = aggregated(sessions, spec.config_aggregator, active, changed, now, progress)
     found, principals = _collect_accounts(sessions, accounts.values(), now, progress, known)
-    return Snapshot(name, _sorted({**accounts, **found}), _sorted(principals), organization_error)
+    snapshot = Snapshot(name, _sorted({**accounts, **found}), _sorted(principals), organization_error)
+    if spec.pod_identity is None:
+        return snapshot
+    return replace(snapshot, pod_identity=collect_pod_identity(sessions, snapshot, spec.pod_identity, progress))
 
 
 def collect_again(sessions: AwsSessions, snapshot: Snapshot, accounts: Collection[str], now: datetime) -> Snapshot:

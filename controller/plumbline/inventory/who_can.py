@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
+from plumbline.assess import pod_identity, service_accounts
 from plumbline.assess.guardrails import document, rcps, scps
+from plumbline.assess.pod_identity import Given
 from plumbline.iam.authorize import Hit, Layer, Layers, Outcome, authorize, federated
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.conditions import Context
 from plumbline.iam.principals import Caller, caller, principal_set
 from plumbline.iam.statements import CompiledDocument, CompiledStatement, Documents, Request
+from plumbline.model.pod_identity import PodIdentity
 from plumbline.model.snapshot import Account, Policy, Principal
 
 AnswerKind = Literal["allowed", "conditional", "unknown"]
@@ -23,6 +27,7 @@ _ASSUMING = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
 _EVERYBODY = "*"
 NO_ORGANIZATION = "no SCPs and RCPs are known, so this is an upper bound"
 NO_RESOURCE_POLICY = "resource-based policies are not in the data; one could allow more, or deny"
+NO_ASSOCIATIONS = "the Pod Identity associations of the role's account are not in the data"
 NO_ACCOUNT = "the resource is in the account of each principal"
 
 
@@ -79,22 +84,35 @@ class _Question:
 
 
 def who_can(
-    action: str, resource: str, principals: Mapping[str, Principal], accounts: Mapping[str, Account] | None = None
+    action: str,
+    resource: str,
+    principals: Mapping[str, Principal],
+    accounts: Mapping[str, Account] | None = None,
+    associated: Mapping[str, PodIdentity] = MappingProxyType({}),
 ) -> WhoCan:
     """Everybody who can or may; those who certainly cannot are left out. Role ARNs stand for their sessions. `accounts`:
-    with SCPs and RCPs; None where they are not in the data."""
+    with SCPs and RCPs; None where they are not in the data. `associated`: Pod Identity by account."""
     action, account = action.lower(), _account(resource)
     target = principals.get(resource) if action.startswith(_ASSUMING) else None
     trust: Documents = () if target is None else (document(target.trust, "resource"),)
     question = _Question(action, resource, account, trust, accounts or {})
     found = [_answer(principal, question) for principal in principals.values()]
     found += _named_by_trust(question, principals)
+    if question.action == "sts:assumerole":
+        found += _associated(question, principals, associated)
     assumes = [NO_ORGANIZATION] if accounts is None else []
     assumes += [] if trust else [NO_RESOURCE_POLICY]
+    if action == "sts:assumerole" and target is not None and _pods_unknown(target, associated):
+        assumes.append(NO_ASSOCIATIONS)
     assumes += [NO_ACCOUNT] if account is None else []
     assumes += [] if catalogue().expand(action) else [f"the catalogue does not know {action}; patterns may match it"]
     answers = sorted((a for a in found if a is not None), key=lambda a: (a.kind, a.principal))
     return WhoCan(tuple(answers), tuple(sorted(assumes)))
+
+
+def _pods_unknown(role: Principal, associated: Mapping[str, PodIdentity]) -> bool:
+    known = associated.get(role.account)
+    return pod_identity.names_pods(role) and not (known is not None and known.complete)
 
 
 def _answer(principal: Principal, question: _Question, session: Caller | None = None) -> Answer | None:
@@ -149,15 +167,56 @@ def _named_by_trust(question: _Question, principals: Mapping[str, Principal]) ->
     roles = {(p.account, p.name): p for p in principals.values() if p.kind == "role"}
     accounts = {p.account for p in principals.values()}
     for who in dict.fromkeys(_named(trust, question)):
-        if who.account in accounts:
+        if who.has_identity and who.account in accounts:
             role = roles.get((who.account, who.name)) if who.kind == "session" else None
             if role is not None:
                 yield _answer(role, question, who)
             continue
         around = rcps(question.accounts.get(question.account or ""))
         layers = Layers(identity=(None,) if who.has_identity else (), resource=(trust,), rcps=around)
+        if service_accounts.issuer(who) and question.action == service_accounts.WEB_IDENTITY:
+            yield from _in_cluster(question, who, trust, layers, principals)
+            continue
         outcome = authorize(question.asked_of(who, question.account, _keys(who)), layers)
         yield _judged(who.arn or who.name, outcome, ["the policies of its account are not in the data"], {})
+
+
+def _in_cluster(
+    question: _Question, who: Caller, trust: CompiledDocument, layers: Layers, principals: Mapping[str, Principal]
+) -> Iterator[Answer | None]:
+    """The service accounts of an EKS cluster, instead of its identity provider."""
+    policies = (document(p.trust, "resource") for p in principals.values() if p.kind == "role")
+    named = (one for policy in policies if policy is not None for one in service_accounts.names(policy))
+    others = {accounts for cluster, accounts in named if cluster == service_accounts.issuer(who)}
+    for subject in service_accounts.subjects(trust, who, others):
+        request = question.asked_of(who, question.account, {**_keys(who), **subject.keys})
+        if any(one.applies(request) is not False for one in subject.statements):
+            answer = _judged(subject.name, authorize(request, layers), [], {})
+            yield _depending(answer, service_accounts.exists(subject.accounts))
+
+
+def _depending(answer: Answer | None, on: tuple[str, ...]) -> Answer | None:
+    if answer is None or not on or answer.kind == "unknown":
+        return answer
+    return replace(answer, kind="conditional", why=(*answer.why, *on))
+
+
+def _associated(
+    question: _Question, principals: Mapping[str, Principal], associated: Mapping[str, PodIdentity]
+) -> Iterator[Answer]:
+    """Service accounts to which EKS Pod Identity gives the role."""
+    for one in (one for found in associated.values() for one in found.associations):
+        if question.resource == (one.target or one.role):
+            given = pod_identity.given(one, principals, question.accounts)
+            if given is not None:
+                yield _given(given)
+
+
+def _given(found: Given) -> Answer:
+    keys = {key for one in found.entries for key in one.outcome.missing_keys}
+    by = [hit for hit in found.entries[-1].outcome.decided_by if hit.layer == "resource"]
+    grounds = tuple(_ground(hit, hit.statement, {}) for hit in by if hit.statement is not None)
+    return Answer(found.source, "unknown" if found.unread else "conditional", (*sorted(keys), *found.premises), grounds)
 
 
 def _named(document: CompiledDocument, question: _Question) -> Iterator[Caller]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
+from plumbline.model.pod_identity import PodIdentity
+
 # What a source may not tell of a role; see Principal.unknown.
 LAST_USED: Final = "lastUsed"
 ROLE_TEMPLATE: Final = "roleTemplate"
@@ -106,12 +108,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All accounts of a landscape at one time; serves all its baselines."""
+    """All accounts of a landscape at one time; serves all its baselines. `pod_identity`: by account; of one that is not
+    there, nobody asked."""
 
     landscape: str
     accounts: Mapping[str, Account]
     principals: Mapping[str, Principal]
     organization_error: str | None = None
+    pod_identity: Mapping[str, PodIdentity] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -125,6 +129,8 @@ def _facts(snapshot: Snapshot) -> Iterable[str]:
     for _, principal in sorted(snapshot.principals.items()):
         yield from principal_facts(principal)
     yield repr(snapshot.organization_error is None)
+    for _, found in sorted(snapshot.pod_identity.items()):
+        yield repr((found.account, found.associations, found.complete))
 
 
 def account_facts(account: Account) -> Iterable[str]:

@@ -26,6 +26,7 @@ from plumbline.model.analyzers import SOURCE as UNUSED_ACCESS
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
 from plumbline.model.inactivity import Judgement
+from plumbline.model.pod_identity import SOURCE as POD_IDENTITY
 from plumbline.model.snapshot import Account, Snapshot
 from plumbline.reconcile.analyzers import analyzers_status, in_place
 from plumbline.reconcile.collecting import Collecting, Progress, Wish
@@ -272,8 +273,8 @@ def same_but_times(old: LandscapeStatus | None, new: LandscapeStatus) -> bool:
 
 
 def _complete(sources: Sequence[SourceStatus]) -> Fact:
-    """Findings of unused access decide nothing: what they lack is no missing evidence."""
-    sources = [source for source in sources if source.name != UNUSED_ACCESS]
+    """Findings of unused access and Pod Identity decide no verdict: what they lack is no missing evidence."""
+    sources = [source for source in sources if source.name not in (UNUSED_ACCESS, POD_IDENTITY)]
     missing = [f"{s.name}: {s.message or s.reason}" for s in sources if s.state != "complete"]
     if not sources:
         message = "no evidence source is configured, so nothing can become unused; name one under spec.evidence"
@@ -308,6 +309,8 @@ def source_statuses(evidence: Evidence, snapshot: Snapshot) -> list[SourceStatus
     if CREDENTIAL_REPORT in coverage.configured:
         states = {account: known.source for account, known in evidence.credentials.items()}
         found.append(_source_status(CREDENTIAL_REPORT, states))
+    if snapshot.pod_identity:
+        found.append(_source_status(POD_IDENTITY, {a: known.source for a, known in snapshot.pod_identity.items()}))
     return found
 
 

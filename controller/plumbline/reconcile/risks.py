@@ -95,6 +95,7 @@ def facts_of(done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline]) -
         window=Window.of(day, _DEFAULT_LOOKBACK, view.memory),
         log_sources=dict.fromkeys(view.snapshot.accounts, view.log_sources),
         changes=view.changes,
+        pod_identity=view.snapshot.pod_identity,
         first_seen=view.first_seen,
         watched_since=view.watched_since,
         terms={arn: terms[key] for arn, key in done.governed.items() if key in terms},

@@ -1,0 +1,86 @@
+"""One caller and one role: may it assume the role, and on which conditions that nobody knows.
+
+Knows principals, their accounts and policies; must not know who else there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from plumbline.assess import guardrails
+from plumbline.assess.guardrails import document
+from plumbline.iam.authorize import Layers, Outcome, authorize
+from plumbline.iam.conditions import Context
+from plumbline.iam.principals import Caller
+from plumbline.iam.statements import CompiledDocument, CompiledStatement, Documents, Request
+from plumbline.model.snapshot import Account, Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A request that may be allowed."""
+
+    request: Request
+    outcome: Outcome
+
+    @property
+    def certain(self) -> bool:
+        """Allowed whatever the unknown keys."""
+        return self.outcome.decision == "allowed"
+
+    @property
+    def unread(self) -> bool:
+        """A document that could not be read may decide."""
+        return not self.certain and any(hit.statement is None for hit in self.outcome.decided_by)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The operators and keys that decide, of conditions on keys that are not known."""
+        return _conditions(self.outcome, self.request)
+
+
+def entry(
+    request: Request, principal: Principal | None, trust: CompiledDocument, accounts: Mapping[str, Account]
+) -> Entry | None:
+    """None where the request is certainly refused. `principal`: the caller, where it is in the data."""
+    outcome = authorize(request, _layers(request, principal, trust, accounts))
+    return Entry(request, outcome) if outcome.may_allow else None
+
+
+def request_of(who: Caller, action: str, role: Principal, keys: Mapping[str, tuple[str, ...]]) -> Request:
+    """`keys`: what is known of the request; all others are unknown."""
+    known = {**keys, "aws:resourceaccount": (role.account,)}
+    return Request(who, action, role.arn, role.account, Context(known, complete=False))
+
+
+def _layers(
+    request: Request, principal: Principal | None, trust: CompiledDocument, accounts: Mapping[str, Account]
+) -> Layers:
+    rcps = guardrails.rcps(accounts.get(request.resource_account or ""))
+    if principal is None:
+        identity: Documents = (None,) if request.caller.has_identity else ()
+        return Layers(identity=identity, resource=(trust,), rcps=rcps)
+    return Layers(
+        identity=tuple(document(p.document, "identity") for p in principal.policies),
+        boundary=() if principal.boundary is None else (document(principal.boundary.document, "identity"),),
+        resource=(trust,),
+        scps=guardrails.scps(principal, accounts.get(principal.account)),
+        rcps=rcps,
+    )
+
+
+def _conditions(outcome: Outcome, request: Request) -> tuple[str, ...]:
+    if outcome.decision == "allowed":
+        return ()
+    found = set[str]()
+    for hit in outcome.decided_by:
+        statement: CompiledStatement | None = hit.statement
+        if statement is None or hit.certain:
+            continue
+        for clause in statement.clauses:
+            if clause.holds(request.context) is None:
+                found.add(f"{clause.operator.label} {clause.name}")
+        if statement.resources is not None and statement.resources.variables:
+            found |= {f"variable {v.name}" for v in statement.resources.variables}
+    return tuple(sorted(found))
