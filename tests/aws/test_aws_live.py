@@ -77,9 +77,9 @@ def test_pages_that_break_off_midway_are_an_error(quickly):
 
 def test_a_slow_answer_is_unreachable(quickly):
     sessions = open_sessions()
-    sessions.__dict__["_config"] = Config(read_timeout=0.3, retries={"mode": "standard", "total_max_attempts": 2})
+    sessions.__dict__["_config"] = Config(read_timeout=3.0, retries={"mode": "standard", "total_max_attempts": 2})
     sessions.call("iam", "ListRoles", account=PRODUCTION)
-    quickly.fault("slow", service="iam", operation="ListRoles", account=PRODUCTION, seconds=1.0)
+    quickly.fault("slow", service="iam", operation="ListRoles", account=PRODUCTION, seconds=10.0)
     with pytest.raises(Transient) as caught:
         sessions.call("iam", "ListRoles", account=PRODUCTION)
     assert (caught.value.reason, caught.value.account) == ("Unreachable", PRODUCTION)
