@@ -26,6 +26,7 @@ from plumbline.assess.risk import Range, Risk
 from plumbline.assess.trust import Trusted, trusted
 from plumbline.assess.verdicts import Context, verdicts
 from plumbline.assess.window import Window
+from plumbline.garbage import uncollected
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.granted import Granted
 from plumbline.model.assessment import Counts, Finding, Verdict
@@ -108,6 +109,11 @@ class Analysis:
 
 def analyse(facts: Facts, weights: Weights | None = None, *, memory: Memory[Escalations] | None = None) -> Analysis:
     """The analysis of all principals. `memory`: of earlier analyses of the same landscape, which makes this one cheaper."""
+    with uncollected():
+        return _analysis(facts, weights, memory)
+
+
+def _analysis(facts: Facts, weights: Weights | None, memory: Memory[Escalations] | None) -> Analysis:
     found = tuple(hops(facts.principals, facts.accounts, facts.pod_identity))
     ways = escalations(facts.principals, facts.accounts, hops=found, memory=memory)
     access = {arn: granted_in(p, facts.accounts.get(p.account)) for arn, p in facts.principals.items()}

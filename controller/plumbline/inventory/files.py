@@ -5,12 +5,11 @@ Knows file formats. Must not know AWS clients; what a file lacks is unknown, nev
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from plumbline.garbage import uncollected
 from plumbline.inventory.authorization_details import AuthorizationDetails, Fetch
 from plumbline.json_files import JsonFileError, read_json
 from plumbline.model.snapshot import Principal
@@ -23,21 +22,9 @@ def read_account_details(paths: Iterable[Path], fetch: Fetch = lambda _arn: None
     """
     found: dict[str, Principal] = {}
     for path in paths:
-        with _uncollected():
+        with uncollected():
             found.update(_read(path, fetch))
     return dict(sorted(found.items()))
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """A file becomes very many objects at once and no cycles: looking for those meanwhile takes a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _read(path: Path, fetch: Fetch) -> dict[str, Principal]:
