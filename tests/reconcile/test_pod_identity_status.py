@@ -6,10 +6,12 @@ import pytest
 
 from plumbline.api.landscape import IAMLandscape, LandscapeStatus
 from plumbline.assess.analysis import analyse
+from plumbline.dashboard.coverage import sources_of
 from plumbline.model.coverage import Coverage, SourceState, State
 from plumbline.model.pod_identity import SOURCE, Association, PodIdentity
 from plumbline.model.snapshot import Account, Snapshot
 from plumbline.reconcile.evidence import Evidence
+from plumbline.reconcile.figures import account_figures
 from plumbline.reconcile.landscape import LandscapePass, _complete, source_statuses
 from plumbline.reconcile.risks import facts_of
 from plumbline.reconcile.view import LandscapeView
@@ -75,3 +77,20 @@ def test_the_scores_of_a_landscape_count_its_service_accounts():
     (one,) = analyse(facts_of(done, [])).principals
     assert one.exposure.at_most.direct.service_accounts == 1
     assert one.exposure.known
+
+
+@pytest.mark.parametrize(("state", "complete", "text"), [(COMPLETE, True, "1 associations"), (DENIED, False, "eks:")])
+def test_metric_and_dashboard_say_whether_associations_are_known(state, complete, text):
+    at = datetime(2026, 6, 30, tzinfo=UTC)
+    known = {HERE: PodIdentity(HERE, (ONE,), state)}
+    shot = Snapshot("all", {HERE: Account(HERE, collected_at=at)}, {}, pod_identity=known)
+    landscape = IAMLandscape.model_validate(
+        {"metadata": {"name": "all"}, "spec": {"accounts": {"ids": [HERE]}, "memberRole": {"name": "reader"}}}
+    )
+    view = LandscapeView(shot, {}, NOTHING.coverage, {}, {}, ())
+    done = LandscapePass(landscape, view, NOTHING, {}, {}, LandscapeStatus(collected_at=at))
+    (figures,) = account_figures(done)
+    assert figures.evidence == {SOURCE: (complete, at if complete else None)}
+    (shown,) = sources_of(HERE, [], facts_of(done, []))
+    assert (shown.source, shown.state, shown.remedy) == (SOURCE, state.state.value, state.remedy)
+    assert text in shown.text

@@ -12,6 +12,7 @@ from functools import reduce
 from plumbline.assess.analysis import Facts
 from plumbline.assess.window import Window
 from plumbline.model.coverage import Interval, LogCoverage, SourceState, State, merge_intervals, overlap
+from plumbline.model.pod_identity import SOURCE as POD_IDENTITY
 
 LAST_ACCESSED = "last-accessed"
 GENERATION = "policy-generation"
@@ -47,6 +48,10 @@ def _sources(account: str, members: Sequence[str], facts: Facts) -> Iterator[Sou
             yield _answers(name, asked)
         elif name == LAST_ACCESSED and name in facts.coverage.configured and members:
             yield SourceView(name, "unavailable", "no principal of this account was asked for")
+    known = facts.pod_identity.get(account)
+    if known is not None:
+        said = known.source.message or known.source.reason or f"{len(known.associations):,} associations"
+        yield SourceView(POD_IDENTITY, known.source.state.value, said, known.source.remedy)
 
 
 def _log(log: LogCoverage, window: Window) -> SourceView:

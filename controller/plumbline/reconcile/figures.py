@@ -14,6 +14,7 @@ from plumbline.iam.catalogue import catalogue
 from plumbline.model.coverage import LogCoverage, State
 from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
 from plumbline.model.inactivity import counts as activity_counts
+from plumbline.model.pod_identity import SOURCE as POD_IDENTITY
 from plumbline.reconcile.analyzers import external_counts, of_unused_access
 from plumbline.reconcile.baseline_pass import BaselinePass
 from plumbline.reconcile.landscape import LandscapePass
@@ -149,6 +150,9 @@ def account_figures(done: LandscapePass) -> Iterable[AccountFigures]:
         credentials = done.evidence.credentials.get(account.id)
         if credentials is not None:
             evidence[CREDENTIAL_REPORT] = (credentials.source.state is State.COMPLETE, credentials.generated_at)
+        associations = snapshot.pod_identity.get(account.id)
+        if associations is not None:
+            evidence[POD_IDENTITY] = (associations.complete, account.collected_at if associations.complete else None)
         yield AccountFigures(
             landscape=snapshot.landscape,
             account=account.id,
