@@ -24,9 +24,10 @@ from plumbline.usage.aggregate import Aggregator
 from plumbline.usage.digests import Digest, of_trail, parse, proven
 from plumbline.usage.log_source import DIGESTS, LOGS, LogSource
 from plumbline.usage.objects import Folder, Listed
-from plumbline.usage.records import Problem, plain
+from plumbline.usage.records import Problem
 from plumbline.usage.summary import SUFFIXES
 from plumbline.usage.sync_report import Progress, SyncProblem, SyncReport
+from plumbline.usage.unzip import plain
 
 # Complete days are final after this long: CloudTrail delivers within minutes, and backfills digests within days.
 _FINAL_AFTER = timedelta(days=3)
