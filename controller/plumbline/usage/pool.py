@@ -103,7 +103,7 @@ class _Run:
             self._found.put((-1, number, error))
 
     def _merged(self, result: Tally) -> list[Counter[int]]:
-        """Takes in what is done, in the order of files. For each worker: shape -> records that were repetitions."""
+        """Takes in what is done, in the order of files. For each worker: place -> records that were repetitions."""
         memory = Memory()
         repeats: list[Counter[int]] = [Counter() for _ in self._workers]
         waiting: dict[int, tuple[int, Done]] = {}
@@ -118,8 +118,8 @@ class _Run:
             for batch in done.batches:
                 again = memory.seen(array("q", batch.marks))
                 if again:
-                    shapes = array("q", batch.shapes)
-                    repeats[worker].update(shapes[one] for one in again)
+                    places = array("q", batch.places)
+                    repeats[worker].update(places[one] for one in again)
             result.problems.extend(done.problems)
             if self._progress is not None:
                 self._progress(order.paths[-1])

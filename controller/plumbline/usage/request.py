@@ -16,6 +16,8 @@ from plumbline.iam.overlay import Overlay, PassRole
 from plumbline.usage.resources import Finder, copy_source, from_record, partition_of
 
 _ANY = msgspec.json.Decoder()
+# Requests whose facts are remembered: of one event in one account and Region, and of all together.
+_OF_ONE, _OF_ALL = 64, 65_536
 
 _CREATING = (
     "Add",
@@ -99,6 +101,7 @@ class Requests:
         self._overlay = overlay
         self._plans: dict[tuple[str, str], _Plan] = {}
         self._readers: dict[tuple[str, str, str, str], Reader] = {}
+        self.remembered = 0
 
     def reader(self, event_source: str, event_name: str, account: str, region: str) -> Reader:
         """`account`: the one whose resources the requests name."""
@@ -107,6 +110,16 @@ class Requests:
         if reader is None:
             reader = self._readers[key] = Reader(self._plan(event_source, event_name), account, region)
         return reader
+
+    def remember(self, reader: Reader, request: int, facts: Facts) -> None:
+        """Keeps the facts of a request in `reader.known`, by its hash."""
+        if len(reader.known) < _OF_ONE:  # else its requests are too many to come again
+            if self.remembered >= _OF_ALL:
+                self.remembered = 0
+                for one in self._readers.values():
+                    one.known.clear()
+            self.remembered += 1
+            reader.known[request] = facts
 
     def possible(self, event_source: str, event_name: str) -> tuple[str, ...]:
         """The actions that lie deeper in a request than the names of its parameters tell: for one that is not known."""
@@ -121,13 +134,14 @@ class Requests:
 
 
 class Reader:
-    """Reads facts from the requests of one event."""
+    """Reads facts from the requests of one event. `known`: those of requests that were read before."""
 
-    __slots__ = ("_finder", "_inside", "_partition", "_plan")
+    __slots__ = ("_finder", "_inside", "_partition", "_plan", "known")
 
     def __init__(self, plan: _Plan, account: str, region: str) -> None:
         self._plan, self._partition = plan, partition_of(region)
         self._finder = Finder(plan.service, plan.operation, account, region)
+        self.known: dict[int, Facts] = {}
         # Whether anything in a request of this event may be authorized besides.
         self._inside = plan.pass_role is not None or plan.tag_action is not None or plan.service in ("sts", "s3")
 
