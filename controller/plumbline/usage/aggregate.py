@@ -11,7 +11,7 @@ from array import array
 from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from plumbline.iam.overlay import Overlay
 from plumbline.model.evidence import Evidence, GrantChange, Outcome, TrailChange, UnmappedUse
@@ -22,10 +22,10 @@ from plumbline.usage.grouping import evidence_of, unmapped_of
 from plumbline.usage.outcomes import denied_action, outcome_of
 from plumbline.usage.records import NO_VALUE, Batch, Problem, Record, UserIdentity, read
 from plumbline.usage.repeats import NO_MARK, Memory, marks_of
-from plumbline.usage.request import NOTHING, Facts, Reader, Requests
+from plumbline.usage.request import NOTHING, Facts, Requests
 from plumbline.usage.tally import Group, Key, Place, Tally
 
-_IDENTITIES = 8_192
+_IDENTITIES = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +54,42 @@ class Journal:
     places: array[int]
 
 
+# eventName, eventSource, eventType, eventCategory, recipientAccountId, awsRegion.
+Kind = tuple[str, str, str | None, str | None, str | None, str | None]
 _NO_PLACES: dict[tuple[str, tuple[str, ...]], Place] = {}
 _NOTHING_KNOWN = {0: NOTHING}
+
+
+class _Event:
+    """What records share that agree in all but caller, error, request and time. `kind`: by which they are known.
+    `account`: whose resources they name. `reader`: None where a request says nothing. `known`: facts by the hash of the
+    request. `changes`: when it succeeded, it changed grants or a trail. `own`: the caller's own account recorded it."""
+
+    __slots__ = ("account", "changes", "kind", "known", "own", "reader", "special")
+
+    def __init__(self, kind: Kind, who: _Who, overlay: Overlay, requests: Requests) -> None:
+        name, source, event_type, category, recipient, region = self.kind = cast(
+            "Kind", tuple(part if part is None else intern(part) for part in kind)
+        )
+        self.special = special_bin(overlay, source, name, event_type, is_service_event(event_type, category, who.kind))
+        self.changes = not self.special and is_change(source, name)
+        self.own = who.account == recipient and who.kind != "AWSAccount"
+        self.account = recipient or who.account or ""
+        self.reader = None if self.special else requests.reader(source, name, self.account, region or "")
+        self.known = _NOTHING_KNOWN if self.reader is None else self.reader.known
 
 
 class _Call:
     """What records of one caller share that agree in all but request and time."""
 
-    __slots__ = ("account", "changes", "key", "known", "own", "places", "plain", "reader", "special")
+    __slots__ = ("changes", "event", "key", "places", "plain")
 
-    def __init__(self, key: Key, account: str, reader: Reader | None, *, changes: bool, own: bool) -> None:
-        """`key`: without its variant. `account`: whose resources it names. `reader`: None where a request says nothing.
-        `changes`: it changed grants or a trail. `own`: the caller's own account recorded it."""
-        self.key, self.account, self.reader, self.changes, self.own = key, account, reader, changes, own
-        self.special = key.special is not None
-        self.known = _NOTHING_KNOWN if reader is None else reader.known
+    def __init__(self, event: _Event, key: Key) -> None:
+        """`key`: without its variant."""
+        self.event, self.key = event, key
+        self.changes = event.changes and key.outcome == "used"
         self.plain: Place | None = None  # of requests with nothing special
-        self.places: dict[tuple[str, tuple[str, ...]], Place] = _NO_PLACES
+        self.places = _NO_PLACES
 
 
 class _Who:
@@ -78,9 +97,7 @@ class _Who:
 
     __slots__ = ("account", "caller", "calls", "invoked_by", "kind")
 
-    def __init__(
-        self, caller: Caller, kind: str | None = None, account: str | None = None, invoked_by: str | None = None
-    ) -> None:
+    def __init__(self, caller: Caller, kind: str | None, account: str | None, invoked_by: str | None) -> None:
         self.caller, self.kind, self.account, self.invoked_by = caller, kind, account, invoked_by
         self.calls: dict[tuple[str | None, ...], _Call] = {}
 
@@ -96,6 +113,7 @@ class Aggregator:
         self._memory = None if journal else Memory()
         self._identities: dict[UserIdentity | None, _Who] = {}
         self._whos: dict[tuple[Caller, str | None, str | None, str | None], _Who] = {}
+        self._events: dict[tuple[Kind, str | None, str | None], _Event] = {}
         self.until: datetime | None = None  # what was recorded later is left out
         self.tally = Tally()
         self.places: list[Place] = []
@@ -149,15 +167,16 @@ class Aggregator:
                 )
             if call is None:
                 call = self._call(who, record)
-            if call.special:
+            event = call.event
+            if event.special:
                 request = 0
             elif record.resources is no_value:
                 request = hash(bytes(record.requestParameters))
             else:
                 request = hash((bytes(record.requestParameters), bytes(record.resources)))
-            facts = call.known.get(request)
+            facts = event.known.get(request)
             if facts is None:
-                facts = self._facts(call, record, request)
+                facts = self._facts(event, record, request)
             resources, variant, extra = facts
             at = record.eventTime
             place = self._special_place(call, facts, at) if variant or extra else call.plain
@@ -181,10 +200,13 @@ class Aggregator:
         return places
 
     def _identified(self, identity: UserIdentity | None) -> _Who:
-        new = _Who(caller_of(identity))
+        caller = caller_of(identity)
+        said: tuple[Caller, str | None, str | None, str | None] = (caller, None, None, None)
         if identity is not None:
-            new = _Who(new.caller, identity.type, identity.accountId, identity.invokedBy)
-        who = self._whos.setdefault((new.caller, new.kind, new.account, new.invoked_by), new)
+            said = (caller, identity.type, identity.accountId, identity.invokedBy)
+        who = self._whos.get(said)
+        if who is None:
+            who = self._whos[said] = _Who(*said)
         if len(self._identities) >= _IDENTITIES:
             self._identities.clear()
         self._identities[identity] = who
@@ -192,8 +214,7 @@ class Aggregator:
 
     def _call(self, who: _Who, record: Record) -> _Call:
         """The call of a record: made when it is the first of its kind. Failed ones are told apart by their error."""
-        code, message = record.errorCode, record.errorMessage
-        kind: tuple[str | None, ...] = (
+        kind = (
             record.eventName,
             record.eventSource,
             record.eventType,
@@ -201,31 +222,32 @@ class Aggregator:
             record.recipientAccountId,
             record.awsRegion,
         )
+        event = self._events.get((kind, who.kind, who.account))
+        if event is None:
+            event = _Event(kind, who, self._overlay, self._requests)
+            self._events[event.kind, who.kind, who.account] = event
+        code, message = record.errorCode, record.errorMessage
         outcome: Outcome = "used"
         refused = None
+        name: tuple[str | None, ...] = event.kind
         if code is not None or message is not None:
             outcome = outcome_of(code, message)
             refused = denied_action(message) if outcome == "denied" else None
-            kind = (*kind, code, outcome, refused)
-        call = who.calls.get(kind)
+            name = (*name, code, outcome, refused)
+        call = who.calls.get(name)
         if call is None:
-            service_event = is_service_event(record.eventType, record.eventCategory, who.kind)
-            special = special_bin(self._overlay, record.eventSource, record.eventName, record.eventType, service_event)
-            changes = outcome == "used" and not special and is_change(record.eventSource, record.eventName)
-            own = who.account == record.recipientAccountId and who.kind != "AWSAccount"
-            kind = tuple(part if part is None else intern(part) for part in kind)
-            name, source = intern(record.eventName), intern(record.eventSource)
-            key = Key(who.caller, source, name, "", code, outcome, refused, who.invoked_by, special)
-            account = intern(record.recipientAccountId or who.account or "")
-            reader = None if special else self._requests.reader(source, name, account, record.awsRegion or "")
-            call = who.calls[kind] = _Call(key, account, reader, changes=changes, own=own)
+            code = code and intern(code)
+            key = Key(
+                who.caller, event.kind[1], event.kind[0], "", code, outcome, refused, who.invoked_by, event.special
+            )
+            call = who.calls[name] = _Call(event, key)
         return call
 
-    def _facts(self, call: _Call, record: Record, request: int) -> Facts:
+    def _facts(self, event: _Event, record: Record, request: int) -> Facts:
         facts = NOTHING
-        if call.reader is not None:
-            facts = call.reader.facts(bytes(record.requestParameters), bytes(record.resources))
-            self._requests.remember(call.reader, request, facts)
+        if event.reader is not None:
+            facts = event.reader.facts(bytes(record.requestParameters), bytes(record.resources))
+            self._requests.remember(event.reader, request, facts)
         return facts
 
     def _special_place(self, call: _Call, facts: Facts, at: datetime) -> Place:
@@ -250,19 +272,19 @@ class Aggregator:
 
     def _share(self, call: _Call, group: Group, shared: str) -> None:
         """A call across accounts is recorded in both. The caller's own copy names its role; it is the one to count."""
-        if not call.special:
-            if call.own:
+        if not call.event.special:
+            if call.event.own:
                 self.tally.callers.append(hash(shared))
             else:
                 group.share((hash(shared),))
 
     def _note_change(self, record: Record, call: _Call) -> None:
         if record.eventSource == "iam.amazonaws.com":
-            change = grant_change(record, call.account, call.key.caller.principal)
+            change = grant_change(record, call.event.account, call.key.caller.principal)
             if change is not None:
                 self.tally.grants.add(change)
         else:
-            trail = trail_change(record, call.account)
+            trail = trail_change(record, call.event.account)
             if trail is not None:
                 self.tally.trails.add(trail)
 

@@ -22,7 +22,7 @@ from plumbline.usage.unzip import Report, plain
 _HEAD = 1 << 20  # where a line has to end in a file of lines
 _BATCH = 512  # lines decoded together
 _MAX_REASONS = 5
-_MAX_IDENTITIES = 8192
+_MAX_IDENTITIES = 2048
 # How CloudTrail's own files begin, and what lies between two records; within a record it could only be in a list.
 _BEGIN, _BETWEEN = b'{"Records":[', b'},{"eventVersion":'
 
@@ -160,19 +160,23 @@ def _pieces(rest: bytes, chunks: Iterator[bytes]) -> Generator[Batch, None, byte
     """The records of a log file as CloudTrail writes it, some at a time: they are counted before they leave the
     processor's cache. Returns what is left, which begins as the file did: the last records, or what is not as expected.
     """
+    rest = rest[len(_BEGIN) :]
     for chunk in chunks:
-        rest += chunk
-        end = rest.rfind(_BETWEEN) + 1
+        end = chunk.rfind(_BETWEEN) + 1
         if end:
+            piece = b"".join((b"[", rest, memoryview(chunk)[:end], b"]"))
             try:
-                batch: Batch = list(_RECORDS.decode(b"[%b]" % rest[len(_BEGIN) : end]))
+                batch: Batch = list(_RECORDS.decode(piece))
             except _FAILURES:
+                rest += chunk
                 break
             yield batch
-            rest = _BEGIN + rest[end + 1 :]
-        elif len(rest) > _HEAD:
-            break
-    return rest
+            rest = chunk[end + 1 :]
+        else:
+            rest += chunk
+            if len(rest) > _HEAD:
+                break
+    return _BEGIN + rest
 
 
 def _identified(batch: Batch, report: Report) -> Batch:
