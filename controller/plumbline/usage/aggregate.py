@@ -11,18 +11,19 @@ from array import array
 from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from plumbline.iam.overlay import Overlay
 from plumbline.model.evidence import Evidence, GrantChange, Outcome, TrailChange, UnmappedUse
 from plumbline.usage.attribution import Caller, caller_of
-from plumbline.usage.changes import grant_change, is_change, trail_change
-from plumbline.usage.classify import BINS, Bin, bin_of, event_of, is_service_event, special_bin
+from plumbline.usage.changes import grant_change, trail_change
+from plumbline.usage.classify import BINS, Bin, bin_of, event_of
+from plumbline.usage.event_kinds import Event, Events
 from plumbline.usage.grouping import evidence_of, unmapped_of
 from plumbline.usage.outcomes import denied_action, outcome_of
 from plumbline.usage.records import NO_VALUE, Batch, Problem, Record, UserIdentity, read
 from plumbline.usage.repeats import NO_MARK, Memory, marks_of
-from plumbline.usage.request import NOTHING, Facts, Requests
+from plumbline.usage.request import Facts
 from plumbline.usage.tally import Group, Key, Place, Tally
 
 _IDENTITIES = 2_048
@@ -54,29 +55,7 @@ class Journal:
     places: array[int]
 
 
-# eventName, eventSource, eventType, eventCategory, recipientAccountId, awsRegion.
-Kind = tuple[str, str, str | None, str | None, str | None, str | None]
 _NO_PLACES: dict[tuple[str, tuple[str, ...]], Place] = {}
-_NOTHING_KNOWN = {0: NOTHING}
-
-
-class _Event:
-    """What records share that agree in all but caller, error, request and time. `kind`: by which they are known.
-    `account`: whose resources they name. `reader`: None where a request says nothing. `known`: facts by the hash of the
-    request. `changes`: when it succeeded, it changed grants or a trail. `own`: the caller's own account recorded it."""
-
-    __slots__ = ("account", "changes", "kind", "known", "own", "reader", "special")
-
-    def __init__(self, kind: Kind, who: _Who, overlay: Overlay, requests: Requests) -> None:
-        name, source, event_type, category, recipient, region = self.kind = cast(
-            "Kind", tuple(part if part is None else intern(part) for part in kind)
-        )
-        self.special = special_bin(overlay, source, name, event_type, is_service_event(event_type, category, who.kind))
-        self.changes = not self.special and is_change(source, name)
-        self.own = who.account == recipient and who.kind != "AWSAccount"
-        self.account = recipient or who.account or ""
-        self.reader = None if self.special else requests.reader(source, name, self.account, region or "")
-        self.known = _NOTHING_KNOWN if self.reader is None else self.reader.known
 
 
 class _Call:
@@ -84,7 +63,7 @@ class _Call:
 
     __slots__ = ("changes", "event", "key", "places", "plain")
 
-    def __init__(self, event: _Event, key: Key) -> None:
+    def __init__(self, event: Event, key: Key) -> None:
         """`key`: without its variant."""
         self.event, self.key = event, key
         self.changes = event.changes and key.outcome == "used"
@@ -95,25 +74,26 @@ class _Call:
 class _Who:
     """One caller with its calls, by what the record says besides request and time."""
 
-    __slots__ = ("account", "caller", "calls", "invoked_by", "kind")
+    __slots__ = ("account", "caller", "calls", "invoked_by")
 
-    def __init__(self, caller: Caller, kind: str | None, account: str | None, invoked_by: str | None) -> None:
-        self.caller, self.kind, self.account, self.invoked_by = caller, kind, account, invoked_by
+    def __init__(self, caller: Caller, account: tuple[str | None, str | None], invoked_by: str | None) -> None:
+        """`account`: the type of identity and the account, as the record gives them."""
+        self.caller, self.account, self.invoked_by = caller, account, invoked_by
         self.calls: dict[tuple[str | None, ...], _Call] = {}
 
 
 class Aggregator:
     """Takes record files one after another, in any order; `result` may be asked at any time."""
 
-    def __init__(self, overlay: Overlay, source: str, *, journal: bool = False) -> None:
+    def __init__(self, overlay: Overlay, source: str, *, journal: bool = False, events: Events | None = None) -> None:
         """`source`: the name of the source that the evidence will carry. `journal`: repetitions are looked for within
-        each batch only, and `journals` gets what is needed to find those between batches."""
+        each batch only, and `journals` gets what is needed to find those between batches. `events`: what other
+        aggregators of the overlay have found out."""
         self._overlay, self._source = overlay, source
-        self._requests = Requests(overlay)
+        self._events = events or Events(overlay)
         self._memory = None if journal else Memory()
         self._identities: dict[UserIdentity | None, _Who] = {}
-        self._whos: dict[tuple[Caller, str | None, str | None, str | None], _Who] = {}
-        self._events: dict[tuple[Kind, str | None, str | None], _Event] = {}
+        self._whos: dict[tuple[Caller, tuple[str | None, str | None], str | None], _Who] = {}
         self.until: datetime | None = None  # what was recorded later is left out
         self.tally = Tally()
         self.places: list[Place] = []
@@ -176,7 +156,7 @@ class Aggregator:
                 request = hash((bytes(record.requestParameters), bytes(record.resources)))
             facts = event.known.get(request)
             if facts is None:
-                facts = self._facts(event, record, request)
+                facts = self._events.facts(event, record, request)
             resources, variant, extra = facts
             at = record.eventTime
             place = self._special_place(call, facts, at) if variant or extra else call.plain
@@ -201,9 +181,11 @@ class Aggregator:
 
     def _identified(self, identity: UserIdentity | None) -> _Who:
         caller = caller_of(identity)
-        said: tuple[Caller, str | None, str | None, str | None] = (caller, None, None, None)
+        account: tuple[str | None, str | None] = (None, None)
+        invoked_by = None
         if identity is not None:
-            said = (caller, identity.type, identity.accountId, identity.invokedBy)
+            account, invoked_by = (identity.type, identity.accountId), identity.invokedBy
+        said = (caller, account, invoked_by)
         who = self._whos.get(said)
         if who is None:
             who = self._whos[said] = _Who(*said)
@@ -222,10 +204,7 @@ class Aggregator:
             record.recipientAccountId,
             record.awsRegion,
         )
-        event = self._events.get((kind, who.kind, who.account))
-        if event is None:
-            event = _Event(kind, who, self._overlay, self._requests)
-            self._events[event.kind, who.kind, who.account] = event
+        event = self._events.event(kind, who.account)
         code, message = record.errorCode, record.errorMessage
         outcome: Outcome = "used"
         refused = None
@@ -242,13 +221,6 @@ class Aggregator:
             )
             call = who.calls[name] = _Call(event, key)
         return call
-
-    def _facts(self, event: _Event, record: Record, request: int) -> Facts:
-        facts = NOTHING
-        if event.reader is not None:
-            facts = event.reader.facts(bytes(record.requestParameters), bytes(record.resources))
-            self._requests.remember(event.reader, request, facts)
-        return facts
 
     def _special_place(self, call: _Call, facts: Facts, at: datetime) -> Place:
         """The place of a request with a variant or extra actions, which are counted here."""
