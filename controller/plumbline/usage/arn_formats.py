@@ -36,11 +36,16 @@ def fitting(action: str, arns: tuple[str, ...]) -> tuple[str, ...]:
     known = _formats(action)
     if not known:
         return ()
-    found = {arn: {name for name, _, pattern in known if pattern.match(arn)} for arn in arns}
-    matched = set().union(*found.values())
+    matched: set[str] = set()
+    found = []
+    for arn in arns:
+        names = [name for name, _, pattern in known if pattern.match(arn)]
+        if names:
+            found.append(arn)
+            matched.update(names)
     if any(required and name not in matched for name, required, _ in known):
         return ()
-    return tuple(sorted(arn for arn, names in found.items() if names))
+    return arns if len(found) == len(arns) == 1 else tuple(sorted(set(found)))
 
 
 @cache
