@@ -29,7 +29,7 @@ class _Format(msgspec.Struct):
     arn: str
 
 
-@lru_cache(16_384)  # principals of an account share resources
+@lru_cache(4_096)  # principals of an account share resources
 def fitting(action: str, arns: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `arns` that the action can name, sorted. Empty when a resource that the action requires is not among
     them: then a part of what it was about is unknown, and the rest alone would mislead."""
