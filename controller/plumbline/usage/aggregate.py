@@ -148,15 +148,17 @@ class Aggregator:
             if call is None:
                 call = self._call(who, record)
             event = call.event
-            if event.special:
-                request = 0
-            elif record.resources is no_value:
-                request = hash(bytes(record.requestParameters))
-            else:
-                request = hash((bytes(record.requestParameters), bytes(record.resources)))
-            facts = event.known.get(request)
+            request = listed = b""
+            number = 0
+            if not event.special:
+                request = bytes(record.requestParameters)
+                number = hash(request)
+                if record.resources is not no_value:
+                    listed = bytes(record.resources)
+                    number = hash((request, listed))
+            facts = event.known.get(number)
             if facts is None:
-                facts = self._events.facts(event, record, request)
+                facts = self._events.facts(event, number, request, listed)
             resources, variant, extra = facts
             at = record.eventTime
             place = self._special_place(call, facts, at) if variant or extra else call.plain

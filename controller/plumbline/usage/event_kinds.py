@@ -11,7 +11,6 @@ from typing import cast
 from plumbline.iam.overlay import Overlay
 from plumbline.usage.changes import is_change
 from plumbline.usage.classify import is_service_event, special_bin
-from plumbline.usage.records import Record
 from plumbline.usage.request import NOTHING, Facts, Requests
 
 # eventName, eventSource, eventType, eventCategory, recipientAccountId, awsRegion.
@@ -55,10 +54,10 @@ class Events:
             self._events[event.kind, caller] = event
         return event
 
-    def facts(self, event: Event, record: Record, request: int) -> Facts:
-        """What the record's request says, remembered by its hash."""
+    def facts(self, event: Event, number: int, request: bytes, listed: bytes) -> Facts:
+        """What a record's request and resources say, remembered by `number`, their hash."""
         facts = NOTHING
         if event.reader is not None:
-            facts = event.reader.facts(bytes(record.requestParameters), bytes(record.resources))
-            self._requests.remember(event.reader, request, facts)
+            facts = event.reader.facts(request, listed)
+            self._requests.remember(event.reader, number, facts)
         return facts

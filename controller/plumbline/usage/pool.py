@@ -18,9 +18,10 @@ from datetime import datetime
 from queue import SimpleQueue
 from typing import BinaryIO, cast
 
+from plumbline.usage.attribution import Caller
 from plumbline.usage.repeats import Memory
 from plumbline.usage.tally import Tally
-from plumbline.usage.worker import Done, Give, Groups, Order, Read, Rest, group_of, receive_answer, send
+from plumbline.usage.worker import Done, Give, Groups, Order, Read, Rest, group_of, key_of, receive_answer, send
 
 # Files that are read with one order: so many bytes as they lie there, or so many files.
 _BYTES, _FILES = 2 << 20, 500
@@ -147,10 +148,11 @@ class _Worker:
 
     def hand_over(self, repeats: Counter[int], result: Tally) -> None:
         """Adds the worker's tally to the result."""
+        callers: dict[Caller, Caller] = {}
         answer = self._ask(Give(dict(repeats)))
         while isinstance(answer, Groups):
             for key, row in answer.groups:
-                result.join_group(key, group_of(row))
+                result.join_group(key_of(key, callers), group_of(row))
             answer = receive_answer(self._answers)
         if not isinstance(answer, Rest):
             raise self._ended()

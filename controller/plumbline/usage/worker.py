@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
+from sys import intern
 from typing import BinaryIO, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ import msgspec
 from plumbline.iam.overlay import overlay
 from plumbline.model.evidence import GrantChange, TrailChange
 from plumbline.usage.aggregate import Aggregator
+from plumbline.usage.attribution import Caller
 from plumbline.usage.records import Problem
 from plumbline.usage.tally import Group, Key, Tally
 
@@ -141,6 +143,15 @@ def group_of(row: Row) -> Group:
         group.shared = array("q", row.shared)
     group.extra = {name: group_of(extra) for name, extra in row.extra.items()}
     return group
+
+
+def key_of(key: Key, callers: dict[Caller, Caller]) -> Key:
+    """The key with texts that it shares with others; each message brings them anew. `callers`: those that were met."""
+    return key._replace(
+        caller=callers.setdefault(key.caller, key.caller),
+        event_source=intern(key.event_source),
+        event_name=intern(key.event_name),
+    )
 
 
 def answers(order: Order, aggregator: Aggregator) -> Iterator[Answer]:
