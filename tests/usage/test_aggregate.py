@@ -244,5 +244,5 @@ def test_memory_does_not_grow_with_the_records():
     for number in range(5):
         aggregator.feed(str(number), io.BytesIO(batch()))
     assert len(aggregator.tally.groups) == 1
-    assert aggregator._remembered <= 100
+    assert aggregator._events._requests.remembered <= 100
     assert json.dumps(aggregator.result().bins)

@@ -112,6 +112,54 @@ def test_not_a_record_file(data):
     assert problems
 
 
+MANY = [record(userAgent=str(n) * 40) for n in range(1500)]
+IDS = [r["eventID"] for r in MANY]
+
+
+def as_aws(*records):
+    """A log file in CloudTrail's own spelling: each record begins with its version, nothing is indented."""
+    parts = [json.dumps(r, separators=(",", ":")) for r in records]
+    return b'{"Records":[' + ",".join(parts).encode() + b"]}"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_large_log_file_is_read_in_pieces(pack):
+    data = as_aws(*MANY)
+    batches = list(records_of(pack(data), "f"))
+    assert [r.eventID for batch in batches for r in batch] == IDS
+    assert len(batches) > 5
+    assert max(map(len, batches)) < 500
+
+
+@pytest.mark.parametrize("place", [0, 700, 1499])
+def test_records_within_a_record_are_not_taken_for_records(place):
+    inner = {"list": [{"a": 1}, *({"eventVersion": "1", "eventName": "n" * 1000} for _ in range(200))]}
+    records = [*MANY[:place], MANY[place] | {"requestParameters": inner}, *MANY[place + 1 :]]
+    found, problems = got(as_aws(*records))
+    assert ([r.eventID for r in found], problems) == (IDS, [])
+
+
+@pytest.mark.parametrize("place", [0, 700, 1499])
+def test_a_bad_record_of_a_large_file_loses_no_other(place):
+    found, problems = got(as_aws(*MANY[:place], MANY[place] | {"eventTime": 7}, *MANY[place + 1 :]))
+    assert [r and r.eventID for r in found] == [*IDS[:place], None, *IDS[place + 1 :]]
+    assert problems == ["MalformedRecord"]
+
+
+@pytest.mark.parametrize("place", [400, 400_000, -5_000, -1])
+def test_damage_within_a_large_file_leaves_what_is_before_it(place):
+    data = as_aws(*MANY)
+    data = data[:place] + b"\0" + data[place:]
+    found, problems = got(gzip.compress(data))
+    before = data[:place].count(b'"eventVersion"') - (place != -1)
+    assert [r.eventID for r in found] == IDS[:before]
+    assert problems == ["Malformed"]
+
+
+def test_large_documents_may_be_lines():
+    assert [r.eventID for r in got(as_aws(*MANY) + b"\n" + as_aws(*MANY) + b"\n")[0]] == IDS * 2
+
+
 def test_unknown_members_and_nulls_do_not_matter():
     data = envelope(record(new={"a": [1]}, errorCode=None, userIdentity={"type": "Root", "sessionContext": None}))
     assert got(data)[0][0].userIdentity.type == "Root"
@@ -145,15 +193,16 @@ def test_no_json_crashes(value):
 
 
 @pytest.mark.slow
-def test_memory_stays_flat_over_lines():
+@pytest.mark.parametrize("form", ["lines", "log file"])
+def test_memory_stays_flat(form):
     rng = random.Random(3)
-    lines = [json.dumps(record(userAgent=f"{rng.getrandbits(4000):x}")).encode() for _ in range(12_000)]
-    data = gzip.compress(b"\n".join(lines), 1)
-    whole = sum(map(len, lines))
-    del lines
+    records = [record(userAgent=f"{rng.getrandbits(4000):x}") for _ in range(12_000)]
+    text = as_aws(*records) if form == "log file" else b"\n".join(json.dumps(r).encode() for r in records)
+    data, whole = gzip.compress(text, 1), len(text)
+    del records, text
     tracemalloc.start()
     count = sum(len(batch) for batch in read(io.BytesIO(data), "f", []))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 12_000
-    assert peak < whole / 2
+    assert peak < whole / 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,21 @@ def open_store(url: str) -> sa.Engine:
     Raises sqlalchemy.exc.OperationalError when it cannot be opened.
     """
     # A server that was restarted, or has failed over, leaves broken connections in the pool; a file does not.
-    engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    engine = sa.create_engine(
+        url,
+        pool_pre_ping=not url.startswith("sqlite"),
+        json_serializer=_as_json,
+    )
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
     migrate(engine)
     return engine
+
+
+def _as_json(value: Any) -> str:
+    # Most lists in the ledger are empty, and there are three of them in each row.
+    return "[]" if value == [] else json.dumps(value)
 
 
 def migrate(engine: sa.Engine) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple, Self
 
+import msgspec
 import sqlalchemy as sa
 
 from plumbline.model.coverage import Interval
@@ -240,7 +241,7 @@ def _is(table: sa.Table, where: Mapping[str, str]) -> list[sa.ColumnElement[bool
 
 def _content(new: Partition, rows: Rows) -> str:
     facts = (new.records, sorted((new.bins or {}).items()), new.covered, [sorted(p.items()) for p in new.problems])
-    return digest_of([repr(facts), repr(rows)])
+    return digest_of([repr(facts), msgspec.json.encode(rows).decode()])
 
 
 def _partition(row: Any) -> Partition:
@@ -272,7 +273,9 @@ def _partition_row(new: Partition, rows: Rows) -> dict[str, Any]:
 def _evidence_row(item: Evidence) -> dict[str, Any]:
     # The source is the partition's.
     row = {name: getattr(item, name) for name in _EVIDENCE_FIELDS}
-    return row | {name: list(row[name]) for name in _LISTS}
+    for name in _LISTS:
+        row[name] = list(row[name])
+    return row
 
 
 def _evidence(connection: sa.Connection, landscape: str, since: datetime) -> Iterator[Evidence]:

@@ -16,18 +16,17 @@ from typing import BinaryIO
 from plumbline.iam.overlay import Overlay
 from plumbline.model.evidence import Evidence, GrantChange, Outcome, TrailChange, UnmappedUse
 from plumbline.usage.attribution import Caller, caller_of
-from plumbline.usage.changes import grant_change, is_change, trail_change
-from plumbline.usage.classify import BINS, Bin, bin_of, event_of, is_service_event, special_bin
+from plumbline.usage.changes import grant_change, trail_change
+from plumbline.usage.classify import BINS, Bin, bin_of, event_of
+from plumbline.usage.event_kinds import Event, Events
 from plumbline.usage.grouping import evidence_of, unmapped_of
 from plumbline.usage.outcomes import denied_action, outcome_of
 from plumbline.usage.records import NO_VALUE, Batch, Problem, Record, UserIdentity, read
-from plumbline.usage.repeats import NO_MARK, Memory
-from plumbline.usage.request import NOTHING, Facts, Reader, Requests
-from plumbline.usage.tally import Group, Key, Shape, Tally
+from plumbline.usage.repeats import NO_MARK, Memory, marks_of
+from plumbline.usage.request import Facts
+from plumbline.usage.tally import Group, Key, Place, Tally
 
-# Requests whose place is remembered: of one call, and of all calls together.
-_OF_ONE, _OF_ALL = 64, 65_536
-_IDENTITIES = 8_192
+_IDENTITIES = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,68 +49,54 @@ class Usage:
 @dataclass(slots=True)
 class Journal:
     """The records of one batch that may have been delivered before, in other batches: their marks, and the number of
-    each one's shape."""
+    each one's place."""
 
     marks: array[int]
-    shapes: array[int]
+    places: array[int]
 
 
-class _Place:
-    """Where records are counted: a group, and extra actions of it."""
-
-    __slots__ = ("extra", "group", "shape")
-
-    def __init__(self, group: Group, extra: tuple[Group, ...], shape: int) -> None:
-        self.group, self.extra, self.shape = group, extra, shape
-
-
-_NO_PLACES: dict[tuple[str, tuple[str, ...]], _Place] = {}
+_NO_PLACES: dict[tuple[str, tuple[str, ...]], Place] = {}
 
 
 class _Call:
     """What records of one caller share that agree in all but request and time."""
 
-    __slots__ = ("account", "changes", "key", "own", "places", "plain", "reader", "requests", "special")
+    __slots__ = ("changes", "event", "key", "places", "plain")
 
-    def __init__(self, key: Key, account: str, reader: Reader, *, changes: bool, own: bool) -> None:
-        """`key`: without its variant. `account`: whose resources it names. `changes`: it changed grants or a trail.
-        `own`: the caller's own account recorded it."""
-        self.key, self.account, self.reader, self.changes, self.own = key, account, reader, changes, own
-        self.special = key.special is not None
-        self.plain: _Place | None = None  # of requests with nothing special
-        self.places: dict[tuple[str, tuple[str, ...]], _Place] = _NO_PLACES
-        # By the hash of the request: what is in it has been noted.
-        self.requests: dict[int, _Place] = {}
+    def __init__(self, event: Event, key: Key) -> None:
+        """`key`: without its variant."""
+        self.event, self.key = event, key
+        self.changes = event.changes and key.outcome == "used"
+        self.plain: Place | None = None  # of requests with nothing special
+        self.places = _NO_PLACES
 
 
 class _Who:
     """One caller with its calls, by what the record says besides request and time."""
 
-    __slots__ = ("account", "caller", "calls", "invoked_by", "kind")
+    __slots__ = ("account", "caller", "calls", "invoked_by")
 
-    def __init__(
-        self, caller: Caller, kind: str | None = None, account: str | None = None, invoked_by: str | None = None
-    ) -> None:
-        self.caller, self.kind, self.account, self.invoked_by = caller, kind, account, invoked_by
+    def __init__(self, caller: Caller, account: tuple[str | None, str | None], invoked_by: str | None) -> None:
+        """`account`: the type of identity and the account, as the record gives them."""
+        self.caller, self.account, self.invoked_by = caller, account, invoked_by
         self.calls: dict[tuple[str | None, ...], _Call] = {}
 
 
 class Aggregator:
     """Takes record files one after another, in any order; `result` may be asked at any time."""
 
-    def __init__(self, overlay: Overlay, source: str, *, journal: bool = False) -> None:
+    def __init__(self, overlay: Overlay, source: str, *, journal: bool = False, events: Events | None = None) -> None:
         """`source`: the name of the source that the evidence will carry. `journal`: repetitions are looked for within
-        each batch only, and `journals` gets what is needed to find those between batches."""
+        each batch only, and `journals` gets what is needed to find those between batches. `events`: what other
+        aggregators of the overlay have found out."""
         self._overlay, self._source = overlay, source
-        self._requests = Requests(overlay)
+        self._events = events or Events(overlay)
         self._memory = None if journal else Memory()
         self._identities: dict[UserIdentity | None, _Who] = {}
-        self._whos: dict[tuple[Caller, str | None, str | None, str | None], _Who] = {}
-        self._calls: list[_Call] = []
-        self._remembered = 0
+        self._whos: dict[tuple[Caller, tuple[str | None, str | None], str | None], _Who] = {}
         self.until: datetime | None = None  # what was recorded later is left out
         self.tally = Tally()
-        self.shapes: list[Shape] = []
+        self.places: list[Place] = []
         self.journals: list[Journal] = []
 
     @property
@@ -131,23 +116,24 @@ class Aggregator:
         self.tally.malformed += len(batch) - len(records)
         if self.until is not None:
             records = [record for record in records if record.eventTime <= self.until]
-        marks = [NO_MARK if r.eventID is None else hash((r.eventID, r.eventName, r.eventSource)) for r in records]
+        marks = marks_of(records)
         again = (self._memory or Memory()).seen(marks)
-        shapes = self._count(records)
-        for place in again:
-            self.tally.repeat(self.shapes[shapes[place]], 1)
-            marks[place] = NO_MARK
+        places = self._count(records)
+        for number in again:
+            places[number].repeated(1)
+            marks[number] = NO_MARK
         if self._memory is None:
-            self.journals.append(Journal(array("q", marks), array("q", shapes)))
+            self.journals.append(Journal(array("q", marks), array("q", [place.number for place in places])))
 
-    def _count(self, records: list[Record]) -> list[int]:
-        """Counts all, and says under which shape. Almost all time is spent here: what this loop looks up was found out
-        the first time that something occurred."""
-        identities, shapes, no_value = self._identities, list[int](), NO_VALUE
+    def _count(self, records: list[Record]) -> list[Place]:
+        """Counts all, and says where. Almost all time is spent here: what this loop looks up was found out the first
+        time that something occurred."""
+        identities, places, no_value = self._identities, list[Place](), NO_VALUE
         for record in records:
             who = identities.get(record.userIdentity)
             if who is None:
                 who = self._identified(record.userIdentity)
+            call = None
             if record.errorCode is None and record.errorMessage is None:
                 call = who.calls.get(
                     (
@@ -159,39 +145,52 @@ class Aggregator:
                         record.awsRegion,
                     )
                 )
-                if call is None:
-                    call = self._call(who, record)
-            else:
+            if call is None:
                 call = self._call(who, record)
-            if call.special:
-                request = 0
-            elif record.resources is no_value:
-                request = hash(bytes(record.requestParameters))
-            else:
-                request = hash((bytes(record.requestParameters), bytes(record.resources)))
-            place = call.requests.get(request)
+            event = call.event
+            request = listed = b""
+            number = 0
+            if not event.special:
+                request = bytes(record.requestParameters)
+                number = hash(request)
+                if record.resources is not no_value:
+                    listed = bytes(record.resources)
+                    number = hash((request, listed))
+            facts = event.known.get(number)
+            if facts is None:
+                facts = self._events.facts(event, number, request, listed)
+            resources, variant, extra = facts
+            at = record.eventTime
+            place = self._special_place(call, facts, at) if variant or extra else call.plain
             if place is None:
-                place = self._place(call, record, request)
-            group, at = place.group, record.eventTime
+                place = call.plain = self._new_place(call, "", (), at)
+            group = place.group
             group.count += 1
             if at > group.last:
                 group.last = at
             elif at < group.first:
                 group.first = at
-            for extra in place.extra:
-                extra.seen(at)
+            if not resources:
+                group.unknown = True
+            elif resources not in group.resources:
+                group.keep(resources)
             if record.sharedEventID is not None:
                 self._share(call, group, record.sharedEventID)
             if call.changes:
                 self._note_change(record, call)
-            shapes.append(place.shape)
-        return shapes
+            places.append(place)
+        return places
 
     def _identified(self, identity: UserIdentity | None) -> _Who:
-        new = _Who(caller_of(identity))
+        caller = caller_of(identity)
+        account: tuple[str | None, str | None] = (None, None)
+        invoked_by = None
         if identity is not None:
-            new = _Who(new.caller, identity.type, identity.accountId, identity.invokedBy)
-        who = self._whos.setdefault((new.caller, new.kind, new.account, new.invoked_by), new)
+            account, invoked_by = (identity.type, identity.accountId), identity.invokedBy
+        said = (caller, account, invoked_by)
+        who = self._whos.get(said)
+        if who is None:
+            who = self._whos[said] = _Who(*said)
         if len(self._identities) >= _IDENTITIES:
             self._identities.clear()
         self._identities[identity] = who
@@ -199,8 +198,7 @@ class Aggregator:
 
     def _call(self, who: _Who, record: Record) -> _Call:
         """The call of a record: made when it is the first of its kind. Failed ones are told apart by their error."""
-        code, message = record.errorCode, record.errorMessage
-        kind: tuple[str | None, ...] = (
+        kind = (
             record.eventName,
             record.eventSource,
             record.eventType,
@@ -208,79 +206,59 @@ class Aggregator:
             record.recipientAccountId,
             record.awsRegion,
         )
+        event = self._events.event(kind, who.account)
+        code, message = record.errorCode, record.errorMessage
         outcome: Outcome = "used"
         refused = None
+        name: tuple[str | None, ...] = event.kind
         if code is not None or message is not None:
             outcome = outcome_of(code, message)
             refused = denied_action(message) if outcome == "denied" else None
-            kind = (*kind, code, outcome, refused)
-        call = who.calls.get(kind)
+            name = (*name, code, outcome, refused)
+        call = who.calls.get(name)
         if call is None:
-            service_event = is_service_event(record.eventType, record.eventCategory, who.kind)
-            special = special_bin(self._overlay, record.eventSource, record.eventName, record.eventType, service_event)
-            changes = outcome == "used" and not special and is_change(record.eventSource, record.eventName)
-            own = who.account == record.recipientAccountId and who.kind != "AWSAccount"
-            kind = tuple(part if part is None else intern(part) for part in kind)
-            name, source = intern(record.eventName), intern(record.eventSource)
-            key = Key(who.caller, source, name, "", code, outcome, refused, who.invoked_by, special)
-            account = intern(record.recipientAccountId or who.account or "")
-            reader = self._requests.reader(source, name, account, record.awsRegion or "")
-            call = who.calls[kind] = _Call(key, account, reader, changes=changes, own=own)
-            self._calls.append(call)
+            code = code and intern(code)
+            key = Key(
+                who.caller, event.kind[1], event.kind[0], "", code, outcome, refused, who.invoked_by, event.special
+            )
+            call = who.calls[name] = _Call(event, key)
         return call
 
-    def _place(self, call: _Call, record: Record, request: int) -> _Place:
-        """Where a record belongs by its request, and what the request says besides."""
-        facts = NOTHING
-        if not call.special:
-            facts = call.reader.facts(bytes(record.requestParameters), bytes(record.resources))
-        if facts.variant or facts.extra:
-            place = self._special_place(call, facts, record.eventTime)
-        else:
-            place = call.plain or self._new_place(call, "", (), record.eventTime)
-            call.plain = place
-        place.group.about(facts.resources)
-        if len(call.requests) < _OF_ONE:  # else its requests are too many to come again
-            if self._remembered >= _OF_ALL:
-                self._remembered = 0
-                for other in self._calls:
-                    other.requests.clear()
-            self._remembered += 1
-            call.requests[request] = place
-        return place
-
-    def _special_place(self, call: _Call, facts: Facts, at: datetime) -> _Place:
+    def _special_place(self, call: _Call, facts: Facts, at: datetime) -> Place:
+        """The place of a request with a variant or extra actions, which are counted here."""
         names = tuple(action for action, _ in facts.extra)
         place = call.places.get((facts.variant, names))
         if place is None:
             place = self._new_place(call, facts.variant, names, at)
             call.places = {**call.places, (facts.variant, names): place}
         for extra, (_, resources) in zip(place.extra, facts.extra, strict=True):
+            extra.seen(at)
             extra.about(resources)
         return place
 
-    def _new_place(self, call: _Call, variant: str, names: tuple[str, ...], at: datetime) -> _Place:
-        key = call.key._replace(variant=variant)
+    def _new_place(self, call: _Call, variant: str, names: tuple[str, ...], at: datetime) -> Place:
+        key = call.key._replace(variant=variant) if variant else call.key
         group = self.tally.groups.setdefault(key, Group(at))
         extra = tuple(group.extra.setdefault(name, Group(at)) for name in names)
-        self.shapes.append(Shape(key, names))
-        return _Place(group, extra, len(self.shapes) - 1)
+        place = Place(len(self.places), group, extra)
+        self.places.append(place)
+        return place
 
     def _share(self, call: _Call, group: Group, shared: str) -> None:
         """A call across accounts is recorded in both. The caller's own copy names its role; it is the one to count."""
-        if not call.special:
-            if call.own:
+        if not call.event.special:
+            if call.event.own:
                 self.tally.callers.append(hash(shared))
             else:
                 group.share((hash(shared),))
 
     def _note_change(self, record: Record, call: _Call) -> None:
         if record.eventSource == "iam.amazonaws.com":
-            change = grant_change(record, call.account, call.key.caller.principal)
+            change = grant_change(record, call.event.account, call.key.caller.principal)
             if change is not None:
                 self.tally.grants.add(change)
         else:
-            trail = trail_change(record, call.account)
+            trail = trail_change(record, call.event.account)
             if trail is not None:
                 self.tally.trails.add(trail)
 

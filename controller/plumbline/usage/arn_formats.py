@@ -29,18 +29,23 @@ class _Format(msgspec.Struct):
     arn: str
 
 
-@lru_cache(16_384)  # principals of an account share resources
+@lru_cache(4_096)  # principals of an account share resources
 def fitting(action: str, arns: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `arns` that the action can name, sorted. Empty when a resource that the action requires is not among
     them: then a part of what it was about is unknown, and the rest alone would mislead."""
     known = _formats(action)
     if not known:
         return ()
-    found = {arn: {name for name, _, pattern in known if pattern.match(arn)} for arn in arns}
-    matched = set().union(*found.values())
+    matched: set[str] = set()
+    found = []
+    for arn in arns:
+        names = [name for name, _, pattern in known if pattern.match(arn)]
+        if names:
+            found.append(arn)
+            matched.update(names)
     if any(required and name not in matched for name, required, _ in known):
         return ()
-    return tuple(sorted(arn for arn, names in found.items() if names))
+    return arns if len(found) == len(arns) == 1 else tuple(sorted(set(found)))
 
 
 @cache

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from plumbline.model.coverage import Interval
 from plumbline.usage.digests import Digest, of_trail, parse, proven
 from plumbline.usage.log_source import DIGESTS, LOGS, LogSource
-from plumbline.usage.records import plain
+from plumbline.usage.unzip import plain
 
 
 def proven_day(source: LogSource, account: str, region: str, day: date) -> tuple[Interval, ...]:

@@ -18,9 +18,10 @@ from datetime import datetime
 from queue import SimpleQueue
 from typing import BinaryIO, cast
 
+from plumbline.usage.attribution import Caller
 from plumbline.usage.repeats import Memory
 from plumbline.usage.tally import Tally
-from plumbline.usage.worker import Done, Give, Groups, Order, Read, Rest, group_of, receive_answer, send
+from plumbline.usage.worker import Done, Give, Groups, Order, Read, Rest, group_of, key_of, receive_answer, send
 
 # Files that are read with one order: so many bytes as they lie there, or so many files.
 _BYTES, _FILES = 2 << 20, 500
@@ -103,7 +104,7 @@ class _Run:
             self._found.put((-1, number, error))
 
     def _merged(self, result: Tally) -> list[Counter[int]]:
-        """Takes in what is done, in the order of files. For each worker: shape -> records that were repetitions."""
+        """Takes in what is done, in the order of files. For each worker: place -> records that were repetitions."""
         memory = Memory()
         repeats: list[Counter[int]] = [Counter() for _ in self._workers]
         waiting: dict[int, tuple[int, Done]] = {}
@@ -118,8 +119,8 @@ class _Run:
             for batch in done.batches:
                 again = memory.seen(array("q", batch.marks))
                 if again:
-                    shapes = array("q", batch.shapes)
-                    repeats[worker].update(shapes[one] for one in again)
+                    places = array("q", batch.places)
+                    repeats[worker].update(places[one] for one in again)
             result.problems.extend(done.problems)
             if self._progress is not None:
                 self._progress(order.paths[-1])
@@ -147,10 +148,11 @@ class _Worker:
 
     def hand_over(self, repeats: Counter[int], result: Tally) -> None:
         """Adds the worker's tally to the result."""
+        callers: dict[Caller, Caller] = {}
         answer = self._ask(Give(dict(repeats)))
         while isinstance(answer, Groups):
             for key, row in answer.groups:
-                result.join_group(key, group_of(row))
+                result.join_group(key_of(key, callers), group_of(row))
             answer = receive_answer(self._answers)
         if not isinstance(answer, Rest):
             raise self._ended()

@@ -9,25 +9,22 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Annotated, BinaryIO
 
 import msgspec
-from isal import isal_zlib
 
-_CHUNK = 1 << 20
-_ZIPPED_CHUNK = 1 << 16  # unzips to 64 MB at most
+from plumbline.usage.unzip import Report, plain
+
+_HEAD = 1 << 20  # where a line has to end in a file of lines
 _BATCH = 512  # lines decoded together
-# AWS keeps a log file below 50 MB before compression; far beyond that lies a damaged or hostile file.
-MAX_BYTES = 1 << 30
 _MAX_REASONS = 5
-_MAX_IDENTITIES = 8192
-_ZLIB_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment] # the stub takes the class for an instance
-_GZIP, _MEMBER = b"\x1f\x8b", b"\x1f\x8b\x08"
-# Smaller files are unzipped at once: in steps it takes twice as long.
-_ZIPPED_WHOLE, _WHOLE, _PEEK = 4 << 20, 32 << 20, 4096
+_MAX_IDENTITIES = 2048
+# How CloudTrail's own files begin, and what lies between two records; within a record it could only be in a list.
+_BEGIN, _BETWEEN = b'{"Records":[', b'},{"eventVersion":'
 
 
 class SessionIssuer(msgspec.Struct, gc=False):
@@ -89,7 +86,6 @@ class Problem:
 
 # A batch: records in file order; None stands for one that is malformed.
 Batch = list[Record | None]
-Report = Callable[[str, str], None]
 
 
 class _Envelope(msgspec.Struct):
@@ -121,33 +117,66 @@ _LINES = (".jsonl", ".jsonl.gz")  # of which there may be none
 _FAILURES: tuple[type[Exception], ...] = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
 
 
+class _Reporter:
+    """Adds problems of one file. One damaged file may hold thousands of damaged records; the first few say what is
+    wrong."""
+
+    def __init__(self, name: str, problems: list[Problem]) -> None:
+        self.name, self._problems = name, problems
+        self.told: dict[str, int] = {}
+
+    def __call__(self, reason: str, message: str) -> None:
+        self.told[reason] = self.told.get(reason, 0) + 1
+        if self.told[reason] <= _MAX_REASONS:
+            self._problems.append(Problem(self.name, reason, message))
+
+
 def read(stream: BinaryIO, name: str, problems: list[Problem]) -> Iterator[Batch]:
     """All records of one file, in batches. What is damaged is added to `problems`; the rest is still given.
 
     Forms: `{"Records": [...]}`, a bare list, one record a line, LookupEvents output; each also gzipped, told by its
-    content. Lines are streamed; a document is held as a whole (AWS keeps log files below 50 MB).
+    content. Lines are streamed, and log files as CloudTrail writes them; any other document is held as a whole.
     """
-    told: dict[str, int] = {}
+    report = _Reporter(name, problems)
+    return (_identified(batch, report) for batch in _batches(plain(stream, report), report))
 
-    def report(reason: str, message: str) -> None:
-        # One damaged file may hold thousands of damaged records; the first few say what is wrong.
-        told[reason] = told.get(reason, 0) + 1
-        if told[reason] <= _MAX_REASONS:
-            problems.append(Problem(name, reason, message))
 
-    chunks = plain(stream, report)
-    head = b""
-    for chunk in chunks:
+def _batches(chunks: Iterator[bytes], report: _Reporter) -> Iterator[Batch]:
+    head = next(chunks, b"")
+    if head.startswith(_BEGIN):
+        head = yield from _pieces(head, chunks)
+    while b"\n" not in head.strip() and len(head) <= _HEAD and (chunk := next(chunks, b"")):
         head += chunk
-        if b"\n" in head.strip() or len(head) > _CHUNK:
-            break
-    if not head.strip() and not told and not name.endswith(_LINES):
+    if _is_lines(head):
+        yield from _lines(chain((head,), chunks), report)
+    elif head.strip() or report.told or report.name.endswith(_LINES):
+        yield from document(b"".join((head, *chunks)), report)
+    else:
         # AWS delivers no empty file: what was in this one is lost, and its silence is no data.
         report("Truncated", "the file is empty")
-        return
-    lines = _is_lines(head)
-    for batch in _lines(_chain(head, chunks), report) if lines else document(b"".join((head, *chunks)), report):
-        yield _identified(batch, report)
+
+
+def _pieces(rest: bytes, chunks: Iterator[bytes]) -> Generator[Batch, None, bytes]:
+    """The records of a log file as CloudTrail writes it, some at a time: they are counted before they leave the
+    processor's cache. Returns what is left, which begins as the file did: the last records, or what is not as expected.
+    """
+    rest = rest[len(_BEGIN) :]
+    for chunk in chunks:
+        end = chunk.rfind(_BETWEEN) + 1
+        if end:
+            piece = b"".join((b"[", rest, memoryview(chunk)[:end], b"]"))
+            try:
+                batch: Batch = list(_RECORDS.decode(piece))
+            except _FAILURES:
+                rest += chunk
+                break
+            yield batch
+            rest = chunk[end + 1 :]
+        else:
+            rest += chunk
+            if len(rest) > _HEAD:
+                break
+    return _BEGIN + rest
 
 
 def _identified(batch: Batch, report: Report) -> Batch:
@@ -172,73 +201,6 @@ def _identity(text: bytes) -> UserIdentity | None:
         _identities.clear()
     _identities[text] = identity
     return identity
-
-
-def plain(stream: BinaryIO, report: Report) -> Iterator[bytes]:
-    """The stream's content in chunks, unzipped where it is gzip. What follows damage is missing and reported."""
-    total = 0
-    for chunk in _inflated(stream, report):
-        total += len(chunk)
-        if total > MAX_BYTES:
-            report("TooLarge", f"more than {MAX_BYTES} bytes when unzipped; the rest was not read")
-            return
-        yield chunk
-
-
-def _inflated(stream: BinaryIO, report: Report) -> Iterator[bytes]:
-    data = stream.read(_ZIPPED_CHUNK)
-    if not data.startswith(_GZIP):
-        while data:
-            yield data
-            data = stream.read(_CHUNK)
-        return
-    if len(data) == _ZIPPED_CHUNK:
-        data += stream.read(_ZIPPED_WHOLE)
-    if len(data) < _ZIPPED_CHUNK + _ZIPPED_WHOLE and (whole := _at_once(data)) is not None:
-        yield whole
-    else:
-        yield from _in_steps(data, stream, report)
-
-
-def _in_steps(begin: bytes, stream: BinaryIO, report: Report) -> Iterator[bytes]:
-    """`begin` was read from the stream already."""
-    zipped = io.BytesIO(begin)
-    data = zipped.read(_ZIPPED_CHUNK)
-    inflate = isal_zlib.decompressobj(31)
-    while data:
-        try:
-            out = inflate.decompress(data)
-        except _ZLIB_ERROR as error:
-            report("Truncated", f"the gzip data is damaged: {error}")
-            return
-        if out:
-            yield out
-        data = inflate.unused_data if inflate.eof else b""
-        data = data or zipped.read(_ZIPPED_CHUNK) or stream.read(_ZIPPED_CHUNK)
-        if inflate.eof and data:  # a further gzip member
-            inflate = isal_zlib.decompressobj(31)
-    if not inflate.eof:
-        report("Truncated", "the gzip data ends early; what could be unzipped was read")
-
-
-def _at_once(data: bytes) -> bytes | None:
-    """What one member of gzip holds, unzipped into memory of just its size; None where it must be done in steps:
-    lines, which need not be held at once, several members, and damaged data, before which something may be read."""
-    size = int.from_bytes(data[-4:], "little")
-    if size > _WHOLE or data.find(_MEMBER, 1) >= 0:
-        return None
-    try:
-        if size > _CHUNK and b"\n" in isal_zlib.decompressobj(31).decompress(data[:_PEEK]):
-            return None
-        whole = isal_zlib.decompress(data, 31, max(size, 1))
-    except _ZLIB_ERROR:
-        return None
-    return whole if len(whole) == size else None
-
-
-def _chain(head: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    yield head
-    yield from chunks
 
 
 def _is_lines(head: bytes) -> bool:
@@ -345,7 +307,8 @@ def _looked_up(data: bytes, report: Report) -> Batch:
 
 def _salvaged(data: bytes, message: str, report: Report) -> Batch:
     """The complete records of a document that is cut off or broken somewhere."""
-    report("Malformed", f"{message}; the records before the damage were read")
+    # The place that the message gives is one in `data`, which need not be the whole file.
+    report("Malformed", f"{message.partition(' (byte ')[0]}; the records before the damage were read")
     text = data.decode(errors="replace")
     at = text.find("[") + 1
     decoder, found = json.JSONDecoder(), list[bytes]()

@@ -5,6 +5,7 @@ The rules of passing roles, tags on create, session tags, and Amazon S3's header
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,9 @@ from plumbline.iam.overlay import Overlay, PassRole
 from plumbline.usage.resources import Finder, copy_source, from_record, partition_of
 
 _ANY = msgspec.json.Decoder()
+# Requests whose facts are remembered: of one event in one account and Region, and of all together.
+_OF_ONE, _OF_ALL = 32, 65_536
+_ARN, _HEADERS = b'"arn:', re.compile(rb'"[xX]-')
 
 _CREATING = (
     "Add",
@@ -99,6 +103,7 @@ class Requests:
         self._overlay = overlay
         self._plans: dict[tuple[str, str], _Plan] = {}
         self._readers: dict[tuple[str, str, str, str], Reader] = {}
+        self.remembered = 0
 
     def reader(self, event_source: str, event_name: str, account: str, region: str) -> Reader:
         """`account`: the one whose resources the requests name."""
@@ -107,6 +112,16 @@ class Requests:
         if reader is None:
             reader = self._readers[key] = Reader(self._plan(event_source, event_name), account, region)
         return reader
+
+    def remember(self, reader: Reader, request: int, facts: Facts) -> None:
+        """Keeps the facts of a request in `reader.known`, by its hash."""
+        if len(reader.known) < _OF_ONE:  # else its requests are too many to come again
+            if self.remembered >= _OF_ALL:
+                self.remembered = 0
+                for one in self._readers.values():
+                    one.known.clear()
+            self.remembered += 1
+            reader.known[request] = facts
 
     def possible(self, event_source: str, event_name: str) -> tuple[str, ...]:
         """The actions that lie deeper in a request than the names of its parameters tell: for one that is not known."""
@@ -121,26 +136,32 @@ class Requests:
 
 
 class Reader:
-    """Reads facts from the requests of one event."""
+    """Reads facts from the requests of one event. `known`: those of requests that were read before."""
 
-    __slots__ = ("_finder", "_inside", "_partition", "_plan")
+    __slots__ = ("_finder", "_headers", "_inside", "_partition", "_plan", "known")
 
     def __init__(self, plan: _Plan, account: str, region: str) -> None:
         self._plan, self._partition = plan, partition_of(region)
         self._finder = Finder(plan.service, plan.operation, account, region)
+        self.known: dict[int, Facts] = {}
         # Whether anything in a request of this event may be authorized besides.
-        self._inside = plan.pass_role is not None or plan.tag_action is not None or plan.service in ("sts", "s3")
+        self._inside = plan.pass_role is not None or plan.tag_action is not None or plan.service == "sts"
+        self._inside |= plan.service == "s3" and plan.operation in _S3_COPIES
+        self._headers = plan.service == "s3"  # then only where the request has headers of its own
 
     def facts(self, request: bytes, listed: bytes) -> Facts:
         """The facts of one record, by its `requestParameters` and `resources`. Never raises."""
         if len(request) <= 4 and len(listed) <= 4:  # absent, null, {} or []
             return NOTHING
+        # Most requests hold no ARN, which is told faster by their text than by their members.
+        spelled = _ARN in request
+        named = from_record(decoded(listed)) if _ARN in listed else ()
         parameters = decoded(request)
         if not isinstance(parameters, dict):
             parameters = {}
-        arns = self._finder.arns(parameters, from_record(decoded(listed)) if len(listed) > 4 else ())
+        arns = self._finder.arns(parameters, named, spelled=spelled)
         extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
-        if self._inside:
+        if self._inside or (self._headers and _HEADERS.search(request)):
             extra = tuple(sorted(set(_extra(self._plan, parameters, arns, self._partition))))
         variant = "versionId" if self._plan.service == "s3" and parameters.get("versionId") else ""
         return Facts(arns, variant, extra) if arns or variant or extra else NOTHING
@@ -175,9 +196,7 @@ def _extra(
         for name, action in _SESSION.items():
             if parameters.get(name):
                 yield action, arns
-    elif plan.service == "s3" and (
-        plan.operation in _S3_COPIES or any(name[:2] in ("x-", "X-") for name in parameters)
-    ):
+    elif plan.service == "s3":
         yield from _s3(plan.operation, parameters, arns, partition)
 
 

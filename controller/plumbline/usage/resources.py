@@ -81,8 +81,9 @@ class Finder:
         before, _, after = template.format(v="\0", **self._where).partition("\0")
         return before, after
 
-    def arns(self, parameters: Mapping[str, Any], listed: Iterable[str]) -> tuple[str, ...]:
-        """The sorted ARNs of one call, at most 100; empty when they are unknown. `listed`: those of the record."""
+    def arns(self, parameters: Mapping[str, Any], listed: Iterable[str], *, spelled: bool = True) -> tuple[str, ...]:
+        """The sorted ARNs of one call, at most 100; empty when they are unknown. `listed`: those of the record.
+        `spelled`: whether a parameter may hold an ARN."""
         found, service, members = set(listed), self._service, self._members
         if service == "s3":
             if (arn := _s3(parameters, self._where["p"])) is not None:
@@ -93,7 +94,7 @@ class Finder:
             found |= set(_sqs(parameters, self._where))
         elif service == "dynamodb" and isinstance(items := parameters.get("requestItems"), dict):
             found |= {_named(table, *self._formats["tablename"]) for table in items}
-        for name, value in parameters.items():
+        for name, value in parameters.items() if spelled or self._formats else ():
             if isinstance(value, str):
                 if name not in members:
                     self._member(name)

@@ -6,8 +6,7 @@ The sum is the same in whatever order and parts records were counted. Must not k
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -21,7 +20,8 @@ from plumbline.usage.records import Problem
 _KEPT = MAX_RESOURCES + 32
 
 
-_NONE: frozenset[tuple[str, ...]] = frozenset()
+# So few are kept in a tuple, which takes a quarter of a set's memory.
+_FEW = 16
 
 
 class Key(NamedTuple):
@@ -38,13 +38,6 @@ class Key(NamedTuple):
     special: Bin | None
 
 
-class Shape(NamedTuple):
-    """Where a record is counted: in a group, and in these of its extra actions."""
-
-    key: Key
-    extra: tuple[str, ...]
-
-
 class Group:
     """The tally of one group. `repeated`: records of it that were delivered again, which `count` leaves out.
     `resources`: each a set of ARNs that one call was about; `unknown`: some call named none. `shared`: ids of copies
@@ -55,7 +48,7 @@ class Group:
     def __init__(self, at: datetime) -> None:
         self.count = self.repeated = 0
         self.first = self.last = at
-        self.resources: AbstractSet[tuple[str, ...]] = _NONE
+        self.resources: Collection[tuple[str, ...]] = ()
         self.truncated = self.unknown = False
         self._limit: tuple[str, ...] = ()  # when some were cut: the last that was kept
         self.shared: array[int] | None = None
@@ -73,12 +66,19 @@ class Group:
         """Notes what one call was about."""
         if not resources:
             self.unknown = True
-        elif resources not in self.resources and not (self._limit and resources > self._limit):
+        elif resources not in self.resources:
+            self.keep(resources)
+
+    def keep(self, resources: tuple[str, ...]) -> None:
+        """Takes in what is not among `resources` yet."""
+        if isinstance(self.resources, tuple) and len(self.resources) < _FEW:
+            self.resources = (*self.resources, resources)
+        elif not (self._limit and resources > self._limit):
             self._keep((resources,))
 
     def _keep(self, more: Iterable[tuple[str, ...]], most: int = _KEPT) -> None:
         if not isinstance(self.resources, set):
-            self.resources = set()
+            self.resources = set(self.resources)
         self.resources.update(more)
         if len(self.resources) > most:
             # The first in order: what is kept does not hang on the order of reading.
@@ -109,6 +109,21 @@ class Group:
                 self.extra[name] = extra
 
 
+class Place:
+    """Where records are counted: in a group, and in these of its extra actions."""
+
+    __slots__ = ("extra", "group", "number")
+
+    def __init__(self, number: int, group: Group, extra: tuple[Group, ...]) -> None:
+        self.number, self.group, self.extra = number, group, extra
+
+    def repeated(self, times: int) -> None:
+        """Takes records that were counted for repetitions of others."""
+        self.group.repeated += times
+        for one in (self.group, *self.extra):
+            one.count -= times
+
+
 @dataclass(slots=True)
 class Tally:
     """All that was counted. `callers`: ids of calls across accounts whose own copy, which names the role, was read."""
@@ -119,13 +134,6 @@ class Tally:
     grants: set[GrantChange] = field(default_factory=set)
     trails: set[TrailChange] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
-
-    def repeat(self, shape: Shape, times: int) -> None:
-        """Takes records that were counted for repetitions of others."""
-        group = self.groups[shape.key]
-        group.repeated += times
-        for one in (group, *(group.extra[name] for name in shape.extra)):
-            one.count -= times
 
     def join_group(self, key: Key, group: Group) -> None:
         """Adds one group of another tally."""

@@ -22,11 +22,13 @@ from plumbline.model.snapshot import digest_of
 from plumbline.store.ledger import Batch, Partition, PartitionKey, Rows, partitions, seal
 from plumbline.usage.aggregate import Aggregator
 from plumbline.usage.digests import Digest, of_trail, parse, proven
+from plumbline.usage.event_kinds import Events
 from plumbline.usage.log_source import DIGESTS, LOGS, LogSource
 from plumbline.usage.objects import Folder, Listed
-from plumbline.usage.records import Problem, plain
+from plumbline.usage.records import Problem
 from plumbline.usage.summary import SUFFIXES
 from plumbline.usage.sync_report import Progress, SyncProblem, SyncReport
+from plumbline.usage.unzip import plain
 
 # Complete days are final after this long: CloudTrail delivers within minutes, and backfills digests within days.
 _FINAL_AFTER = timedelta(days=3)
@@ -91,18 +93,26 @@ class _Worker:
         """All days of one account and Region. A listing that fails ends it: the next days would fail likewise."""
         known = partitions(self._engine, self._landscape, self._source.name, account, region)
         listings: dict[date, list[Listed]] = {}
+        events = Events(self._overlay)
         day = start.astimezone(UTC).date()
         while day <= self._now.astimezone(UTC).date():
             key = PartitionKey(self._source.name, account, region, day.isoformat())
             try:
-                self._day(key, day, known.get(key), listings)
+                self._day(key, day, known.get(key), listings, events)
             except _FAILURES as error:
                 self._failed(key, error)
                 return
             listings.pop(day - timedelta(days=2), None)
             day += timedelta(days=1)
 
-    def _day(self, key: PartitionKey, day: date, known: Partition | None, listings: dict[date, list[Listed]]) -> None:
+    def _day(
+        self,
+        key: PartitionKey,
+        day: date,
+        known: Partition | None,
+        listings: dict[date, list[Listed]],
+        events: Events,
+    ) -> None:
         version = f"{self._overlay.version}\n"
         if known is not None and known.sealed and known.fingerprint.startswith(version):
             self._report.sealed += 1
@@ -124,7 +134,7 @@ class _Worker:
             problems: list[Problem] = []
             covered = self._proven(key, day, digests, listings, problems)
             objects = len(logs) + len(digests)
-            new, rows = self._read(key, fingerprint, logs, objects=objects, covered=covered, problems=problems)
+            new, rows = self._read(key, fingerprint, logs, events, objects=objects, covered=covered, problems=problems)
             known = replace(new, sealed=self._final(day, new))
             self._replace(known, rows)
         if not known.sealed and self._final(day, known):
@@ -169,12 +179,13 @@ class _Worker:
         key: PartitionKey,
         fingerprint: str,
         logs: Sequence[Listed],
+        events: Events,
         *,
         objects: int,
         covered: tuple[Interval, ...] = (),
         problems: Sequence[Problem] = (),
     ) -> tuple[Partition, Rows]:
-        aggregator = Aggregator(self._overlay, self._source.name)
+        aggregator = Aggregator(self._overlay, self._source.name, events=events)
         aggregator.problems.extend(problems)
         unreadable = any(problem.reason not in _LASTING for problem in problems)
         for item, stream, error in self._opened(logs):
@@ -243,7 +254,7 @@ class _Worker:
             if before is not None and (before.fingerprint == fingerprint or len(items) < before.objects):
                 self._report.unchanged += 1
             else:
-                self._replace(*self._read(key, fingerprint, items, objects=len(items)))
+                self._replace(*self._read(key, fingerprint, items, Events(self._overlay), objects=len(items)))
 
     def _opened(self, listed: Iterable[Listed]) -> Iterator[tuple[Listed, BinaryIO | None, Exception | None]]:
         """The objects in order, a few fetched ahead; those of a folder are at hand."""

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
+from sys import intern
 from typing import BinaryIO, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ import msgspec
 from plumbline.iam.overlay import overlay
 from plumbline.model.evidence import GrantChange, TrailChange
 from plumbline.usage.aggregate import Aggregator
+from plumbline.usage.attribution import Caller
 from plumbline.usage.records import Problem
 from plumbline.usage.tally import Group, Key, Tally
 
@@ -33,7 +35,7 @@ class Read(msgspec.Struct, tag=True, frozen=True):
 
 
 class Give(msgspec.Struct, tag=True, frozen=True):
-    """Hand over the tally; of some shapes, so many records were repetitions."""
+    """Hand over the tally; of some places, so many records were repetitions."""
 
     repeats: dict[int, int]
 
@@ -42,10 +44,10 @@ Order = Read | Give
 
 
 class Batch(msgspec.Struct, array_like=True, frozen=True):
-    """The marks of a batch's records and their shapes, as arrays of 8 bytes each."""
+    """The marks of a batch's records and their places, as arrays of 8 bytes each."""
 
     marks: bytes
-    shapes: bytes
+    places: bytes
 
 
 class Done(msgspec.Struct, tag=True, frozen=True):
@@ -136,11 +138,20 @@ def group_of(row: Row) -> Group:
     group.count, group.repeated, group.last = row.count, row.repeated, row.last
     group.truncated, group.unknown = row.truncated, row.unknown
     if row.resources:
-        group.resources = set(row.resources)
+        group.resources = row.resources
     if row.shared:
         group.shared = array("q", row.shared)
     group.extra = {name: group_of(extra) for name, extra in row.extra.items()}
     return group
+
+
+def key_of(key: Key, callers: dict[Caller, Caller]) -> Key:
+    """The key with texts that it shares with others; each message brings them anew. `callers`: those that were met."""
+    return key._replace(
+        caller=callers.setdefault(key.caller, key.caller),
+        event_source=intern(key.event_source),
+        event_name=intern(key.event_name),
+    )
 
 
 def answers(order: Order, aggregator: Aggregator) -> Iterator[Answer]:
@@ -149,8 +160,8 @@ def answers(order: Order, aggregator: Aggregator) -> Iterator[Answer]:
         yield _read(order, aggregator)
         return
     tally = aggregator.tally
-    for shape, times in order.repeats.items():
-        tally.repeat(aggregator.shapes[shape], times)
+    for place, times in order.repeats.items():
+        aggregator.places[place].repeated(times)
     yield from _given(tally)
 
 
@@ -158,7 +169,7 @@ def _read(order: Read, aggregator: Aggregator) -> Done:
     aggregator.until = order.until
     for path in order.paths:
         read_file(path, aggregator)
-    batches = tuple(Batch(found.marks.tobytes(), found.shapes.tobytes()) for found in aggregator.journals)
+    batches = tuple(Batch(found.marks.tobytes(), found.places.tobytes()) for found in aggregator.journals)
     problems = tuple(aggregator.problems)
     aggregator.journals.clear()
     aggregator.problems.clear()
