@@ -29,7 +29,10 @@ def run_pass(inputs: Path, state: Path, now: datetime = NOW, store: str | None =
     state.mkdir(parents=True, exist_ok=True)
     folder = FolderStore(inputs, state)
     engine = open_store(store or f"sqlite:///{state / 'plumbline.db'}")
-    report = reconcile_all(folder, engine, now, sessions=open_sessions)
+    try:
+        report = reconcile_all(folder, engine, now, sessions=open_sessions)
+    finally:
+        engine.dispose()
     for one in report.baselines.values():
         if one.result is not None:
             metadata = one.baseline.metadata
