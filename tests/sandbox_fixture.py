@@ -59,3 +59,10 @@ def sandbox(sandbox_server, service_models, monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
     yield sandbox_server
     sandbox_server.reset()
+
+
+@pytest.fixture
+def quickly(sandbox, monkeypatch):
+    """The server, and retries of botocore without their waits."""
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
+    return sandbox

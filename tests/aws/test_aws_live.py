@@ -25,12 +25,6 @@ CALLS = {
 }
 
 
-@pytest.fixture
-def quickly(sandbox, monkeypatch):
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
-    return sandbox
-
-
 def open_sessions(external_id=org.EXTERNAL_ID):
     return AwsSessions("plumbline/plumbline-reader", external_id, requests_per_second=1000)
 

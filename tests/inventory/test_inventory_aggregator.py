@@ -43,13 +43,6 @@ def open_sessions():
     return AwsSessions("plumbline/plumbline-reader", org.EXTERNAL_ID, requests_per_second=1000)
 
 
-@pytest.fixture
-def quickly(sandbox, monkeypatch):
-    """Retries of botocore without their waits."""
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
-    return sandbox
-
-
 @pytest.fixture(scope="module")
 def kept():
     return {}

@@ -32,13 +32,6 @@ def open_sessions(external_id=org.EXTERNAL_ID):
     return AwsSessions("plumbline/plumbline-reader", external_id, requests_per_second=1000)
 
 
-@pytest.fixture
-def quickly(sandbox, monkeypatch):
-    """Retries of botocore without their waits."""
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
-    return sandbox
-
-
 @pytest.fixture(scope="module")
 def kept():
     return []

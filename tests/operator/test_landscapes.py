@@ -90,7 +90,7 @@ def test_suspending_it_later_leaves_all_as_it_is(cluster, control_plane, operato
     before = cluster.get("lpb", "development")["status"]
     suspend(control_plane, True)
     # A pass that runs is finished first; until it is seen a new baseline is assessed with the pass that was made before.
-    wait_for(lambda: 'plumbline_suspended{kind="IAMLandscape",name="default"' in operator.get("metrics"), 300)
+    wait_for(lambda: 'plumbline_suspended{kind="IAMLandscape",name="default"' in operator.get("metrics"))
     since = len(control_plane.audit_events())
     # A pass that is asked for is not made; a new baseline is told why.
     control_plane.kubectl("annotate", "lpb", "development", "plumbline.dev/requestedAt=now", "-n", "land")

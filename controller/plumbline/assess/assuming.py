@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from plumbline.assess import guardrails
 from plumbline.assess.guardrails import document
-from plumbline.iam.authorize import Layers, Outcome, authorize
+from plumbline.iam.authorize import Hit, Layers, Outcome, authorize
 from plumbline.iam.conditions import Context
 from plumbline.iam.principals import Caller
 from plumbline.iam.statements import CompiledDocument, CompiledStatement, Documents, Request
@@ -30,9 +30,9 @@ class Entry:
         return self.outcome.decision == "allowed"
 
     @property
-    def unread(self) -> bool:
-        """A document that could not be read may decide."""
-        return not self.certain and any(hit.statement is None for hit in self.outcome.decided_by)
+    def unread(self) -> list[Hit]:
+        """Documents that could not be read, and may decide."""
+        return [] if self.certain else [hit for hit in self.outcome.decided_by if hit.statement is None]
 
     @property
     def conditions(self) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from plumbline.assess.assuming import Entry
 from plumbline.assess.escalation_resources import resources
 from plumbline.assess.guardrails import document, rcps, scps
-from plumbline.iam.authorize import Hit, Layers, Outcome, authorize
+from plumbline.iam.authorize import Layers, authorize
 from plumbline.iam.conditions import Context, Values
 from plumbline.iam.principals import Caller
 from plumbline.iam.statements import (
@@ -47,26 +48,15 @@ class Via:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """It is, or may be, allowed."""
+class Answer(Entry):
+    """It is, or may be, allowed. `action`: as ways spell it."""
 
     action: str
-    request: Request
-    outcome: Outcome
-
-    @property
-    def certain(self) -> bool:
-        return self.outcome.decision == "allowed"
 
     @property
     def conditional(self) -> bool:
         """Does it depend on what the caller may supply, such as MFA, source IP or the time?"""
         return any(not _is_fact(key) for key in self.outcome.missing_keys)
-
-    @property
-    def unread(self) -> list[Hit]:
-        """Documents that could not be read, and may decide."""
-        return [] if self.certain else [hit for hit in self.outcome.decided_by if hit.statement is None]
 
 
 def best(answers: Iterable[Answer | None]) -> Answer | None:
@@ -126,7 +116,7 @@ class Asking:
         if trust or rcps:
             layers = Layers(layers.identity, layers.boundary, resource=trust, scps=layers.scps, rcps=rcps)
         outcome = authorize(request, layers)
-        return Answer(action, request, outcome) if outcome.may_allow else None
+        return Answer(request, outcome, action) if outcome.may_allow else None
 
     def turns_on(self, action: str) -> frozenset[str]:
         """The condition keys on which policies make an action depend, in lower case; the resource itself is apart."""
@@ -232,7 +222,7 @@ def trusted(role: Principal, services: Iterable[str], accounts: Mapping[str, Acc
         context = Context({**absent, **who.keys(), **tags, **own}, complete=False)
         request = Request(who, "sts:assumerole", role.arn, role.account, context)
         outcome = authorize(request, layers)
-        found.append(Answer("sts:AssumeRole", request, outcome) if outcome.may_allow else None)
+        found.append(Answer(request, outcome, "sts:AssumeRole") if outcome.may_allow else None)
     return best(found)
 
 

@@ -5,16 +5,15 @@ Files given by hand prove nothing about what was not logged. Knows folders and t
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
+from plumbline.garbage import uncollected
 from plumbline.iam.overlay import overlay
 from plumbline.model.evidence import Evidence
 from plumbline.usage.aggregate import Aggregator, Usage, usage_of
@@ -60,7 +59,7 @@ def read_paths(
     Raises NoSuchPathError before anything is read, ReaderEndedError when a process was killed. What cannot be read
     becomes a problem; the rest is read.
     """
-    with _without_collector():
+    with uncollected():
         files = _Files(paths)
         found = _tally(files, processes, progress, until)
         return UsageSummary(usage_of(found, overlay(), source), len(files.found))
@@ -68,7 +67,7 @@ def read_paths(
 
 def tally_of(paths: Sequence[Path], processes: int | None = None) -> Tally:
     """`read_paths` before events become actions."""
-    with _without_collector():
+    with uncollected():
         return _tally(_Files(paths), processes, None)
 
 
@@ -106,18 +105,6 @@ def _read_here(
             progress(path)
         read_file(path, aggregator)
     return aggregator.tally
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Nothing that is read refers to itself, and looking for it would take a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def log_files(paths: Iterable[Path], problems: list[Problem]) -> list[tuple[str, int]]:
