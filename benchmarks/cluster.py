@@ -92,13 +92,13 @@ def _post(connection: http.client.HTTPSConnection, path: str, body: Json) -> Non
 
 
 class Writes:
-    """What one user has written since this was made, and how often it was refused. `assessed`: baselines whose Ready is no longer Unknown."""
+    """What one user has written since this was made, and what was refused, by status code. `assessed`: baselines whose Ready is no longer Unknown."""
 
     def __init__(self, made: ControlPlane, user: str) -> None:
         self._path, self._user = made.folder / "audit.log", user
         self._at = self._path.stat().st_size
         self.counts: Counter[str] = Counter()
-        self.refused = 0
+        self.refused: Counter[int] = Counter()
         self.assessed: set[str] = set()
 
     def read(self) -> int:
@@ -119,8 +119,9 @@ class Writes:
             return
         if event["stage"] != "ResponseComplete":
             return
-        if event["responseStatus"]["code"] >= http.client.BAD_REQUEST:
-            self.refused += 1
+        code = event["responseStatus"]["code"]
+        if code >= http.client.BAD_REQUEST:
+            self.refused[code] += 1
             return
         self.counts["/".join((at.get("resource", ""), at.get("subresource", ""))).rstrip("/")] += 1
         if at.get("resource") == "leastprivilegebaselines" and at.get("subresource") == "status":

@@ -11,9 +11,7 @@ from typing import Any
 from benchmarks.accounts import write as written
 from benchmarks.timer import Timer, run, settle
 from benchmarks.workload import roles
-from plumbline.assess.analysis import Analysis, Facts, analyse
-from plumbline.assess.escalation import Escalations
-from plumbline.assess.escalation_memory import Memory
+from plumbline.assess.analysis import Analysis, Facts, Memory, analyse
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.overlay import overlay
@@ -46,14 +44,15 @@ def own(folder: str, to: str) -> Result:
 def refresh(folder: str) -> Result:
     """One account changed since the last analysis: everything is analysed again."""
     principals = read_account_details(sorted(Path(folder).glob("*.json")))
-    coverage, memory = Coverage({}, {}, {}, frozenset()), Memory[Escalations]()
+    coverage, memory = Coverage({}, {}, {}, frozenset()), Memory()
     analyse(Facts(principals, {}, {}, coverage, _WINDOW), memory=memory)
     arn = min(arn for arn, principal in principals.items() if len(principal.policies) > 1)
     changed = {**principals, arn: replace(principals[arn], policies=principals[arn].policies[1:])}
     settle()
+    before = memory.ways.anew
     with Timer() as timer:
         analyse(Facts(changed, {}, {}, coverage, _WINDOW), memory=memory)
-    return timer, {"judged": memory.judged}
+    return timer, {"judged": memory.ways.anew - before}
 
 
 def _ways(found: Analysis) -> dict[str, list[list[str]]]:

@@ -23,7 +23,7 @@ def landscape(rows: Rows, work: Path, sizes: tuple[int, ...] = (1000, 10_000)) -
         )
         rows.note(f"{one.cpu / size * 1e3:.1f} ms of CPU and {one.peak / size * 1024:.0f} KiB for each role")
         again = rows.add("  again, after a change in one account", [measure(OWN, "refresh", str(folder))])
-        rows.note(f"{again.cpu / one.cpu:.2f} of the CPU; ways to gain privileges of {again.facts['judged']:,} roles")
+        rows.note(f"{again.cpu / one.cpu:.2f} of the CPU; ways to gain privileges in {again.facts['judged']:,} account")
         if size == _COMPARED:
             _peer(rows, work, folder, one)
 

@@ -60,11 +60,12 @@ def _measured(rows: Rows, title: str, size: int, every: float, start: AbstractCo
         lacking = size - len(one.writes.assessed)
         _still(one.writes, every)
         first = dict(one.writes.counts)
-        facts = {"writes": sum(first.values()), "refused": one.writes.refused, "lacking": lacking}
+        facts = {"writes": sum(first.values()), "refused": one.writes.refused.total(), "lacking": lacking}
         found = Measured(title, seconds, cpu, peak_of(pid), facts)
         rows.add(f"{title}, {size:,} baselines, until all have a status", [found])
         without = f"; {lacking:,} still without one, after which it was given up" if lacking else ""
-        refused = f"; {one.writes.refused:,} more that the API server did not take" if one.writes.refused else ""
+        codes = _listed({f"with {code}": count for code, count in one.writes.refused.items()})
+        refused = f"; more that the API server did not take: {codes}" if codes else ""
         rows.note(f"{facts['writes']:,} writes ({_listed(first)}){refused}{without}")
         # Once in this time everything is looked at, wherever in it the window begins.
         before, used = one.writes.read(), cpu_of(pid)

@@ -49,7 +49,7 @@ COMPLETE = SourceState(SOURCE, State.COMPLETE)
 def seen(world, assumed=NOBODY_ASSUMED):
     context = world.context
     return Seen(
-        world.usage, context.coverage.last_accessed.get(world.principal.arn), context.reach, assumed, context.catalogue
+        world.usage, world.coverage.last_accessed.get(world.principal.arn), context.reach, assumed, context.catalogue
     )
 
 

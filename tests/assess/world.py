@@ -146,12 +146,12 @@ class World:
     @property
     def context(self):
         reach = log_reach(ACCOUNT, self.coverage, self.log_sources, WINDOW, classes(KNOWN, SEEN), "aws")
-        return Context(WINDOW, self.coverage, reach, KNOWN, SEEN, self.remove_rare)
+        return Context(WINDOW, self.coverage.required, reach, KNOWN, SEEN, self.remove_rare)
 
     def assess(self):
         ages = {p.key: GrantAge(Age.OLD) for p in self.policies} | self.ages
         rules = Rules(self.thresholds, self.exemptions)
-        findings = verdicts(self.principal, self.granted, self.usage, ages, self.context)
+        findings = verdicts(self.principal, self.granted, self.usage, ages, self.coverage.about(ARN), self.context)
         return assess_role(self.principal, self.granted, self.usage, findings, self.drift, rules, self.context)
 
     def verdicts(self):

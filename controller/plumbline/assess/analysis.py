@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
+from typing import NamedTuple
 
 from plumbline.api.baseline import Pool
 from plumbline.api.risk import Weights
-from plumbline.assess import risk
+from plumbline.assess import risk as scores
 from plumbline.assess.ages import grant_ages
 from plumbline.assess.assess import count
 from plumbline.assess.blast_radius import BlastRadius, blast_radii
 from plumbline.assess.escalation import Escalations, escalations
-from plumbline.assess.escalation_memory import Memory
 from plumbline.assess.exposure import Exposure, Sources, exposures
 from plumbline.assess.guardrails import granted_in
 from plumbline.assess.pools import Member, pooled
 from plumbline.assess.reach import Hop, Path, hops, paths
+from plumbline.assess.recall import Recalled, Remembered, Seen
 from plumbline.assess.risk import Range, Risk
 from plumbline.assess.trust import Trusted, trusted
 from plumbline.assess.verdicts import Context, verdicts
@@ -30,7 +31,7 @@ from plumbline.garbage import uncollected
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.granted import Granted
 from plumbline.model.assessment import Counts, Finding, Verdict
-from plumbline.model.coverage import Coverage
+from plumbline.model.coverage import AskedAbout, Coverage
 from plumbline.model.evidence import GrantChange, PrincipalUsage
 from plumbline.model.pod_identity import PodIdentity
 from plumbline.model.snapshot import Account, Principal
@@ -107,50 +108,80 @@ class Analysis:
         return tuple(paths(self.hops))
 
 
-def analyse(facts: Facts, weights: Weights | None = None, *, memory: Memory[Escalations] | None = None) -> Analysis:
-    """The analysis of all principals. `memory`: of earlier analyses of the same landscape, which makes this one cheaper."""
+class Memory:
+    """What the last analysis of a landscape found, and on what it rested."""
+
+    def __init__(self) -> None:
+        self.seen = Recalled[object]()
+        self.hops = Recalled[tuple[Hop, ...]]()  # role -> those into it
+        self.ways = Recalled[Mapping[str, Escalations]]()  # account -> principal -> its own
+        self.access = Recalled[Granted]()
+        self.contexts = Recalled[Context]()
+        self.findings = Recalled[tuple[Finding, ...]]()
+        self.risks = Recalled[tuple[Counts, Risk]]()
+
+    def forget(self) -> None:
+        """What the last analysis did not ask for."""
+        for one in (self.seen, self.hops, self.ways, self.access, self.contexts, self.findings, self.risks):
+            one.forget()
+
+
+def analyse(facts: Facts, weights: Weights | None = None, *, memory: Memory | None = None) -> Analysis:
+    """The analysis of all principals. `memory`: of earlier analyses of the same landscape; what they found is found anew
+    only where that on which it rests has changed."""
     with uncollected():
-        return _analysis(facts, weights, memory)
+        memory = memory or Memory()
+        found = _analysis(facts, weights or Weights(), memory)
+        memory.forget()
+        return found
 
 
-def _analysis(facts: Facts, weights: Weights | None, memory: Memory[Escalations] | None) -> Analysis:
-    found = tuple(hops(facts.principals, facts.accounts, facts.pod_identity))
-    ways = escalations(facts.principals, facts.accounts, hops=found, memory=memory)
-    access = {arn: granted_in(p, facts.accounts.get(p.account)) for arn, p in facts.principals.items()}
-    reaching = exposures(facts.principals, found, facts.accounts, facts.pod_identity).of
-    reached = blast_radii(facts.principals, found, facts.accounts, lambda principal: access[principal.arn]).of
-    known = {principal.account for principal in facts.principals.values()} | set(facts.accounts)
-    every = _all_findings(facts, access)
+def _analysis(facts: Facts, weights: Weights, memory: Memory) -> Analysis:
+    principals, accounts = facts.principals, facts.accounts
+    seen = Seen(principals, accounts, memory.seen)
+    found = tuple(hops(principals, accounts, facts.pod_identity, remembered=Remembered(seen, memory.hops)))
+    ways = escalations(principals, accounts, hops=found, remembered=Remembered(seen, memory.ways))
+    access = {arn: _access(facts, one, seen, memory.access) for arn, one in principals.items()}
+    reaching = exposures(principals, found, accounts, facts.pod_identity).of
+    reached = blast_radii(principals, found, accounts, lambda principal: access[principal.arn]).of
+    known = {principal.account for principal in principals.values()} | set(accounts)
+    every = _all_findings(facts, access, memory)
     analysed = []
-    for arn, principal in sorted(facts.principals.items()):
-        usage, findings = facts.usage.get(arn, PrincipalUsage()), every[arn]
-        own_ways = ways.get(arn, _NO_ESCALATIONS)
+    for arn, principal in sorted(principals.items()):
+        parts = access[arn], every[arn], ways.get(arn, _NO_ESCALATIONS), reaching.get(arn), reached.get(arn), weights
+        counts, risk = memory.risks.of(arn, parts, partial(_risk, *parts))
         analysed.append(
             PrincipalAnalysis(
                 principal=principal,
                 granted=access[arn],
-                usage=usage,
-                findings=findings,
-                counts=count(findings),
-                escalations=own_ways,
+                usage=facts.usage.get(arn, PrincipalUsage()),
+                findings=every[arn],
+                counts=counts,
+                escalations=ways.get(arn, _NO_ESCALATIONS),
                 trust=trusted(principal, known),
                 exposure=reaching.get(arn),
                 blast_radius=reached.get(arn),
-                risk=_risk(access[arn], findings, own_ways, reaching.get(arn), reached.get(arn), weights),
+                risk=risk,
             )
         )
     return Analysis(tuple(analysed), found)
 
 
-def _all_findings(facts: Facts, access: Mapping[str, Granted]) -> Mapping[str, tuple[Finding, ...]]:
+def _access(facts: Facts, principal: Principal, seen: Seen, recalled: Recalled[Granted]) -> Granted:
+    basis = seen.principals[principal.arn], seen.guards[principal.account]
+    return recalled.of(principal.arn, basis, lambda: granted_in(principal, facts.accounts.get(principal.account)))
+
+
+def _all_findings(facts: Facts, access: Mapping[str, Granted], memory: Memory) -> Mapping[str, tuple[Finding, ...]]:
     contexts: dict[tuple[str, Terms], Context] = {}
     found: dict[str, tuple[Finding, ...]] = {}
     for arn, principal in facts.principals.items():
         kept = principal.account, facts.terms_of(arn)
         if kept not in contexts:
-            contexts[kept] = _context(facts, principal)
-        usage = facts.usage.get(arn, PrincipalUsage())
-        found[arn] = _findings(facts, principal, access[arn], usage, contexts[kept])
+            made = _context(facts, principal)
+            contexts[kept] = memory.contexts.of(kept, made, partial(lambda one: one, made))
+        given = _given(facts, principal, access[arn], contexts[kept])
+        found[arn] = memory.findings.of(arn, given, partial(_findings, given))
     for pool, arns in facts.pools:
         found |= pooled([Member(facts.principals[arn], access[arn], found[arn]) for arn in arns], pool)
     return found
@@ -159,9 +190,10 @@ def _all_findings(facts: Facts, access: Mapping[str, Granted]) -> Mapping[str, t
 def analyse_one(facts: Facts, arn: str) -> Judged:
     """The verdicts of one principal, without what others have to do with it."""
     principal = facts.principals[arn]
-    access, usage = granted_in(principal, facts.accounts.get(principal.account)), facts.usage.get(arn, PrincipalUsage())
-    findings = _findings(facts, principal, access, usage, _context(facts, principal))
-    return Judged(principal, access, usage, findings, count(findings))
+    access = granted_in(principal, facts.accounts.get(principal.account))
+    given = _given(facts, principal, access, _context(facts, principal))
+    findings = _findings(given)
+    return Judged(principal, access, given.usage, findings, count(findings))
 
 
 def _context(facts: Facts, principal: Principal) -> Context:
@@ -173,18 +205,43 @@ def _context(facts: Facts, principal: Principal) -> Context:
     )
 
 
-def _findings(
-    facts: Facts, principal: Principal, access: Granted, usage: PrincipalUsage, context: Context
-) -> tuple[Finding, ...]:
-    ages = grant_ages(
+class _Given(NamedTuple):
+    """All on which the findings of one principal rest."""
+
+    principal: Principal
+    access: Granted
+    usage: PrincipalUsage
+    asked: AskedAbout
+    first_seen: Mapping[str, datetime]
+    changes: Sequence[GrantChange]
+    watched_since: datetime | None
+    context: Context
+
+
+def _given(facts: Facts, principal: Principal, access: Granted, context: Context) -> _Given:
+    arn, account = principal.arn, principal.account
+    return _Given(
         principal,
-        facts.first_seen.get(principal.arn, {}),
-        facts.changes.get(principal.account, ()),
-        context.window,
-        iam_logs_complete=context.iam_logs_complete,
-        watched_since=facts.watched_since.get(principal.account),
+        access,
+        facts.usage.get(arn, PrincipalUsage()),
+        facts.coverage.about(arn),
+        facts.first_seen.get(arn, {}),
+        facts.changes.get(account, ()),
+        facts.watched_since.get(account),
+        context,
     )
-    return verdicts(principal, access, usage, ages, context)
+
+
+def _findings(given: _Given) -> tuple[Finding, ...]:
+    ages = grant_ages(
+        given.principal,
+        given.first_seen,
+        given.changes,
+        given.context.window,
+        iam_logs_complete=given.context.iam_logs_complete,
+        watched_since=given.watched_since,
+    )
+    return verdicts(given.principal, given.access, given.usage, ages, given.asked, given.context)
 
 
 def _risk(
@@ -193,8 +250,8 @@ def _risk(
     ways: Escalations,
     exposure: Exposure | None,
     radius: BlastRadius | None,
-    weights: Weights | None,
-) -> Risk:
+    weights: Weights,
+) -> tuple[Counts, Risk]:
     counts = count(findings)
     unused = 0
     for finding in findings:
@@ -203,8 +260,8 @@ def _risk(
     every = len(ways.escalations) + sum(ways.more.values())
     least, most = (exposure.confirmed.transitive, exposure.at_most.transitive) if exposure else (Sources(), Sources())
     reached = (radius.confirmed, radius.at_most) if radius else None
-    return risk.risk(
-        risk.Facts(
+    return counts, scores.risk(
+        scores.Facts(
             granted=counts.granted,
             unused=counts.unused,
             unused_privileged=(unused & catalogue().privileged).bit_count(),

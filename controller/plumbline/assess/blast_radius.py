@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from plumbline.assess.graph import MEMORY, Condensation, Edges, condensed, descendants, unions
 from plumbline.assess.hop_nodes import Certainty, Nodes, nodes, trust_unread
@@ -120,16 +120,12 @@ class _Labels:
     def __init__(
         self, principals: Mapping[str, Principal], known: Nodes, granted: Callable[[Principal], Granted]
     ) -> None:
-        counted = catalogue().privileged | data_actions()
         self.inside = [account is not None for account in known.accounts]
         accounts = {name: at for at, name in enumerate(sorted({a for a in known.accounts if a is not None}), 1)}
-        places = {at: place for place, at in enumerate(positions(counted), len(accounts) + 1)}
-        self.width = len(accounts) + len(places) + 1
+        first = len(accounts) + 1
+        self.width = first + _counted().bit_count()
         self.accounts = _mask(accounts.values())
-        self.privileged, self.data = (
-            _mask(places[at] for at in positions(bits)) for bits in (catalogue().privileged, data_actions())
-        )
-        actions: dict[int, int] = {}
+        self.privileged, self.data = (_of_counted(bits) << first for bits in (catalogue().privileged, data_actions()))
         self.readable: list[int] = []
         self.certain: list[int] = []
         for name, account in zip(known.names, known.accounts, strict=True):
@@ -137,11 +133,9 @@ class _Labels:
             access = _UNREAD if name not in principals and account is not None else _NOTHING
             if name in principals:
                 access = granted(principals[name])
-            bits = access.granted & counted
-            if bits not in actions:
-                actions[bits] = _mask(places[at] for at in positions(bits))
-            self.readable.append(mark | actions[bits] | (0 if access.known else _UNKNOWN))
-            self.certain.append(mark | actions[bits] if access.known else mark)
+            actions = _of_counted(access.granted & _counted()) << first
+            self.readable.append(mark | actions | (0 if access.known else _UNKNOWN))
+            self.certain.append(mark | actions if access.known else mark)
 
 
 class _Counts:
@@ -184,6 +178,24 @@ class _Counts:
             self._privileged[component] += (bits & labels.privileged >> block.start).bit_count()
             self._data[component] += (bits & labels.data >> block.start).bit_count()
             self._unknown[component] |= bits & _UNKNOWN >> block.start
+
+
+@cache
+def _counted() -> int:
+    return catalogue().privileged | data_actions()
+
+
+@cache
+def _places() -> Mapping[int, int]:
+    """An action that is counted -> its place among them."""
+    return {at: place for place, at in enumerate(positions(_counted()))}
+
+
+@lru_cache(maxsize=65536)
+def _of_counted(bits: int) -> int:
+    """Actions that are counted, as bits in their places."""
+    places = _places()
+    return _mask(places[at] for at in positions(bits))
 
 
 def _mask(places: Iterable[int]) -> int:

@@ -5,16 +5,17 @@ Knows principals, accounts and ways; must not know usage, nor how dangerous a fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from plumbline.assess import reach
 from plumbline.assess.escalation_asking import Answer, Asking, Via, assumes, unreadable
-from plumbline.assess.escalation_memory import Memory
 from plumbline.assess.escalation_power import Adds, adds, ceiling
 from plumbline.assess.escalation_steps import Step, Steps, names
 from plumbline.assess.escalation_targets import Targets, groups_of
 from plumbline.assess.escalation_ways import ASSUME_ROLE, PASSING, Kind, Way, known_ways
+from plumbline.assess.recall import Remembered, Seen
 from plumbline.iam.catalogue import catalogue
 from plumbline.model.snapshot import Account, Principal
 
@@ -70,13 +71,13 @@ def escalations(
     *,
     ways: Iterable[Way] | None = None,
     hops: Iterable[reach.Hop] | None = None,
-    memory: Memory[Escalations] | None = None,
+    remembered: Remembered[Mapping[str, Escalations]] | None = None,
 ) -> dict[str, Escalations]:
     """The findings of every principal by ARN, sorted; service-linked roles are left out.
 
     `accounts`: SCPs and RCPs by account; an account that is not among them has none in the data, which each finding
     then assumes. `ways`: the catalogue unless given. `hops`: those of `reach.hops`, if they are at hand.
-    `memory`: of earlier calls with the same ways; only accounts for which something changed are judged.
+    `remembered`: of the same principals and accounts, the findings in each account by the same ways.
     """
     found = tuple(reach.hops(principals, accounts) if hops is None else hops)
     targets = Targets(principals, accounts, found)
@@ -86,9 +87,29 @@ def escalations(
     def judge(principal: Principal) -> Escalations:
         return _Judge(principal, targets, accounts).judge(with_bits)
 
-    if memory is None:
+    if remembered is None:
         return {arn: judge(principal) for arn, principal in targets.principals.items()}
-    return memory.recall(targets.principals, accounts, found, judge)
+    found_in: dict[str, Mapping[str, Escalations]] = {}
+    for account, members in targets.members.items():
+        basis = _basis(account, targets, remembered.seen)
+        found_in[account] = remembered.findings.of(account, basis, partial(_each, judge, members))
+    return {arn: found_in[principal.account][arn] for arn, principal in targets.principals.items()}
+
+
+def _each(judge: Callable[[Principal], Escalations], members: Iterable[Principal]) -> Mapping[str, Escalations]:
+    return {principal.arn: judge(principal) for principal in members}
+
+
+def _basis(account: str, targets: Targets, seen: Seen) -> object:
+    """What the findings in an account rest on: itself, the roles into which there are hops from it, and those anywhere
+    whose trust policy could not be read."""
+    roles = [targets.principals[hop.target] for hop in targets.hops_from(account)]
+    return (
+        seen.accounts[account],
+        [(hop, seen.principals[hop.target]) for hop in targets.hops_from(account)],
+        {role.account: seen.guards[role.account] for role in (*roles, *targets.unread)},
+        [seen.principals[role.arn] for role in targets.unread],
+    )
 
 
 class _Judge:
@@ -98,14 +119,14 @@ class _Judge:
         self._principal = principal
         self._targets = targets
         self._accounts = accounts
-        self._own = targets.powers[principal.arn]
+        self._own = targets.power(principal)
         self._asking = Asking(principal, accounts)
         self._steps = Steps(principal, self._asking, targets)
         self._added: dict[tuple[str, str], Adds | None] = {}
         self._adding: dict[tuple[object, ...], list[_Candidate]] = {}
 
     def judge(self, ways: Sequence[tuple[Way, int]]) -> Escalations:
-        if self._targets.unlimited[self._principal.arn].full:
+        if self._targets.unlimited(self._principal).full:
             return Escalations()
         found: list[Escalation] = []
         potential: list[Escalation] = []
@@ -168,7 +189,7 @@ class _Judge:
 
     def _adds(self, way: Way, target: Principal) -> Adds | None:
         if (target.arn, way.gains) not in self._added:
-            gained = self._targets.powers[target.arn]
+            gained = self._targets.power(target)
             if way.gains == "anything":
                 gained = ceiling(target) & self._targets.guardrail(target.account)
             elsewhere = target.account != self._principal.account

@@ -40,35 +40,55 @@ class Targets:
         self, principals: Mapping[str, Principal], accounts: Mapping[str, Account], hops: Iterable[Hop]
     ) -> None:
         self.principals = {arn: p for arn, p in sorted(principals.items()) if not _service_linked(p)}
+        self.members: dict[str, list[Principal]] = {}
+        for principal in self.principals.values():
+            self.members.setdefault(principal.account, []).append(principal)
+        self.unread = [
+            p for p in self.principals.values() if p.kind == "role" and guardrails.document(p.trust, "resource") is None
+        ]
         self._accounts = accounts
-        names = {p.account for p in self.principals.values()}
-        self._guardrails = {name: guardrail(accounts.get(name)) for name in names}
-        self.unlimited = {arn: power(p) for arn, p in self.principals.items()}  # by SCPs
-        self.powers = {
-            arn: made & self._guardrails[self.principals[arn].account] for arn, made in self.unlimited.items()
-        }
-        self._ranked: dict[tuple[str, str], list[Principal]] = {}
-        for principal in sorted(self.principals.values(), key=self._rank):
-            self._ranked.setdefault((principal.account, principal.kind), []).append(principal)
-        self._trusting: dict[tuple[str, tuple[str, ...]], list[tuple[Principal, Answer]]] = {}
+        self._guardrails = {name: guardrail(accounts.get(name)) for name in self.members}
         self._hops: dict[str, dict[str, Hop]] = {}
         for hop in hops:
             if not hop.external and hop.source in self.principals and hop.target in self.principals:
                 self._hops.setdefault(hop.source, {})[hop.target] = hop
-        self._unread = [
-            p for p in self.principals.values() if p.kind == "role" and guardrails.document(p.trust, "resource") is None
-        ]
-        self._groups = {account: _groups(users) for (account, kind), users in self._ranked.items() if kind == "user"}
+        # Only of accounts of which somebody is judged, and of those who can be reached from there.
+        self._unlimited: dict[str, Power] = {}
+        self._powers: dict[str, Power] = {}
+        self._ranked: dict[tuple[str, str], list[Principal]] = {}
+        self._trusting: dict[tuple[str, tuple[str, ...]], list[tuple[Principal, Answer]]] = {}
+        self._groups: dict[str, list[Group]] = {}
+
+    def unlimited(self, principal: Principal) -> Power:
+        """What it can do as far as no SCP limits it."""
+        if principal.arn not in self._unlimited:
+            self._unlimited[principal.arn] = power(principal)
+        return self._unlimited[principal.arn]
+
+    def power(self, principal: Principal) -> Power:
+        if principal.arn not in self._powers:
+            self._powers[principal.arn] = self.unlimited(principal) & self._guardrails[principal.account]
+        return self._powers[principal.arn]
+
+    def hops_from(self, account: str) -> Iterator[Hop]:
+        """From one principal of the data to another."""
+        for principal in self.members[account]:
+            yield from self._hops.get(principal.arn, {}).values()
 
     def guardrail(self, account: str) -> Power:
         return self._guardrails[account]
 
     def of_kind(self, account: str, kind: str) -> list[Principal]:
         """The roles or users of an account, the worst first."""
-        return self._ranked.get((account, kind), [])
+        if (account, kind) not in self._ranked:
+            found = (principal for principal in self.members.get(account, ()) if principal.kind == kind)
+            self._ranked[account, kind] = sorted(found, key=self._rank)
+        return self._ranked[account, kind]
 
     def groups(self, account: str) -> list[Group]:
-        return self._groups.get(account, [])
+        if account not in self._groups:
+            self._groups[account] = _groups(self.of_kind(account, "user"))
+        return self._groups[account]
 
     def trusting(self, account: str, services: tuple[str, ...]) -> list[tuple[Principal, Answer]]:
         """The roles of an account that trust one of the services, the worst first."""
@@ -80,7 +100,7 @@ class Targets:
     def assumable(self, source: Principal) -> list[Principal]:
         """The roles into which there is a hop, and those whose trust policy could not be read, the worst first."""
         found = {arn: self.principals[arn] for arn in self._hops.get(source.arn, ())}
-        found |= {p.arn: p for p in self._unread if p.arn != source.arn}
+        found |= {p.arn: p for p in self.unread if p.arn != source.arn}
         return sorted(found.values(), key=self._rank)
 
     def sessions(self, source: Principal, target: Principal) -> Iterator[Caller]:
@@ -96,7 +116,7 @@ class Targets:
         return (guardrails.document(role.trust, "resource"),), rcps
 
     def _rank(self, principal: Principal) -> tuple[tuple[int, int], str]:
-        return self.powers[principal.arn].rank, principal.arn
+        return self.power(principal).rank, principal.arn
 
 
 def _service_linked(principal: Principal) -> bool:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
 from plumbline.assess import guardrails, pod_identity, service_accounts
 from plumbline.assess.assuming import Entry, entry, request_of
 from plumbline.assess.guardrails import document
+from plumbline.assess.recall import Remembered
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import PolicyError
 from plumbline.iam.granted import grants, policy_planes
@@ -68,12 +70,15 @@ def hops(
     accounts: Mapping[str, Account],
     associated: Mapping[str, PodIdentity] = MappingProxyType({}),
     asked: str = "",
+    *,
+    remembered: Remembered[tuple[Hop, ...]] | None = None,
 ) -> list[Hop]:
     """Every hop into a role of the data, sorted. `accounts`: SCPs and RCPs by account; an account that is not among them
     has none in the data. `associated`: Pod Identity by account. `asked`: a service account that need not be named by any
-    trust policy."""
+    trust policy. `remembered`: of the same principals and accounts, the hops into each role."""
     world = _World(principals, accounts, asked)
-    found = [hop for role in world.roles for hop in world.into(role)]
+    into = world.into if remembered is None else partial(_recalled, world, remembered)
+    found = [hop for role in world.roles for hop in into(role)]
     return sorted({*found, *_associated(principals, accounts, associated)})
 
 
@@ -85,6 +90,17 @@ def _associated(
         if given is not None:
             status: Status = "unconfirmed" if given.unread else "conditional"
             yield Hop(given.source, given.role, "podIdentity", given.conditions, status)
+
+
+def _recalled(world: _World, remembered: Remembered[tuple[Hop, ...]], role: Principal) -> Iterable[Hop]:
+    """The hops into one role rest on its own account and on those whose principals its trust policy may let in."""
+    seen, trusted = remembered.seen, world.trusted_accounts(role)
+    basis = (
+        seen.same("reach", world.shared),
+        seen.accounts[role.account],
+        seen.everything if trusted is None else tuple(seen.accounts.get(name) for name in sorted(trusted)),
+    )
+    return remembered.findings.of(role.arn, basis, lambda: tuple(world.into(role)))
 
 
 def paths(found: Iterable[Hop], source: str | None = None) -> list[Path]:
@@ -126,6 +142,23 @@ class _World:
         named = (one for role in self.roles if (trust := _trust(role)) for one in service_accounts.names(trust))
         for cluster, accounts_of in (*named, *filter(None, [service_accounts.one_of(asked)])):
             self._in_cluster.setdefault(cluster, set()).add(accounts_of)
+
+    @property
+    def shared(self) -> object:
+        """What the hops into any role rest on, besides principals and accounts."""
+        return self._known, self._in_cluster
+
+    def trusted_accounts(self, role: Principal) -> set[str] | None:
+        """Those whose principals the trust policy may let in; None for all."""
+        trust, found = _trust(role), set[str]()
+        for statement in trust.statements if trust else ():
+            if not statement.allow:
+                continue
+            if statement.principals is None or statement.principals_negated or statement.principals.everybody:
+                return None
+            found |= statement.principals.accounts
+            found |= {who.account for who in filter(None, map(_caller, statement.principals.arns)) if who.account}
+        return found
 
     def into(self, role: Principal) -> Iterator[Hop]:
         """The hops into one role, each source once."""
@@ -169,9 +202,8 @@ class _World:
             yield caller(EVERYBODY), None
 
     def _exact(self, arn: str) -> Iterator[tuple[Caller, str | None]]:
-        try:
-            who = caller(arn)
-        except ValueError:
+        who = _caller(arn)
+        if who is None:
             return
         if arn in self._principals:
             yield who, arn
@@ -211,6 +243,13 @@ class _World:
 
 def _trust(role: Principal) -> CompiledDocument | None:
     return document(role.trust, "resource")
+
+
+def _caller(arn: str) -> Caller | None:
+    try:
+        return caller(arn)
+    except ValueError:
+        return None
 
 
 def _status(found: Entry, also: Sequence[str]) -> Status:

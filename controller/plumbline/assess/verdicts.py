@@ -28,7 +28,7 @@ from plumbline.iam.granted import Granted, policy_planes
 from plumbline.iam.overlay import Overlay, overlay
 from plumbline.iam.patterns import overlaps
 from plumbline.model.assessment import Finding, Verdict
-from plumbline.model.coverage import Coverage, SourceState, State
+from plumbline.model.coverage import AskedAbout, Coverage, SourceState, State
 from plumbline.model.evidence import LastAccessed, PrincipalUsage
 from plumbline.model.snapshot import Principal
 
@@ -50,10 +50,11 @@ RARE_USE = "usedBeforeLookback"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What one account's verdicts rest on besides the principal itself."""
+    """What one account's verdicts rest on besides the principal itself. `required`: the names of the sources without which
+    nothing is called unused."""
 
     window: Window
-    coverage: Coverage
+    required: frozenset[str]
     reach: LogReach
     catalogue: Catalogue
     overlay: Overlay
@@ -73,7 +74,7 @@ class Context:
         """That of one account. `log_sources`: the names of the event logs that are configured for it."""
         known, seen = catalogue(), overlay()
         reach = log_reach(account, coverage, log_sources, window, classes(known, seen), partition)
-        return cls(window, coverage, reach, known, seen, remove_rare)
+        return cls(window, coverage.required, reach, known, seen, remove_rare)
 
     @property
     def iam_logs_complete(self) -> bool:
@@ -110,7 +111,12 @@ class _Open:
 
 
 def verdicts(
-    principal: Principal, granted: Granted, usage: PrincipalUsage, ages: Mapping[str, GrantAge], context: Context
+    principal: Principal,
+    granted: Granted,
+    usage: PrincipalUsage,
+    ages: Mapping[str, GrantAge],
+    asked: AskedAbout,
+    context: Context,
 ) -> tuple[Finding, ...]:
     """Disjoint findings over all granted and masked actions, in the order of decision.
 
@@ -121,7 +127,7 @@ def verdicts(
     _used(remaining, usage, context)
     if not granted.known:
         remaining.findings.append(_rest(remaining, "policyUnknown", granted.unknown_reason))
-    _incomplete_sources(remaining, principal, usage, context)
+    _incomplete_sources(remaining, usage, asked, context)
     _too_young(remaining, principal, granted, ages, context.window)
     _vetoes(remaining, usage, context)
     _silent(remaining, usage, context)
@@ -172,10 +178,9 @@ def _used(remaining: _Open, usage: PrincipalUsage, context: Context) -> None:
         remaining.take(Verdict.USED, "observed", bits, names, sources=key)
 
 
-def _incomplete_sources(remaining: _Open, principal: Principal, usage: PrincipalUsage, context: Context) -> None:
-    required = context.coverage.required
-    if LAST_ACCESSED in required:
-        answer, state = usage.last_accessed, context.coverage.last_accessed.get(principal.arn)
+def _incomplete_sources(remaining: _Open, usage: PrincipalUsage, asked: AskedAbout, context: Context) -> None:
+    if LAST_ACCESSED in context.required:
+        answer, state = usage.last_accessed, asked.last_accessed
         if answer is None or state is None or state.state is not State.COMPLETE:
             _take_state(remaining, "lastAccessedUnavailable", state, LAST_ACCESSED)
         elif answer.collected_at < context.window.end:
@@ -188,10 +193,9 @@ def _incomplete_sources(remaining: _Open, principal: Principal, usage: Principal
                 sources=[LAST_ACCESSED],
                 detail="last-accessed data does not list the service",
             )
-    if GENERATION in required and principal.arn in context.coverage.generation:
-        state = context.coverage.generation[principal.arn]
-        if state.state is not State.COMPLETE:
-            _take_state(remaining, "policyGenerationIncomplete", state, GENERATION)
+    generation = asked.generation
+    if GENERATION in context.required and generation is not None and generation.state is not State.COMPLETE:
+        _take_state(remaining, "policyGenerationIncomplete", generation, GENERATION)
     for reason, bits, source, detail in context.reach.incomplete:
         remaining.take(Verdict.UNDETERMINED, reason, bits, sources=[source], detail=detail)
 

@@ -69,6 +69,14 @@ class LogCoverage:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedAbout:
+    """The states of the sources that are asked about one principal, as in Coverage; None where it was not asked."""
+
+    last_accessed: SourceState | None = None
+    generation: SourceState | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """Everything that is known about what could be seen, for one landscape.
 
@@ -85,6 +93,9 @@ class Coverage:
     required: frozenset[str] = frozenset()
     configured: frozenset[str] = frozenset()
     unused_access: Mapping[str, SourceState] = field(default_factory=dict)
+
+    def about(self, arn: str) -> AskedAbout:
+        return AskedAbout(self.last_accessed.get(arn), self.generation.get(arn))
 
 
 def merge_intervals(intervals: Sequence[Interval]) -> tuple[Interval, ...]:

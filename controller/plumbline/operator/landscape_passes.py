@@ -16,8 +16,7 @@ import structlog
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import REQUESTED_AT, parse_duration
 from plumbline.api.landscape import IAMLandscape, LandscapeStatus
-from plumbline.assess.escalation import Escalations
-from plumbline.assess.escalation_memory import Memory
+from plumbline.assess.analysis import Memory
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.collect import NO_CHANGES
 from plumbline.kube.client import LANDSCAPES, Json, KubeClient
@@ -65,7 +64,7 @@ class LandscapePasses:
         self.queues = ChangeQueues(sessions, lambda name: wake(Key(LANDSCAPES, "", name), 0.0))
         self.calls: dict[str, Mapping[Any, int]] = {}
         self.suspended: set[Key] = set()
-        self._ways: dict[str, Memory[Escalations]] = {}  # landscape -> the ways to gain privileges of its last pass
+        self._memories: dict[str, Memory] = {}  # landscape -> what the analysis in its last pass found
 
     def reconcile(self, key: Key) -> Outcome:
         self.suspended.discard(key)
@@ -93,7 +92,7 @@ class LandscapePasses:
     def _forget(self, name: str) -> None:
         self.queues.forget(name)
         self._landscapes.forget(name)
-        self._ways.pop(name, None)
+        self._memories.pop(name, None)
         self._wake_all(self._objects.baselines_of(name), 0.0)
 
     def _collected(
@@ -118,7 +117,7 @@ class LandscapePasses:
             changed=changes.changed if changes is not None else NO_CHANGES,
         )
         done = self._also(
-            with_risk(done, baselines, self._ways.setdefault(key.name, Memory())), changes, landscape, sessions, now
+            with_risk(done, baselines, self._memories.setdefault(key.name, Memory())), changes, landscape, sessions, now
         )
         self.calls[key.name] = sessions.calls.counts()
         pause = parse_duration(landscape.spec.interval)

@@ -167,4 +167,6 @@ def _judged(view: LandscapeView, principal: Principal, context: Context) -> Memb
         iam_logs_complete=context.iam_logs_complete,
         watched_since=view.watched_since.get(principal.account),
     )
-    return Member(principal, access, verdicts(principal, access, usage, ages, context))
+    return Member(
+        principal, access, verdicts(principal, access, usage, ages, view.coverage.about(principal.arn), context)
+    )

@@ -8,9 +8,7 @@ from typing import Final
 
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.risk import Deciding, RiskContribution, RiskStatus, RiskyPrincipal
-from plumbline.assess.analysis import Analysis, Facts, PrincipalAnalysis, Terms, analyse
-from plumbline.assess.escalation import Escalations
-from plumbline.assess.escalation_memory import Memory
+from plumbline.assess.analysis import Analysis, Facts, Memory, PrincipalAnalysis, Terms, analyse
 from plumbline.assess.remedies import ranked
 from plumbline.assess.window import Window
 from plumbline.reconcile.landscape import LandscapePass, day_of
@@ -25,7 +23,7 @@ _REASON = 300
 def with_risk(
     done: LandscapePass,
     baselines: Iterable[LeastPrivilegeBaseline],
-    memory: Memory[Escalations] | None = None,
+    memory: Memory | None = None,
 ) -> LandscapePass:
     """The pass with the scores of everybody; unchanged where the landscape does not ask for them, or saw nobody."""
     risk = done.landscape.spec.risk
