@@ -111,11 +111,13 @@ def _holds(wanted: Json, values: list[str]) -> bool:
     raise AwsError("ValidationException", f"The sandbox does not know {wanted['Comparison']}", 400)
 
 
-def _values(document: Any, field: str) -> list[str]:
+def _values(document: Json, field: str) -> list[str]:
+    """Of all items, where a list is on the way."""
+    found: list[Any] = [document]
     for name in field.split("."):
-        several = document if isinstance(document, list) else [document]
-        document = [one[name] for one in several if name in one]
-    return [str(one) for one in document]
+        held = [one[name] for one in found if name in one]
+        found = [item for one in held for item in (one if isinstance(one, list) else [one])]
+    return [str(one) for one in found]
 
 
 # Recommended policies
@@ -156,7 +158,7 @@ def get_recommended_policy_v2(world: World, call: Call) -> Json:
         for one in recommended_steps(finding)
         for step in one.values()
     ]
-    listed, token = page(steps, int(call.params.get("MaxResults") or 2), call.params.get("NextToken"))
+    listed, token = page(steps, int(call.params.get("MaxResults") or 1), call.params.get("NextToken"))
     return told | {"Status": "SUCCEEDED", "RecommendationSteps": listed} | ({"NextToken": token} if token else {})
 
 

@@ -186,7 +186,7 @@ class _Asking:
             self.stopped[finding.account] = _state(State.UNAVAILABLE, error)
         except AwsError as error:
             self.broken[finding] = _state(State.PARTIAL, error)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             self.broken[finding] = _malformed(State.PARTIAL, finding.account, error)
         return False
 
