@@ -16,5 +16,6 @@ from sandbox.aws import (  # noqa: F401
     organizations,
     recommendations,
     security_hub,
+    security_hub_v2,
     sts,
 )

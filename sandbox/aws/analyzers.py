@@ -20,6 +20,7 @@ class Analyzer:
     tags: dict[str, str]
     created: datetime
     findings: list[Any] = field(default_factory=list)  # of the last scan; one is made at the first look
+    managed_by: str = ""  # the service that it is linked to
 
     @property
     def arn(self) -> str:
@@ -65,7 +66,8 @@ def _summary(world: World, analyzer: Analyzer) -> dict[str, Any]:
     if settings.analyzersScanned:
         summary["lastResourceAnalyzed"] = f"arn:aws:iam::{analyzer.account}:role/scanned-last"
         summary["lastResourceAnalyzedAt"] = analyzer.created
-    return summary | ({"managedBy": settings.analyzersManagedBy} if settings.analyzersManagedBy else {})
+    managed_by = settings.analyzersManagedBy or analyzer.managed_by
+    return summary | ({"managedBy": managed_by} if managed_by else {})
 
 
 def _with_configuration(world: World, analyzer: Analyzer) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def create_analyzer(world: World, call: Call) -> dict[str, Any]:
         raise AwsError(
             "ConflictException", f"Analyzer {name} already exists", 409, resourceId=name, resourceType="analyzer"
         )
-    if sum(a.type == kind for a in existing) >= (1 if kind.startswith("ACCOUNT") else 5):
+    if sum(a.type == kind and not a.managed_by for a in existing) >= (1 if kind.startswith("ACCOUNT") else 5):
         message = f"The number of analyzers of type {kind} is exceeded"
         raise AwsError("ServiceQuotaExceededException", message, 402, resourceId=name, resourceType="analyzer")
     configuration = call.params.get("configuration") or {}

@@ -45,7 +45,9 @@ def get_finding_recommendation(world: World, call: Call) -> dict[str, Any]:
     }
     if known.polls <= world.settings.recommendationPolls:
         return told | {"status": "IN_PROGRESS"}
-    steps, token = page(_steps(finding), int(call.params.get("maxResults") or 2), call.params.get("nextToken"))
+    steps, token = page(
+        recommended_steps(finding), int(call.params.get("maxResults") or 2), call.params.get("nextToken")
+    )
     told |= {"status": "SUCCEEDED", "completedAt": known.started, "recommendedSteps": steps}
     return told | ({"nextToken": token} if token else {})
 
@@ -60,7 +62,7 @@ def _unused(finding: Finding) -> set[str]:
     return found
 
 
-def _steps(finding: Finding) -> list[dict[str, Any]]:
+def recommended_steps(finding: Finding) -> list[dict[str, Any]]:
     store = identity_store(finding.account)
     entity: Any = next(e for e in [*store.roles.values(), *store.users.values()] if e.arn == finding.resource)
     documents = {name: d if isinstance(d, dict) else json.loads(d) for name, d in entity.policies.items()}

@@ -107,6 +107,8 @@ def test_nothing_listed_writes():
         "cloudtrail:StartQuery",
         "cloudtrail:CancelQuery",
         "config:SelectAggregateResourceConfig",
+        # Computes a policy that nobody gets.
+        "securityhub:GenerateRecommendedPolicyV2",
         # Findings, where a landscape asks for it.
         "securityhub:BatchImportFindings",
         # Messages are taken out of Plumbline's own queue.
@@ -134,6 +136,18 @@ def test_pass_role_is_bound_to_access_analyzer():
     (statement,) = [s for s in policy["Statement"] if s["Action"] == "iam:PassRole"]
     assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "access-analyzer.amazonaws.com"}}
     assert statement["Resource"] != "*"
+
+
+def test_findings_of_security_hub_are_read_and_only_a_policy_is_asked_for():
+    policy = json.loads((DEPLOY / "member-role-policy.json").read_text())
+    hub = {
+        statement["Sid"]: statement for statement in policy["Statement"] if "securityhub:" in str(statement["Action"])
+    }
+    assert {sid: statement["Resource"] for sid, statement in hub.items()} == {
+        "FindWhatSecurityHubRecommends": "*",
+        "AskWhatSecurityHubRecommends": "arn:aws:securityhub:*:*:hubv2/*",
+        "ImportFindings": "arn:aws:securityhub:*:*:product/*/default",
+    }
 
 
 def test_results_and_tables_are_the_only_things_that_may_be_written():

@@ -14,7 +14,7 @@ from plumbline.cli.run_report import as_json, tables
 from plumbline.export.metrics import render
 from plumbline.model.assessment import Verdict
 from plumbline.reconcile.figures import figures_of
-from plumbline.usage.sources import recommendations
+from plumbline.usage.sources import recommendations, recommended_policies
 from sandbox import organization as org
 from tests.docs.pages import ROOT
 from tests.line.passes import run_pass
@@ -346,3 +346,69 @@ def test_findings_in_security_hub_are_linked_with_those_of_the_analyzers(inputs,
     sandbox.fault("deny", service="accessanalyzer", operation="ListFindingsV2", account=PRODUCTION)
     run_pass(inputs, tmp_path / "state")
     assert "securityhub" not in sandbox.calls()[PRODUCTION]
+
+
+def only_security_hub(aws, inputs, *accounts, region=org.HOME_REGION, **unused):
+    """Customers of nothing else: no analyzer of their own, and Security Hub enabled in `accounts`."""
+    write(inputs.parent, **unused)
+    for account in accounts:
+        aws(account, "securityhub").enable_security_hub_v2()
+
+
+def proposals(report):
+    return {p.proposal.spec.role_arn: p.proposal.status for p in report.baselines["platform/production"].proposed}
+
+
+def test_proposals_are_compared_with_what_security_hub_recommends(inputs, aws, sandbox, tmp_path, monkeypatch):
+    monkeypatch.setattr(recommended_policies, "WAITS", (0.0, 0.0))
+    asked = {"scope": "account", "development": {"accounts": [DEVELOPMENT]}}
+    only_security_hub(aws, inputs, SECURITY, PRODUCTION, unusedAccess=asked)
+    without = proposals(run_pass(inputs, tmp_path / "other"))
+    write(tmp_path, unusedAccess=asked | {"securityHubRecommendations": {}})
+
+    sandbox.fault("deny", service="securityhub", operation="GetFindingsV2", account=PRODUCTION)
+    report = run_pass(inputs, tmp_path / "state")
+    source = next(s for s in status(report).sources if s.name == "recommended-policies")
+    assert (source.state, source.reason) == ("unavailable", "AccessDenied")
+    assert "securityhub:GetFindings" in source.remedy
+    assert f"Enable Security Hub in {org.HOME_REGION} of account {PRODUCTION}" in source.remedy
+    # It decides nothing, so nothing is missing.
+    assert condition(report, "EvidenceComplete").status == "True"
+    assert {one.recommendation for one in proposals(report).values()} == {""}
+
+    sandbox.control("DELETE", "faults")
+    report = run_pass(inputs, tmp_path / "state")
+    said = proposals(report)
+    source = next(s for s in status(report).sources if s.name == "recommended-policies")
+    assert (source.state, source.reason) == ("complete", "")
+    found = {one.recommendation for one in said.values() if one.unused_access and one.unused_access.findings} - {""}
+    assert found
+    assert found <= {"same", "removesMore", "removesLess", "differs", "undecided"}
+    # Nothing else has changed by it.
+    assert {role: one.plan_digest for role, one in said.items()} == {
+        role: one.plan_digest for role, one in without.items()
+    }
+    jsonschema.validate(as_json(report, inputs, tmp_path), SCHEMA)
+    # What is known is neither asked for nor written again.
+    sandbox.control("DELETE", "calls")
+    assert run_pass(inputs, tmp_path / "state").written == 0
+    assert "securityhub" not in json.dumps(sandbox.calls())
+
+
+def test_access_analyzer_and_security_hub_recommend_the_same(inputs, aws, sandbox, tmp_path, monkeypatch):
+    """They derive from the same findings; the administrator of Security Hub is asked for all accounts."""
+    monkeypatch.setattr(recommendations, "WAITS", (0.0, 0.0))
+    monkeypatch.setattr(recommended_policies, "WAITS", (0.0, 0.0))
+    only_security_hub(aws, inputs, SECURITY, PRODUCTION, unusedAccess={"scope": "account", "recommendations": True})
+    known = {role: one.recommendation for role, one in proposals(run_pass(inputs, tmp_path / "a")).items()}
+    assert set(known.values()) - {""}
+    create(aws, SECURITY, "organization", "ORGANIZATION_UNUSED_ACCESS", 90)
+    unused = {"securityHubRecommendations": {}, "development": {"accounts": [SECURITY]}}
+    write(tmp_path, account=SECURITY, unusedAccess=unused)
+    sandbox.control("DELETE", "calls")
+    report = run_pass(inputs, tmp_path / "b")
+    assert {role: one.recommendation for role, one in proposals(report).items()} == known
+    calls = sandbox.calls()
+    assert "GenerateRecommendedPolicyV2" in json.dumps(calls[SECURITY])
+    assert "securityhub" not in json.dumps(calls[PRODUCTION])
+    assert "FindingRecommendation" not in json.dumps(calls)

@@ -7,7 +7,9 @@ import pytest
 
 from plumbline.aws.errors import Denied, NotFound, Throttled
 from plumbline.model.analyzers import Analyzer
-from plumbline.usage.sources import recommendations, unused_access
+from plumbline.model.coverage import SourceState, State
+from plumbline.model.evidence import RecommendedStep
+from plumbline.usage.sources import recommendations, recommended_policies, unused_access
 
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
 MADE = NOW - timedelta(days=200)
@@ -261,3 +263,79 @@ def test_denial_ends_them_for_this_pass(collect, script, principal):
     found = collect(*roles, recommendations=True)
     assert len(found.answers) == 20
     assert sum(operation == "GenerateFindingRecommendation" for operation, _ in script.asked) <= 8
+
+
+# Security Hub
+
+
+HUB = recommended_policies.Hub("us-east-1")
+STEPS = (RecommendedStep("p"),)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """Which roles it is asked about; it answers `answers`."""
+
+    class Asked(list):
+        def __init__(self):
+            self.answers, self.states = {}, {}
+
+        def collect(self, sessions, hub, principals, **_):
+            self.append([one.name for one in principals])
+            steps = {one.arn: self.answers[one.arn] for one in principals if one.arn in self.answers}
+            return recommended_policies.Recommended(steps, self.states)
+
+    asked = Asked()
+    monkeypatch.setattr(recommended_policies, "collect", asked.collect)
+    return asked
+
+
+def test_security_hub_is_asked_about_unused_permissions_until_it_answers(collect, script, principal, hub):
+    app, idle, quiet = principal("app"), principal("idle"), principal("quiet")
+    identifier = script.add(app, READ)
+    script.add(idle, {"lastAccessed": MADE}, kind="UnusedIAMRole")
+    found = collect(app, idle, quiet, hub=HUB)
+    assert (hub, found.answers[app.arn].recommended) == ([["app"]], None)
+    assert found.recommended[ACCOUNT].state is State.COMPLETE
+    hub.answers = {app.arn: STEPS}
+    assert collect(app, idle, quiet, hub=HUB).answers[app.arn].recommended == STEPS
+    # Kept, with the rest of the details, until the finding is updated.
+    script.asked.clear()
+    known = collect(app, hub=HUB).answers[app.arn]
+    assert (known.recommended, list(known.services), hub[-1]) == (STEPS, ["s3"], [])
+    assert ("GetFindingV2", identifier) not in script.asked
+    script.add(app, READ, updatedAt=NOW + timedelta(days=1))
+    collect(app, hub=HUB)
+    assert hub[-1] == ["app"]
+
+
+def test_security_hub_is_asked_only_where_access_analyzer_gave_none(collect, script, principal, hub):
+    app, other = principal("app"), principal("other", account=OTHER)
+    script.add(app, READ)
+    script.add(other, READ)
+    script.to_recommend = [answer("SUCCEEDED", STEP)]
+    script.refuses["GenerateFindingRecommendation", OTHER] = Denied("no")
+    hub.answers = {other.arn: STEPS}
+    found = collect(app, other, analyzers=[analyzer(), analyzer(OTHER)], recommendations=True, hub=HUB)
+    assert hub == [["other"]]
+    assert [found.answers[one.arn].recommended[0].existing for one in (app, other)] == ["p", "p"]
+    assert found.answers[other.arn].recommended == STEPS
+
+
+def test_what_security_hub_lacks_takes_nothing_with_it(collect, script, principal, hub):
+    app = principal("app")
+    script.add(app, READ)
+    hub.states = {ACCOUNT: SourceState("recommended-policies", State.UNAVAILABLE, "AccessDenied")}
+    found = collect(app, hub=HUB)
+    assert found.recommended == hub.states
+    assert found.states[app.arn].state is State.COMPLETE
+    assert list(found.answers[app.arn].services) == ["s3"]
+
+
+def test_a_role_whose_details_are_not_known_is_not_asked_about(collect, script, principal, hub):
+    app = principal("app")
+    script.add(app, READ)
+    script.add(app, {"lastAccessed": MADE}, number=2, kind="UnusedIAMRole")
+    script.refuses["GetFindingV2", "id-app2"] = NotFound("resolved meanwhile")
+    assert collect(app, hub=HUB).answers == {}
+    assert hub == [[]]

@@ -33,6 +33,15 @@ class ExternalAccess(Model):
     ] = []
 
 
+class SecurityHubRecommendations(Model):
+    """What Security Hub recommends, at no additional cost. With scope organization its delegated administrator is asked,
+    which is the account of the analyzers, with scope account each account about its own roles."""
+
+    region: Annotated[
+        Region | None, Field(description="Where Security Hub is enabled. Default: the region of unusedAccess.")
+    ] = None
+
+
 class UnusedAccess(Model):
     """Analyzers of unused access: charged for each role and user, and independent of Regions. With accounts under
     `development` and scope organization they are two, and each excludes the accounts of the other."""
@@ -48,6 +57,10 @@ class UnusedAccess(Model):
     recommendations: Annotated[
         bool, Field(description="Also ask for the policies that AWS recommends, to compare proposals with them.")
     ] = False
+    security_hub_recommendations: Annotated[
+        SecurityHubRecommendations | None,
+        Field(description="Ask Security Hub for them too, about roles for which Access Analyzer gave none."),
+    ] = None
 
 
 class Analyzers(Model):

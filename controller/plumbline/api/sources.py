@@ -61,7 +61,14 @@ GigabytesPerQuery = Annotated[
     ),
 ]
 # Names under which the other sources report; a log source of such a name could not be told from them.
-RESERVED_SOURCES = ("last-accessed", "policy-generation", "credential-report", "unused-access", "pod-identity")
+RESERVED_SOURCES = (
+    "last-accessed",
+    "policy-generation",
+    "credential-report",
+    "unused-access",
+    "recommended-policies",
+    "pod-identity",
+)
 
 
 class S3Location(Model):

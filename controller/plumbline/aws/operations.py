@@ -78,6 +78,10 @@ OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "s3:ListObjectsV2": ("s3:ListBucket",),
         # The only thing that is written into an account: findings about its roles, where the landscape asks for it.
         "securityhub:BatchImportFindings": ("securityhub:BatchImportFindings",),
+        "securityhub:GenerateRecommendedPolicyV2": ("securityhub:GenerateRecommendedPolicyV2",),
+        # https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_GetFindingsV2.html: the action of both versions.
+        "securityhub:GetFindingsV2": ("securityhub:GetFindings",),
+        "securityhub:GetRecommendedPolicyV2": ("securityhub:GetRecommendedPolicyV2",),
         # Messages about changes are taken out of a queue of Plumbline's own.
         "sqs:DeleteMessageBatch": ("sqs:DeleteMessage",),
         "sqs:GetQueueUrl": ("sqs:GetQueueUrl",),

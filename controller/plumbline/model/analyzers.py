@@ -13,6 +13,7 @@ from typing import Final, Literal
 from plumbline.model.coverage import SourceState
 
 SOURCE: Final = "unused-access"
+RECOMMENDED: Final = "recommended-policies"
 
 Kind = Literal["externalAccess", "unusedAccess"]
 State = Literal["present", "missing", "differs", "creating", "disabled", "failed", "unknown"]

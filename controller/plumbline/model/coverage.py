@@ -85,6 +85,7 @@ class Coverage:
     `generation`: principal ARN -> state, only for principals for which policy generation is configured.
     `required`: names of the sources without which nothing is called unused.
     `unused_access`: principal ARN -> state, only where analyzers of unused access are asked for.
+    `recommended`: account that is asked -> state, only where Security Hub is asked for what it recommends.
     """
 
     logs: Mapping[str, tuple[LogCoverage, ...]] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class Coverage:
     required: frozenset[str] = frozenset()
     configured: frozenset[str] = frozenset()
     unused_access: Mapping[str, SourceState] = field(default_factory=dict)
+    recommended: Mapping[str, SourceState] = field(default_factory=dict)
 
     def about(self, arn: str) -> AskedAbout:
         return AskedAbout(self.last_accessed.get(arn), self.generation.get(arn))

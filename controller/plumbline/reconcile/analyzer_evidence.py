@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from plumbline.api.analyzers import Analyzers
 from plumbline.assess.analyzers import judge_analyzers
 from plumbline.assess.required_analyzers import required_analyzers
 from plumbline.inventory.analyzers import inspect
 from plumbline.reconcile.analyzers import AnalyzersFound, seen_by, to_read
 from plumbline.reconcile.collecting import Collecting
 from plumbline.usage.sources import unused_access
+from plumbline.usage.sources.recommended_policies import Hub
 
 
 def analyzed(given: Collecting) -> tuple[AnalyzersFound | None, unused_access.Collected]:
@@ -30,6 +32,15 @@ def analyzed(given: Collecting) -> tuple[AnalyzersFound | None, unused_access.Co
         wanted,
         now=given.now,
         recommendations=asked.unused_access is not None and asked.unused_access.recommendations,
+        hub=_hub(asked),
         progress=given.progress,
     )
     return AnalyzersFound(judged, inspected, found.lists), found
+
+
+def _hub(asked: Analyzers) -> Hub | None:
+    unused = asked.unused_access
+    if unused is None or unused.security_hub_recommendations is None:
+        return None
+    account = asked.account if unused.scope == "organization" else None
+    return Hub(unused.security_hub_recommendations.region or unused.region, account)

@@ -69,6 +69,7 @@ def collect_evidence(given: Collecting) -> Evidence:
             last_accessed=access_states,
             generation=generation_states,
             unused_access=findings.states,
+            recommended=findings.recommended,
             required=_required(given.spec),
             configured=_configured(given.spec),
         ),

@@ -22,6 +22,7 @@ from plumbline.iam.catalogue import catalogue
 from plumbline.inventory.collect import NO_CHANGES, collect
 from plumbline.inventory.credentials import Need
 from plumbline.inventory.templates import with_templates
+from plumbline.model.analyzers import RECOMMENDED
 from plumbline.model.analyzers import SOURCE as UNUSED_ACCESS
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
@@ -273,8 +274,9 @@ def same_but_times(old: LandscapeStatus | None, new: LandscapeStatus) -> bool:
 
 
 def _complete(sources: Sequence[SourceStatus]) -> Fact:
-    """Findings of unused access and Pod Identity decide no verdict: what they lack is no missing evidence."""
-    sources = [source for source in sources if source.name not in (UNUSED_ACCESS, POD_IDENTITY)]
+    """Findings of unused access, what AWS recommends and Pod Identity decide no verdict: what they lack is no missing
+    evidence."""
+    sources = [source for source in sources if source.name not in (UNUSED_ACCESS, RECOMMENDED, POD_IDENTITY)]
     missing = [f"{s.name}: {s.message or s.reason}" for s in sources if s.state != "complete"]
     if not sources:
         message = "no evidence source is configured, so nothing can become unused; name one under spec.evidence"
@@ -306,6 +308,8 @@ def source_statuses(evidence: Evidence, snapshot: Snapshot) -> list[SourceStatus
     ):
         if name in coverage.configured and states:
             found.append(_source_status(name, _by_account(states, snapshot)))
+    if coverage.recommended:
+        found.append(_source_status(RECOMMENDED, coverage.recommended))
     if CREDENTIAL_REPORT in coverage.configured:
         states = {account: known.source for account, known in evidence.credentials.items()}
         found.append(_source_status(CREDENTIAL_REPORT, states))

@@ -73,7 +73,14 @@ def _about(finding: Finding, analyzer: Analyzer) -> dict[str, Any]:
 def _steps(raw: Iterator[Mapping[str, Any]]) -> Iterator[RecommendedStep]:
     for one in raw:
         step = one["unusedPermissionsRecommendedStep"]
-        policy = step["recommendedPolicy"] if step["recommendedAction"] == "CREATE_POLICY" else None
-        if policy is not None:
-            json.loads(policy)
-        yield RecommendedStep(step.get("existingPolicyId") or "", policy)
+        yield recommended_step(step["recommendedAction"], step.get("existingPolicyId"), step.get("recommendedPolicy"))
+
+
+def recommended_step(action: str, existing: str | None, policy: str | None) -> RecommendedStep:
+    """Access Analyzer and Security Hub say the same in other words. Raises ValueError for what is not whole."""
+    if action == "DETACH_POLICY":
+        return RecommendedStep(existing or "")
+    if action != "CREATE_POLICY" or policy is None:
+        raise ValueError(f"{action} without a policy")
+    json.loads(policy)
+    return RecommendedStep(existing or "", policy)

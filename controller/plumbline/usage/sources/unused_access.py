@@ -18,11 +18,12 @@ import sqlalchemy as sa
 from plumbline.aws.errors import AwsError, Denied, Invalid, Throttled
 from plumbline.aws.generation import SERVICE
 from plumbline.aws.session import AwsSessions
-from plumbline.model.analyzers import SOURCE, Analyzer, Finding, FindingList
+from plumbline.model.analyzers import RECOMMENDED, SOURCE, Analyzer, Finding, FindingList
 from plumbline.model.coverage import SourceState, State
-from plumbline.model.evidence import ServiceAccess, TrackedAction, UnusedAccess
+from plumbline.model.evidence import RecommendedStep, ServiceAccess, TrackedAction, UnusedAccess
 from plumbline.model.snapshot import Principal
 from plumbline.store.analyzer_findings import Detail, keep_findings, load_findings
+from plumbline.usage.sources import recommended_policies
 from plumbline.usage.sources.recommendations import Recommendations
 
 CONCURRENT: Final = 8
@@ -35,11 +36,13 @@ Progress = Callable[[str], None]
 @dataclass
 class Collected:
     """`lists`: the findings of each analyzer. `answers` and `states` by principal ARN: no answer where the analyzer is not
-    able to say anything of it, as of a principal that is younger than its age."""
+    able to say anything of it, as of a principal that is younger than its age. `recommended`: of Security Hub, by the
+    account that is asked."""
 
     lists: tuple[FindingList, ...] = ()
     answers: dict[str, UnusedAccess] = field(default_factory=dict)
     states: dict[str, SourceState] = field(default_factory=dict)
+    recommended: dict[str, SourceState] = field(default_factory=dict)
 
 
 def collect(
@@ -51,10 +54,11 @@ def collect(
     *,
     now: datetime,
     recommendations: bool = False,
+    hub: recommended_policies.Hub | None = None,
     progress: Progress = lambda _: None,
 ) -> Collected:
-    """Reads the lists of `analyzers`, and of the first that looks at a principal the details about it. Never raises
-    AwsError."""
+    """Reads the lists of `analyzers`, and of the first that looks at a principal the details about it. `hub` is
+    asked for what Access Analyzer did not recommend. Never raises AwsError."""
     active = [one for one in analyzers if one.status == "ACTIVE"]
     with ThreadPoolExecutor(CONCURRENT, thread_name_prefix="findings") as pool:
         result = Collected(tuple(pool.map(lambda one: _list(sessions, one), active)))
@@ -69,12 +73,34 @@ def collect(
             result.states[principal.arn] = state
             if answer is not None:
                 result.answers[principal.arn] = answer
+    if hub is not None:
+        _ask_hub(sessions, hub, wanted, result, details, now, progress)
     listed = {finding.id for one in result.lists for finding in one.findings}
     if not any(one.failed for one in result.lists):
         keep_findings(engine, landscape, details.fresh, listed)
     else:
         keep_findings(engine, landscape, details.fresh, None)
     return result
+
+
+def _ask_hub(
+    sessions: AwsSessions,
+    hub: recommended_policies.Hub,
+    principals: Sequence[Principal],
+    result: Collected,
+    details: _Details,
+    now: datetime,
+    progress: Progress,
+) -> None:
+    """About principals with a finding of unused permissions, for which nothing is recommended yet."""
+    lacking = [p for p in principals if p.arn in details.without and p.arn in result.answers]
+    said = recommended_policies.collect(sessions, hub, lacking, now=now, progress=progress)
+    for arn, steps in said.steps.items():
+        details.keep(details.without[arn], steps)
+        result.answers[arn] = replace(result.answers[arn], recommended=steps)
+    result.recommended = {
+        hub.asked_about(p): SourceState(RECOMMENDED, State.COMPLETE) for p in principals
+    } | said.states
 
 
 # Lists
@@ -187,12 +213,13 @@ def _said(principal: Principal, analyzer: Analyzer, known: Mapping[Finding, Deta
 @dataclass
 class _Details:
     """Reads what is not known or has changed. A denial or throttling of an analyzer's details ends them for this pass: the
-    rest would fare the same."""
+    rest would fare the same. `without`: by principal ARN, findings about which nothing is recommended yet."""
 
     sessions: AwsSessions
     known: Mapping[str, Detail]
     recommendations: Recommendations | None
     fresh: dict[str, Detail] = field(default_factory=dict)
+    without: dict[str, Finding] = field(default_factory=dict)
     stopped: dict[str, AwsError] = field(default_factory=dict)
 
     def of(self, finding: Finding, analyzer: Analyzer) -> Detail:
@@ -214,13 +241,19 @@ class _Details:
 
     def _recommended(self, detail: Detail, finding: Finding, analyzer: Analyzer) -> Detail:
         """With what AWS recommends, where that is asked for and known. Without it the rest is no less true."""
-        if self.recommendations is None or detail.recommended is not None or finding.type != "UnusedPermission":
+        if detail.recommended is not None or finding.type != "UnusedPermission":
             return detail
-        steps = self.recommendations.of(finding, analyzer)
-        if steps is not None:
-            detail = replace(detail, recommended=steps)
-            self.fresh[finding.id] = detail
-        return detail
+        steps = self.recommendations.of(finding, analyzer) if self.recommendations is not None else None
+        if steps is None:
+            self.without[finding.resource] = finding
+            return detail
+        return self.keep(finding, steps)
+
+    def keep(self, finding: Finding, steps: tuple[RecommendedStep, ...]) -> Detail:
+        """Once its details are known."""
+        known = self.fresh.get(finding.id) or self.known[finding.id]
+        self.fresh[finding.id] = replace(known, recommended=steps)
+        return self.fresh[finding.id]
 
     def _read(self, finding: Finding, analyzer: Analyzer) -> Detail:
         pages = self.sessions.pages(

@@ -1,0 +1,321 @@
+"""What Security Hub recommends, played by a script: asked for no more than needed, and nothing that fails takes more with
+it than has to fare the same."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from plumbline.aws.errors import Denied, Invalid, NotFound, Throttled, Transient
+from plumbline.model.coverage import State
+from plumbline.model.evidence import RecommendedStep
+from plumbline.model.snapshot import Policy
+from plumbline.usage.sources.recommended_policies import MOST, TOGETHER, WAITS, Hub, collect
+
+NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
+ACCOUNT, OTHER, ADMINISTRATOR = "100000000003", "100000000004", "100000000002"
+POLICY = '{"Statement": []}'
+CREATE = {"RecommendedAction": "CREATE_POLICY", "ExistingPolicyId": "p", "RecommendedPolicy": POLICY}
+DETACH = {"RecommendedAction": "DETACH_POLICY", "ExistingPolicyId": "q"}
+CREATED, DETACHED = RecommendedStep("p", POLICY), RecommendedStep("q")
+
+
+def said(role, *steps, status="SUCCEEDED", pages=1):
+    """The pages of an answer."""
+    whole = {"Status": status, "ResourceArn": role.arn, "RecommendationType": "UNUSED_PERMISSION_RECOMMENDATION"}
+    raw = [{"UnusedPermissions": step} for step in steps]
+    return [whole | {"RecommendationSteps": raw[at::pages]} for at in range(pages)]
+
+
+def pending(role):
+    return said(role, status="IN_PROGRESS")
+
+
+class Script:
+    """What AWS answers. `findings`: account -> ids, each with the role it is about; `there` and `to_make`: id -> what it
+    answers in turn, before and after it was made; an error is raised."""
+
+    def __init__(self):
+        self.findings, self.there, self.to_make, self.refuses = {}, {}, {}, {}
+        self.asked, self.filters = [], []
+
+    def add(self, uid, role, *made, account=ACCOUNT, there=()):
+        self.findings.setdefault(account, {})[uid] = role.arn
+        self.there[uid], self.to_make[uid] = list(there), list(made)
+
+    def pages(self, service, operation, *, account, region, Filters=None, MetadataUid=None):  # noqa: N803
+        assert (service, region) == ("securityhub", "eu-central-1")
+        self._ask(operation, account, MetadataUid)
+        if operation == "GetFindingsV2":
+            about, others = Filters["CompositeFilters"]
+            assert (about["Operator"], Filters["CompositeOperator"]) == ("OR", "AND")
+            assert [one["Filter"]["Comparison"] for one in others["StringFilters"]] == ["NOT_EQUALS"]
+            arns = {one["Filter"]["Value"] for one in about["StringFilters"]}
+            self.filters.append(arns)
+            for uid, arn in self.findings.get(account, {}).items():
+                if arn in arns:
+                    yield {"Findings": [{"metadata": {"uid": uid}} if uid else {}]}
+            return
+        answers = self.there[MetadataUid]
+        if not answers:
+            raise NotFound("none yet")
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        yield from answer
+
+    def call(self, service, operation, *, account, region, MetadataUid):  # noqa: N803
+        assert (service, operation) == ("securityhub", "GenerateRecommendedPolicyV2")
+        self._ask(operation, account, MetadataUid)
+        self.there[MetadataUid] = self.to_make[MetadataUid]
+        return {}
+
+    def _ask(self, operation, account, uid):
+        self.asked.append((operation.removesuffix("V2"), uid or account))
+        refused = self.refuses.get((operation, uid)) or self.refuses.get((operation, account))
+        if refused:
+            raise refused
+
+    def times(self, operation):
+        return sum(one == operation for one, _ in self.asked)
+
+
+@pytest.fixture
+def script():
+    return Script()
+
+
+@pytest.fixture
+def waits():
+    return []
+
+
+@pytest.fixture
+def ask(script, waits):
+    def run(*roles, account=None, now=NOW):
+        return collect(script, Hub("eu-central-1", account), roles, now=now, sleep=waits.append)
+
+    return run
+
+
+def test_one_is_made_and_waited_for(ask, script, waits, principal):
+    app = principal("app")
+    script.add("1", app, pending(app), pending(app), said(app, CREATE, DETACH, pages=2))
+    found = ask(app)
+    assert found.steps == {app.arn: (CREATED, DETACHED)}
+    assert found.states[ACCOUNT].state is State.COMPLETE
+    assert waits == list(WAITS)
+    assert [name for name, _ in script.asked][:3] == [
+        "GetFindings",
+        "GetRecommendedPolicy",
+        "GenerateRecommendedPolicy",
+    ]
+
+
+def test_all_wait_together(ask, script, waits, principal):
+    roles = [principal(f"app{n}", account=account) for n in range(5) for account in (ACCOUNT, OTHER)]
+    for at, role in enumerate(roles):
+        script.add(str(at), role, said(role, CREATE), account=role.account)
+    assert len(ask(*roles).steps) == 10
+    assert waits == [WAITS[0]]
+
+
+def test_what_is_there_is_not_made_again(ask, script, waits, principal):
+    app, idle = principal("app"), principal("idle")
+    script.add("1", app, there=[said(app, CREATE)])
+    script.add("2", idle, there=[pending(idle), said(idle, DETACH)])
+    assert ask(app, idle).steps == {app.arn: (CREATED,), idle.arn: (DETACHED,)}
+    assert script.times("GenerateRecommendedPolicy") == 0
+    assert waits == [WAITS[0]]
+
+
+@pytest.mark.parametrize("named", ["shared", "arn:aws:iam::100000000003:policy/shared"])
+@pytest.mark.parametrize(("days", "made"), [(-1, 1), (0, 0), (1, 0)])
+def test_one_that_is_older_than_its_policy_is_made_again(ask, script, principal, named, days, made):
+    policy = Policy("shared", "managed", POLICY, "arn:aws:iam::100000000003:policy/shared", version_created_at=NOW)
+    app = replace(principal("app"), policies=(policy, Policy("own", "inline", POLICY)))
+    step = DETACH | {"ExistingPolicyId": named, "PolicyUpdatedAt": NOW + timedelta(days=days)}
+    own = CREATE | {"ExistingPolicyId": "own", "PolicyUpdatedAt": NOW - timedelta(days=9)}
+    script.add("1", app, said(app, CREATE), there=[said(app, own, step)])
+    (first, *_) = ask(app).steps[app.arn]
+    assert first.existing == ("p" if made else "own")
+    assert script.times("GenerateRecommendedPolicy") == made
+
+
+def test_one_that_is_never_ready_is_left_to_the_next_pass(ask, script, waits, principal):
+    app = principal("app")
+    script.add("1", app, pending(app))
+    found = ask(app)
+    assert (found.steps, found.states[ACCOUNT].state, waits) == ({}, State.COMPLETE, list(WAITS))
+    script.there["1"] = [said(app, CREATE)]
+    assert ask(app).steps == {app.arn: (CREATED,)}
+    assert script.times("GenerateRecommendedPolicy") == 1
+
+
+def test_one_that_is_not_found_at_once_is_waited_for(ask, script, principal):
+    app = principal("app")
+    script.add("1", app, NotFound("not yet"), said(app, CREATE))
+    assert ask(app).steps == {app.arn: (CREATED,)}
+
+
+def test_one_that_fails_is_known_to_have_no_steps(ask, script, principal):
+    app, nameless = principal("app"), principal("nameless")
+    script.add("1", app, said(app, status="FAILED"))
+    script.add("2", nameless, [{"Status": "FAILED", "Error": {"Code": "X"}}])
+    found = ask(app, nameless)
+    assert (found.steps, found.states[ACCOUNT].state) == ({app.arn: ()}, State.COMPLETE)
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        ("GetRecommendedPolicyV2", Invalid("not an unused permissions finding")),
+        ("GenerateRecommendedPolicyV2", Invalid("not an unused permissions finding")),
+        ("GenerateRecommendedPolicyV2", NotFound("resolved meanwhile")),
+    ],
+)
+def test_a_finding_of_another_kind_is_passed_over(ask, script, principal, operation, error):
+    app = principal("app")
+    script.add("0", app)
+    script.add("1", app, said(app, CREATE))
+    script.refuses[operation, "0"] = error
+    found = ask(app)
+    assert (found.steps, found.states[ACCOUNT].state) == ({app.arn: (CREATED,)}, State.COMPLETE)
+
+
+def test_the_role_is_the_one_that_the_answer_names(ask, script, principal):
+    app, idle, unasked = principal("app"), principal("idle"), principal("unasked")
+    foreign = principal("app", account=OTHER)
+    script.add("1", app, said(idle, CREATE))
+    script.add("2", app, said(unasked, CREATE))
+    script.add("3", app, said(foreign, CREATE))
+    assert ask(app, idle, foreign).steps == {idle.arn: (CREATED,)}
+
+
+def test_an_administrator_speaks_for_all_accounts(ask, script, principal):
+    app, foreign = principal("app"), principal("app", account=OTHER)
+    script.add("1", app, said(app, CREATE), account=ADMINISTRATOR)
+    script.add("2", foreign, said(foreign, DETACH), account=ADMINISTRATOR)
+    found = ask(app, foreign, account=ADMINISTRATOR)
+    assert found.steps == {app.arn: (CREATED,), foreign.arn: (DETACHED,)}
+    assert set(found.states) == {ADMINISTRATOR}
+
+
+def test_of_several_findings_about_a_role_one_answer_is_taken(ask, script, principal):
+    app = principal("app")
+    script.add("1", app, said(app, status="FAILED"))
+    script.add("2", app, said(app, CREATE))
+    script.add("3", app, said(app, DETACH))
+    assert ask(app).steps == {app.arn: (CREATED,)}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        [{"Status": "SUCCEEDED", "RecommendationSteps": []}],
+        [{"Status": "DONE"}],
+        [{}],
+        [],
+        [{"Status": "SUCCEEDED", "ResourceArn": "arn", "RecommendationSteps": [{"Other": {}}]}],
+        [{"Status": "SUCCEEDED", "ResourceArn": "arn", "RecommendationSteps": [{"UnusedPermissions": {}}]}],
+        *(
+            [{"Status": "SUCCEEDED", "ResourceArn": "arn", "RecommendationSteps": [{"UnusedPermissions": step}]}]
+            for step in (
+                CREATE | {"RecommendedPolicy": "{"},
+                CREATE | {"RecommendedPolicy": None},
+                CREATE | {"RecommendedAction": "GROW_POLICY"},
+            )
+        ),
+    ],
+)
+def test_an_answer_that_is_not_whole_is_no_answer(ask, script, principal, broken):
+    app, whole = principal("app"), principal("whole")
+    script.add("1", app, broken)
+    script.add("2", whole, said(whole, CREATE))
+    found = ask(app, whole)
+    assert found.steps == {whole.arn: (CREATED,)}
+    assert (found.states[ACCOUNT].state, found.states[ACCOUNT].reason) == (State.PARTIAL, "MalformedAnswer")
+
+
+def test_findings_without_an_id_are_no_list(ask, script, principal):
+    app = principal("app")
+    script.add("", app)
+    state = ask(app).states[ACCOUNT]
+    assert (state.state, state.reason) == (State.UNAVAILABLE, "MalformedAnswer")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "remedy"),
+    [
+        (Denied("no", remedy="Allow it"), "AccessDenied", "Allow it. Enable Security Hub in eu-central-1"),
+        (Denied("not subscribed", code="InvalidAccessException"), "HubNotEnabled", "Enable Security Hub"),
+        (NotFound("no hub"), "HubNotEnabled", "Enable Security Hub"),
+        (Throttled("slow", remedy="later"), "Throttled", "later"),
+        (Transient("broken"), "ServiceError", ""),
+        (Invalid("field"), "InvalidRequest", ""),
+    ],
+)
+def test_what_cannot_be_listed_is_told_of_its_account_alone(ask, script, principal, error, reason, remedy):
+    app, foreign = principal("app"), principal("app", account=OTHER)
+    script.add("1", app, said(app, CREATE))
+    script.add("2", foreign, said(foreign, CREATE), account=OTHER)
+    script.refuses["GetFindingsV2", ACCOUNT] = error
+    found = ask(app, foreign)
+    assert set(found.steps) == {foreign.arn}
+    assert (found.states[ACCOUNT].state, found.states[ACCOUNT].reason) == (State.UNAVAILABLE, reason)
+    assert found.states[ACCOUNT].remedy.startswith(remedy)
+    assert found.states[OTHER].state is State.COMPLETE
+
+
+@pytest.mark.parametrize("operation", ["GetRecommendedPolicyV2", "GenerateRecommendedPolicyV2"])
+@pytest.mark.parametrize("error", [Denied("no"), Throttled("slow")])
+def test_denial_and_throttling_end_it_for_this_pass(ask, script, principal, operation, error):
+    roles = [principal(f"app{n}") for n in range(40)]
+    for at, role in enumerate(roles):
+        script.add(str(at), role, said(role, CREATE))
+    script.refuses[operation, ACCOUNT] = error
+    found = ask(*roles)
+    assert found.steps == {}
+    assert (found.states[ACCOUNT].state, found.states[ACCOUNT].reason) == (State.UNAVAILABLE, error.reason)
+    # No more than were under way at once.
+    assert script.times(operation.removesuffix("V2")) <= 8
+
+
+def test_another_failure_is_of_its_own_finding_alone(ask, script, principal):
+    app, other = principal("app"), principal("other")
+    script.add("1", app, said(app, CREATE))
+    script.add("2", other, said(other, CREATE))
+    script.refuses["GetRecommendedPolicyV2", "1"] = Transient("broken")
+    found = ask(app, other)
+    assert set(found.steps) == {other.arn}
+    assert (found.states[ACCOUNT].state, found.states[ACCOUNT].reason) == (State.PARTIAL, "ServiceError")
+
+
+def test_calls_are_bounded_and_the_turn_passes_on(ask, script, principal):
+    roles = [principal(f"app{n:04}") for n in range(MOST * 2)]
+    for at, role in enumerate(roles):
+        script.add(str(at), role, said(role, CREATE))
+    assert len(ask(*roles).steps) == MOST
+    first = set().union(*script.filters)
+    assert {len(one) for one in script.filters} == {TOGETHER}
+    assert len(first) == script.times("GenerateRecommendedPolicy") == MOST
+    script.filters.clear()
+    ask(*roles)
+    assert set().union(*script.filters) == first
+    script.filters.clear()
+    ask(*roles, now=NOW + timedelta(days=1))
+    assert set().union(*script.filters) - first
+
+
+def test_many_findings_about_one_role_are_bounded_too(ask, script, principal):
+    app = principal("app")
+    for at in range(MOST * 2):
+        script.add(f"{at:04}", app)
+        script.refuses["GetRecommendedPolicyV2", f"{at:04}"] = Invalid("of another kind")
+    ask(app)
+    assert script.times("GetRecommendedPolicy") == MOST
+
+
+def test_without_roles_nothing_is_asked(ask, script, waits):
+    found = ask()
+    assert (found.steps, found.states, script.asked, waits) == ({}, {}, [], [])
