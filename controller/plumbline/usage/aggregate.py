@@ -61,11 +61,12 @@ _NO_PLACES: dict[tuple[str, tuple[str, ...]], Place] = {}
 class _Call:
     """What records of one caller share that agree in all but request and time."""
 
-    __slots__ = ("changes", "event", "key", "places", "plain")
+    __slots__ = ("changes", "event", "key", "known", "places", "plain", "special")
 
     def __init__(self, event: Event, key: Key) -> None:
         """`key`: without its variant."""
         self.event, self.key = event, key
+        self.special, self.known = event.special, event.known
         self.changes = event.changes and key.outcome == "used"
         self.plain: Place | None = None  # of requests with nothing special
         self.places = _NO_PLACES
@@ -147,18 +148,17 @@ class Aggregator:
                 )
             if call is None:
                 call = self._call(who, record)
-            event = call.event
             request = listed = b""
             number = 0
-            if not event.special:
+            if not call.special:
                 request = bytes(record.requestParameters)
                 number = hash(request)
                 if record.resources is not no_value:
                     listed = bytes(record.resources)
                     number = hash((request, listed))
-            facts = event.known.get(number)
+            facts = call.known.get(number)
             if facts is None:
-                facts = self._events.facts(event, number, request, listed)
+                facts = self._events.facts(call.event, number, request, listed)
             resources, variant, extra = facts
             at = record.eventTime
             place = self._special_place(call, facts, at) if variant or extra else call.plain
@@ -172,7 +172,7 @@ class Aggregator:
                 group.first = at
             if not resources:
                 group.unknown = True
-            elif resources not in group.resources:
+            elif group.many or resources not in group.resources:
                 group.keep(resources)
             if record.sharedEventID is not None:
                 self._share(call, group, record.sharedEventID)
