@@ -96,13 +96,19 @@ class Finder:
         elif service == "dynamodb" and isinstance(items := parameters.get("requestItems"), dict):
             found |= {_named(table, *self._formats["tablename"]) for table in items}
         for name, value in parameters.items() if spelled or self._formats else ():
-            if isinstance(value, str):
-                parts = members[name] if name in members else self._member(name)
-                if parts is not None or value.startswith("arn:"):
-                    self._add(parts, value, found)
-            elif isinstance(value, (list, dict)):
-                for inner, text in _inner(name, value):
+            if isinstance(value, dict):
+                for inner, text in _inner(value):
                     self._add(self._member(inner), text, found)
+                continue
+            parts = members[name] if name in members else self._member(name)
+            if parts is None and not spelled:
+                continue
+            if isinstance(value, str):
+                self._add(parts, value, found)
+            elif isinstance(value, list):
+                for text in value[:_MAX_FOUND]:
+                    if isinstance(text, str):
+                        self._add(parts, text, found)
         if service == "logs" and isinstance(stream := parameters.get("logStreamName"), str) and stream:
             found |= {f"{arn}:log-stream:{stream}" for arn in found if ":log-group:" in arn}
         return tuple(sorted(found)[:_MAX_FOUND]) if len(found) > 1 else tuple(found)
@@ -169,13 +175,9 @@ def _sqs(parameters: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[st
         yield f"arn:{where['p']}:sqs:{where['r']}:{account}:{name}"
 
 
-def _inner(name: str, value: list[Any] | dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(member, text) of a list in a request, and of the `items` sets of Amazon EC2."""
-    if isinstance(value, list):
-        for item in value[:_MAX_FOUND]:
-            if isinstance(item, str):
-                yield name, item
-    elif isinstance(items := value.get("items"), list):
+def _inner(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(member, text) of the `items` sets of Amazon EC2."""
+    if isinstance(items := value.get("items"), list):
         for item in items[:_MAX_FOUND]:
             if isinstance(item, dict):
                 yield from ((k, v) for k, v in item.items() if isinstance(v, str))
