@@ -238,8 +238,10 @@ class Aggregator:
 
     def _new_place(self, call: _Call, variant: str, names: tuple[str, ...], at: datetime) -> Place:
         key = call.key._replace(variant=variant) if variant else call.key
-        group = self.tally.groups.setdefault(key, Group(at))
-        extra = tuple(group.extra.setdefault(name, Group(at)) for name in names)
+        group = self.tally.groups.get(key)
+        if group is None:
+            group = self.tally.groups[key] = Group(at)
+        extra = tuple(group.inside(name, at) for name in names)
         place = Place(len(self.places), group, extra)
         self.places.append(place)
         return place

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -39,6 +39,9 @@ class Key(NamedTuple):
     special: Bin | None
 
 
+_NO_EXTRA: Mapping[str, Group] = {}
+
+
 class Group:
     """The tally of one group. `repeated`: records of it that were delivered again, which `count` leaves out.
     `resources`: each a set of ARNs that one call was about; `many`: they are in order; `unknown`: some call named none.
@@ -66,7 +69,7 @@ class Group:
         self.many = self.truncated = self.unknown = False
         self._limit: tuple[str, ...] = ()  # when some were cut: the last that was kept
         self.shared: array[int] | None = None
-        self.extra: dict[str, Group] = {}
+        self.extra = _NO_EXTRA
 
     def seen(self, at: datetime) -> None:
         """Counts one more."""
@@ -102,6 +105,12 @@ class Group:
             self._limit, self.truncated = kept[-1], True
         self.resources, self.many = kept, True
 
+    def inside(self, action: str, at: datetime) -> Group:
+        """The tally of an extra action."""
+        if action not in self.extra:
+            self.extra = {**self.extra, action: Group(at)}
+        return self.extra[action]
+
     def share(self, marks: Iterable[int]) -> None:
         """Notes copies of calls across accounts."""
         if self.shared is None:
@@ -123,7 +132,7 @@ class Group:
             if name in self.extra:
                 self.extra[name].join(extra)
             else:
-                self.extra[name] = extra
+                self.extra = {**self.extra, name: extra}
 
 
 class Place:
