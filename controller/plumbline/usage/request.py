@@ -18,7 +18,7 @@ from plumbline.usage.resources import Finder, copy_source, from_record, partitio
 
 _ANY = msgspec.json.Decoder()
 # Requests whose facts are remembered: of one event in one account and Region, and of all together.
-_OF_ONE, _OF_ALL = 32, 16_384
+_OF_ONE, _OF_ALL = 32, 8_192
 _ARN, _LISTED, _HEADERS = b'"arn:', (b'"ARN"', b'"arn"'), re.compile(rb'"[xX]-')
 
 _CREATING = (
