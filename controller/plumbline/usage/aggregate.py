@@ -174,7 +174,7 @@ class Aggregator:
                 group.first = at
             if not resources:
                 group.unknown = True
-            elif group.many or resources not in group.resources:
+            elif group.full or resources not in group.resources:
                 group.keep(resources)
             if record.sharedEventID is not None:
                 self._share(call, group, record.sharedEventID)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from plumbline.usage.records import Problem
 _KEPT = MAX_RESOURCES + 32
 
 
-# So few are kept as they came; more in order, in a list that takes an eighth of a set's memory.
+# So few are kept in a tuple, which takes a quarter of a set's memory.
 _FEW = 16
 
 
@@ -44,7 +44,8 @@ _NO_EXTRA: Mapping[str, Group] = {}
 
 class Group:
     """The tally of one group. `repeated`: records of it that were delivered again, which `count` leaves out.
-    `resources`: each a set of ARNs that one call was about; `many`: they are in order; `unknown`: some call named none.
+    `resources`: each a set of ARNs that one call was about; `full`: some were cut, and the rest is in a list, in
+    order, which takes an eighth of a set's memory; `unknown`: some call named none.
     `shared`: ids of copies that the caller's own account may hold as well. There are many groups; what most have not is
     made when needed."""
 
@@ -53,8 +54,8 @@ class Group:
         "count",
         "extra",
         "first",
+        "full",
         "last",
-        "many",
         "repeated",
         "resources",
         "shared",
@@ -65,8 +66,8 @@ class Group:
     def __init__(self, at: datetime) -> None:
         self.count = self.repeated = 0
         self.first = self.last = at
-        self.resources: Sequence[tuple[str, ...]] = ()
-        self.many = self.truncated = self.unknown = False
+        self.resources: Collection[tuple[str, ...]] = ()
+        self.full = self.truncated = self.unknown = False
         self._limit: tuple[str, ...] = ()  # when some were cut: the last that was kept
         self.shared: array[int] | None = None
         self.extra = _NO_EXTRA
@@ -83,27 +84,33 @@ class Group:
         """Notes what one call was about."""
         if not resources:
             self.unknown = True
-        elif self.many or resources not in self.resources:
+        elif self.full or resources not in self.resources:
             self.keep(resources)
 
     def keep(self, resources: tuple[str, ...]) -> None:
-        """Takes in what is not among `resources` yet, or may be when these are many."""
-        if not self.many and len(self.resources) < _FEW:
-            self.resources = (*self.resources, resources)
-        elif not (self._limit and resources > self._limit):
-            kept = self.resources if isinstance(self.resources, list) else sorted(self.resources)
-            place = bisect_left(kept, resources)
-            if place == len(kept) or kept[place] != resources:
-                kept.insert(place, resources)
-            self._keep(kept, _KEPT)
+        """Takes in what is not among `resources` yet, or may be when the group is full."""
+        kept = self.resources
+        if isinstance(kept, list):
+            if resources <= self._limit:
+                place = bisect_left(kept, resources)
+                if kept[place] != resources:
+                    kept.insert(place, resources)
+                    self._cut(kept, _KEPT)
+        elif isinstance(kept, set):
+            kept.add(resources)
+            if len(kept) > _KEPT:
+                self._cut(sorted(kept), _KEPT)
+        elif len(kept) < _FEW:
+            self.resources = (*kept, resources)
+        else:
+            self.resources = {*kept, resources}
 
-    def _keep(self, kept: list[tuple[str, ...]], most: int) -> None:
-        """`kept`: in order."""
+    def _cut(self, kept: list[tuple[str, ...]], most: int) -> None:
+        """Keeps the first in order, so that what is kept does not hang on the order of reading."""
         if len(kept) > most:
-            # The first in order: what is kept does not hang on the order of reading.
             del kept[MAX_RESOURCES:]
-            self._limit, self.truncated = kept[-1], True
-        self.resources, self.many = kept, True
+            self.resources, self._limit = kept, kept[-1]
+            self.full = self.truncated = True
 
     def inside(self, action: str, at: datetime) -> Group:
         """The tally of an extra action."""
@@ -125,7 +132,9 @@ class Group:
         self.truncated |= other.truncated
         self.unknown |= other.unknown
         if other.resources:
-            self._keep(sorted({*self.resources, *other.resources}), MAX_RESOURCES)
+            joined = sorted({*self.resources, *other.resources})
+            self.resources = tuple(joined)
+            self._cut(joined, MAX_RESOURCES)
         if other.shared:
             self.share(other.shared)
         for name, extra in other.extra.items():
