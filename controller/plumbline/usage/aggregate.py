@@ -26,7 +26,8 @@ from plumbline.usage.repeats import NO_MARK, Memory, marks_of
 from plumbline.usage.request import Facts
 from plumbline.usage.tally import Group, Key, Place, Tally
 
-_IDENTITIES = 2_048
+# What is remembered between records; the tally alone holds all. An account's calls of an hour fit.
+_IDENTITIES, _CALLS = 2_048, 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,12 @@ _NO_PLACES: dict[tuple[str, tuple[str, ...]], Place] = {}
 class _Call:
     """What records of one caller share that agree in all but request and time."""
 
-    __slots__ = ("changes", "event", "key", "places", "plain")
+    __slots__ = ("changes", "event", "key", "known", "places", "plain", "special")
 
     def __init__(self, event: Event, key: Key) -> None:
         """`key`: without its variant."""
         self.event, self.key = event, key
+        self.special, self.known = event.special, event.known
         self.changes = event.changes and key.outcome == "used"
         self.plain: Place | None = None  # of requests with nothing special
         self.places = _NO_PLACES
@@ -94,9 +96,10 @@ class Aggregator:
         self._memory = None if journal else Memory()
         self._identities: dict[UserIdentity | None, _Who] = {}
         self._whos: dict[tuple[Caller, tuple[str | None, str | None], str | None], _Who] = {}
+        self._calls = 0
         self.until: datetime | None = None  # what was recorded later is left out
         self.tally = Tally()
-        self.places: list[Place] = []
+        self.places: list[Place] = []  # with a journal
         self.journals: list[Journal] = []
 
     @property
@@ -147,18 +150,17 @@ class Aggregator:
                 )
             if call is None:
                 call = self._call(who, record)
-            event = call.event
             request = listed = b""
             number = 0
-            if not event.special:
+            if not call.special:
                 request = bytes(record.requestParameters)
                 number = hash(request)
                 if record.resources is not no_value:
                     listed = bytes(record.resources)
                     number = hash((request, listed))
-            facts = event.known.get(number)
+            facts = call.known.get(number)
             if facts is None:
-                facts = self._events.facts(event, number, request, listed)
+                facts = self._events.facts(call.event, number, request, listed)
             resources, variant, extra = facts
             at = record.eventTime
             place = self._special_place(call, facts, at) if variant or extra else call.plain
@@ -172,7 +174,7 @@ class Aggregator:
                 group.first = at
             if not resources:
                 group.unknown = True
-            elif resources not in group.resources:
+            elif group.full or resources not in group.resources:
                 group.keep(resources)
             if record.sharedEventID is not None:
                 self._share(call, group, record.sharedEventID)
@@ -222,6 +224,11 @@ class Aggregator:
                 who.caller, event.kind[1], event.kind[0], "", code, outcome, refused, who.invoked_by, event.special
             )
             call = who.calls[name] = _Call(event, key)
+            self._calls += 1
+            if self._calls >= _CALLS:
+                self._calls = 0
+                self._identities.clear()
+                self._whos.clear()
         return call
 
     def _special_place(self, call: _Call, facts: Facts, at: datetime) -> Place:
@@ -238,10 +245,13 @@ class Aggregator:
 
     def _new_place(self, call: _Call, variant: str, names: tuple[str, ...], at: datetime) -> Place:
         key = call.key._replace(variant=variant) if variant else call.key
-        group = self.tally.groups.setdefault(key, Group(at))
-        extra = tuple(group.extra.setdefault(name, Group(at)) for name in names)
+        group = self.tally.groups.get(key)
+        if group is None:
+            group = self.tally.groups[key] = Group(at)
+        extra = tuple(group.inside(name, at) for name in names)
         place = Place(len(self.places), group, extra)
-        self.places.append(place)
+        if self._memory is None:
+            self.places.append(place)
         return place
 
     def _share(self, call: _Call, group: Group, shared: str) -> None:
@@ -275,11 +285,10 @@ def usage_of(tally: Tally, overlay: Overlay, source: str) -> Usage:
         known = event_of(overlay, key.event_source, key.event_name).known
         bins[bin_of(key.special, key.outcome, known)] += group.count + group.repeated
     callers = set(tally.callers)
-    groups = [
+    groups = (
         (k, g, g.count - len(callers.intersection(g.shared or ()))) for k, g in tally.groups.items() if not k.special
-    ]
+    )
     counted = [(key, group, count) for key, group, count in groups if count > 0]
-    seen = [group for group in tally.groups.values() if group.count]
     return Usage(
         records=sum(bins.values()),
         bins=bins,
@@ -288,7 +297,7 @@ def usage_of(tally: Tally, overlay: Overlay, source: str) -> Usage:
         grant_changes=tuple(sorted(tally.grants, key=lambda c: (c.at, c.event_name, c.target, c.policy or "", c.by))),
         trail_changes=tuple(sorted(tally.trails, key=lambda c: (c.at, c.event_name, c.trail))),
         problems=tuple(tally.problems),
-        first=min((group.first for group in seen), default=None),
-        last=max((group.last for group in seen), default=None),
+        first=min((group.first for group in tally.groups.values() if group.count), default=None),
+        last=max((group.last for group in tally.groups.values() if group.count), default=None),
         path_unknown=frozenset(key.caller.principal for key, _, _ in counted if not key.caller.path_known),
     )

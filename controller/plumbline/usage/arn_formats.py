@@ -7,7 +7,7 @@ Knows formats only, no records.
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 from importlib.resources import files
 
 import msgspec
@@ -29,33 +29,30 @@ class _Format(msgspec.Struct):
     arn: str
 
 
-@lru_cache(4_096)  # principals of an account share resources
-def fitting(action: str, arns: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of `arns` that the action can name, sorted. Empty when a resource that the action requires is not among
-    them: then a part of what it was about is unknown, and the rest alone would mislead."""
-    known = _formats(action)
-    if not known:
-        return ()
-    matched: set[str] = set()
-    found = []
-    for arn in arns:
-        names = [name for name, _, pattern in known if pattern.match(arn)]
-        if names:
-            found.append(arn)
-            matched.update(names)
-    if any(required and name not in matched for name, required, _ in known):
-        return ()
-    return arns if len(found) == len(arns) == 1 else tuple(sorted(set(found)))
+# (required, pattern) of each resource type.
+Formats = tuple[tuple[bool, re.Pattern[str]], ...]
+
+
+def fitting(formats: Formats, arns: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `arns` that fit one of an action's formats, sorted. Empty when a resource that the action requires is
+    not among them: then a part of what it was about is unknown, and the rest alone would mislead."""
+    found: set[str] = set()
+    for required, pattern in formats:
+        named = [arn for arn in arns if pattern.match(arn)]
+        if required and not named:
+            return ()
+        found.update(named)
+    return arns if len(found) == len(arns) == 1 else tuple(sorted(found))
 
 
 @cache
-def _formats(action: str) -> tuple[tuple[str, bool, re.Pattern[str]], ...]:
-    """(name, required, pattern) of each resource type of an action; empty when it takes only `*` or is unknown."""
+def formats_of(action: str) -> Formats:
+    """The formats that an action can name; empty when it takes only `*` or is unknown."""
     service, _, name = action.lower().partition(":")
     entry = _actions(service).get(name)
     types = _types(service)  # by lower-case name; actions spell it in capitals too
     named = [(t.name.lower(), t.required) for t in (entry.resourceTypes if entry else ())]
-    return tuple((name, required, types[name]) for name, required in named if name in types)
+    return tuple((required, types[name]) for name, required in named if name in types)
 
 
 @cache

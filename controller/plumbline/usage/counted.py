@@ -57,7 +57,7 @@ class CountedAggregator:
         group = _counted(self._tally.groups.setdefault(key, Group(like.first)), like, facts.resources)
         group.repeated += like.records - like.calls
         for action, resources in facts.extra:
-            _counted(group.extra.setdefault(action, Group(like.first)), like, resources)
+            _counted(group.inside(action, like.first), like, resources)
         if not key.special and not like.exact:
             self._note_possible(key, like, [action for action, _ in facts.extra])
         if not key.special and key.outcome == "used" and is_change(record.eventSource, record.eventName):

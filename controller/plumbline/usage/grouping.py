@@ -6,14 +6,14 @@ Knows the rules that hang on a whole group: refused actions, actions behind a no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 from plumbline.iam.overlay import EventActions, Overlay
 from plumbline.model.evidence import MAX_RESOURCES, Evidence, Outcome, UnmappedUse
-from plumbline.usage.arn_formats import fitting
+from plumbline.usage.arn_formats import fitting, formats_of
 from plumbline.usage.classify import event_of
 from plumbline.usage.outcomes import bare, not_found
 from plumbline.usage.resources import bucket_of
@@ -38,29 +38,26 @@ class _Use:
 
 @dataclass(slots=True)
 class Merged:
-    """The sum of observations that agree in principal, action, outcome and certainty."""
+    """The sum of observations that agree in principal, action, outcome and certainty. What it lists is sorted."""
 
     first: datetime
     last: datetime
     count: int = 0
-    resources: set[str] = field(default_factory=set)
+    resources: Sequence[str] = ()
     truncated: bool = False
-    via: set[str] = field(default_factory=set)
-    codes: set[str] = field(default_factory=set)
+    via: Sequence[str] = ()
+    codes: Sequence[str] = ()
 
-    def add(
-        self, use: _Use | Evidence, resources: Iterable[str], via: Iterable[str], codes: Iterable[str], truncated: bool
-    ) -> None:
+    def add(self, use: _Use, via: Sequence[str], codes: Sequence[str]) -> None:
         self.count += use.count
         self.first, self.last = min(self.first, use.first), max(self.last, use.last)
-        self.resources.update(resources)
-        self.via.update(via)
-        self.codes.update(codes)
-        self.truncated = self.truncated or truncated
+        self.resources = _joined(self.resources, use.resources)
+        self.via = _joined(self.via, via)
+        self.codes = _joined(self.codes, codes)
+        self.truncated = self.truncated or use.truncated
 
     def evidence(self, principal: str, unique_id: str | None, action: str, outcome: Outcome, **more: Any) -> Evidence:
         """The evidence, its resources cut to the first hundred."""
-        arns = sorted(self.resources)
         return Evidence(
             principal=principal,
             unique_id=unique_id,
@@ -69,12 +66,17 @@ class Merged:
             first=self.first,
             last=self.last,
             count=self.count,
-            resources=tuple(arns[:MAX_RESOURCES]),
-            resources_truncated=self.truncated or len(arns) > MAX_RESOURCES,
-            via_services=tuple(sorted(self.via)),
-            codes=tuple(sorted(self.codes)),
+            resources=tuple(self.resources[:MAX_RESOURCES]),
+            resources_truncated=self.truncated or len(self.resources) > MAX_RESOURCES,
+            via_services=tuple(self.via),
+            codes=tuple(self.codes),
             **more,
         )
+
+
+def _joined(some: Sequence[str], more: Sequence[str]) -> Sequence[str]:
+    """Both of two sorted lists, sorted. Nearly always one is empty."""
+    return sorted({*some, *more}) if some and more else some or more
 
 
 def evidence_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay, source: str) -> tuple[Evidence, ...]:
@@ -84,20 +86,25 @@ def evidence_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay, source
     for principal, own in groupby(sorted(groups, key=_principal), key=_principal):
         merged: dict[tuple[str | None, str, Outcome, bool], Merged] = {}
         for key, group, count in own:
-            for use in _uses(
-                key, group, count, overlay, event_of(overlay, key.event_source, key.event_name, key.variant)
-            ):
+            via = (key.invoked_by,) if key.invoked_by else ()
+            codes = (bare(key.code),) if key.code else ()
+            event = event_of(overlay, key.event_source, key.event_name, key.variant)
+            for use in _uses(key, group, count, overlay, event):
                 name = (key.caller.unique_id, use.action, use.outcome, use.ambiguous)
-                total = merged.setdefault(name, Merged(use.first, use.last))
-                via = [key.invoked_by] if key.invoked_by else []
-                total.add(use, use.resources, via, [bare(key.code)] if key.code else [], use.truncated)
+                total = merged.get(name)
+                if total is None:
+                    total = merged[name] = Merged(use.first, use.last)
+                total.add(use, via, codes)
         result += (
             total.evidence(principal, unique_id, action, outcome, source=source, ambiguous=ambiguous)
-            for (unique_id, action, outcome, ambiguous), total in sorted(
-                merged.items(), key=lambda item: tuple(str(part or "") for part in item[0])
-            )
+            for (unique_id, action, outcome, ambiguous), total in sorted(merged.items(), key=_order)
         )
     return tuple(result)
+
+
+def _order(item: tuple[tuple[str | None, str, Outcome, bool], Merged]) -> tuple[str, str, str, bool]:
+    unique_id, action, outcome, ambiguous = item[0]
+    return unique_id or "", action, outcome, ambiguous
 
 
 def _principal(group: tuple[Any, Any, int]) -> str:
@@ -149,9 +156,10 @@ def _uses(key: Any, group: Any, count: int, overlay: Overlay, event: EventAction
 
 def _resources(action: str, group: Any) -> tuple[list[str], bool]:
     """(the ARNs that calls of the action were about, whether there were more)."""
-    if not group.resources:
+    formats = formats_of(action) if group.resources else ()
+    if not formats:
         return [], False
-    calls = [fitting(action, call) for call in sorted(group.resources)[:MAX_RESOURCES]]
+    calls = [fitting(formats, call) for call in sorted(group.resources)[:MAX_RESOURCES]]
     found = sorted({arn for call in calls for arn in call})
     return found, bool(found) and (
         len(group.resources) > MAX_RESOURCES or group.truncated or group.unknown or not all(calls)

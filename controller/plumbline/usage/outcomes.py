@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from sys import intern
 
 from plumbline.model.evidence import Outcome
 
@@ -96,7 +97,7 @@ def outcome_of(code: str | None, message: str | None = None) -> Outcome:
 def denied_action(message: str | None) -> str | None:
     """The action that the message says was refused, as it spells it."""
     found = _DENIED_ACTION.search(message) if message else None
-    return found.group(1) if found else None
+    return intern(found.group(1)) if found else None
 
 
 def not_found(code: str | None) -> bool:

@@ -16,6 +16,7 @@ from itertools import chain
 from typing import Annotated, BinaryIO
 
 import msgspec
+from isal.isal_zlib import crc32
 
 from plumbline.usage.unzip import Report, plain
 
@@ -112,7 +113,7 @@ _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _RECORD = msgspec.json.Decoder(Record)
 _LOOKUP = msgspec.json.Decoder(_LookupEvent)
 _IDENTITY = msgspec.json.Decoder(UserIdentity | None)
-_identities: dict[bytes, UserIdentity | None] = {}  # by their text
+_identities: dict[int, tuple[msgspec.Raw, UserIdentity | None]] = {}  # with their text, by its checksum
 _LINES = (".jsonl", ".jsonl.gz")  # of which there may be none
 _FAILURES: tuple[type[Exception], ...] = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
 
@@ -181,25 +182,29 @@ def _pieces(rest: bytes, chunks: Iterator[bytes]) -> Generator[Batch, None, byte
 
 def _identified(batch: Batch, report: Report) -> Batch:
     """The batch with each record's identity decoded; those with a wrong one are malformed."""
+    known = _identities.get
     for place, record in enumerate(batch):
         if record is not None:
-            text = bytes(record.identity)
-            try:
-                record.userIdentity = _identities[text]
-            except KeyError:
+            # A copy of each text for a dictionary of texts, and its hash, would take three times as long.
+            text = record.identity
+            number = crc32(text)
+            found = known(number)
+            if found is not None and found[0] == text:
+                record.userIdentity = found[1]
+            else:
                 try:
-                    record.userIdentity = _identity(text)
+                    record.userIdentity = _identity(number, text)
                 except _FAILURES as error:
                     report("MalformedRecord", f"userIdentity: {error}")
                     batch[place] = None
     return batch
 
 
-def _identity(text: bytes) -> UserIdentity | None:
+def _identity(number: int, text: msgspec.Raw) -> UserIdentity | None:
     identity = _IDENTITY.decode(text) if text else None
     if len(_identities) >= _MAX_IDENTITIES:
         _identities.clear()
-    _identities[text] = identity
+    _identities[number] = text.copy(), identity
     return identity
 
 

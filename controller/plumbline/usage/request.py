@@ -18,8 +18,8 @@ from plumbline.usage.resources import Finder, copy_source, from_record, partitio
 
 _ANY = msgspec.json.Decoder()
 # Requests whose facts are remembered: of one event in one account and Region, and of all together.
-_OF_ONE, _OF_ALL = 32, 65_536
-_ARN, _HEADERS = b'"arn:', re.compile(rb'"[xX]-')
+_OF_ONE, _OF_ALL = 32, 8_192
+_ARN, _LISTED, _HEADERS = b'"arn:', (b'"ARN"', b'"arn"'), re.compile(rb'"[xX]-')
 
 _CREATING = (
     "Add",
@@ -153,15 +153,18 @@ class Reader:
         """The facts of one record, by its `requestParameters` and `resources`. Never raises."""
         if len(request) <= 4 and len(listed) <= 4:  # absent, null, {} or []
             return NOTHING
-        # Most requests hold no ARN, which is told faster by their text than by their members.
+        # Most requests hold no ARN, which is told faster by their text than by their members. So are other things.
         spelled = _ARN in request
-        named = from_record(decoded(listed)) if _ARN in listed else ()
+        named = from_record(decoded(listed)) if _ARN in listed and any(name in listed for name in _LISTED) else ()
+        inside = self._inside or (self._headers and _HEADERS.search(request) is not None)
+        if not (spelled or named or inside or self._finder.makes):
+            return NOTHING
         parameters = decoded(request)
         if not isinstance(parameters, dict):
             parameters = {}
         arns = self._finder.arns(parameters, named, spelled=spelled)
         extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
-        if self._inside or (self._headers and _HEADERS.search(request)):
+        if inside:
             extra = tuple(sorted(set(_extra(self._plan, parameters, arns, self._partition))))
         variant = "versionId" if self._plan.service == "s3" and parameters.get("versionId") else ""
         return Facts(arns, variant, extra) if arns or variant or extra else NOTHING

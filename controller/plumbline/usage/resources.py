@@ -7,7 +7,8 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -64,27 +65,27 @@ def from_record(resources: Any) -> list[str]:
 
 
 class Finder:
-    """Finds the ARNs of the calls of one event in one account and Region. What follows from these alone is made once."""
+    """Finds the ARNs of the calls of one event in one account and Region. What follows from these alone is made once.
+    `makes`: a request may name something whose ARN follows from it, besides the ARNs that it holds."""
 
-    __slots__ = ("_formats", "_members", "_service", "_where")
+    __slots__ = ("_formats", "_members", "_service", "_where", "makes")
 
     def __init__(self, service: str, operation: str, account: str, region: str) -> None:
         self._service = service
         self._where = {"p": partition_of(region), "r": region, "a": account}
-        formats = _FORMATS.get(service, {})
-        if service == "ssm" and not operation.startswith(_SSM_PARAMETERS):
-            formats = {}
-        self._formats = {name: self._filled(template) for name, template in formats.items()}
+        none = service == "ssm" and not operation.startswith(_SSM_PARAMETERS)
+        self._formats = {} if none else _formats(service, account, region)
         self._members: dict[str, tuple[str, str] | None] = {}
+        self.makes = bool(self._formats) or service in ("s3", "sqs")
 
-    def _filled(self, template: str) -> tuple[str, str]:
-        before, _, after = template.format(v="\0", **self._where).partition("\0")
-        return before, after
-
-    def arns(self, parameters: Mapping[str, Any], listed: Iterable[str], *, spelled: bool = True) -> tuple[str, ...]:
+    def arns(self, parameters: Mapping[str, Any], listed: Collection[str], *, spelled: bool = True) -> tuple[str, ...]:
         """The sorted ARNs of one call, at most 100; empty when they are unknown. `listed`: those of the record.
         `spelled`: whether a parameter may hold an ARN."""
-        found, service, members = set(listed), self._service, self._members
+        service, members = self._service, self._members
+        if service == "s3" and not spelled and not listed:
+            arn = _s3(parameters, self._where["p"])
+            return () if arn is None else (arn,)
+        found = set(listed)
         if service == "s3":
             if (arn := _s3(parameters, self._where["p"])) is not None:
                 found.add(arn)
@@ -95,14 +96,19 @@ class Finder:
         elif service == "dynamodb" and isinstance(items := parameters.get("requestItems"), dict):
             found |= {_named(table, *self._formats["tablename"]) for table in items}
         for name, value in parameters.items() if spelled or self._formats else ():
-            if isinstance(value, str):
-                if name not in members:
-                    self._member(name)
-                if members[name] is not None or value.startswith("arn:"):
-                    self._add(members[name], value, found)
-            elif isinstance(value, (list, dict)):
-                for inner, text in _inner(name, value):
+            if isinstance(value, dict):
+                for inner, text in _inner(value):
                     self._add(self._member(inner), text, found)
+                continue
+            parts = members[name] if name in members else self._member(name)
+            if parts is None and not spelled:
+                continue
+            if isinstance(value, str):
+                self._add(parts, value, found)
+            elif isinstance(value, list):
+                for text in value[:_MAX_FOUND]:
+                    if isinstance(text, str):
+                        self._add(parts, text, found)
         if service == "logs" and isinstance(stream := parameters.get("logStreamName"), str) and stream:
             found |= {f"{arn}:log-stream:{stream}" for arn in found if ":log-group:" in arn}
         return tuple(sorted(found)[:_MAX_FOUND]) if len(found) > 1 else tuple(found)
@@ -122,6 +128,14 @@ class Finder:
             self._members.clear()
         parts = self._members[name] = self._formats.get(name.lower())
         return parts
+
+
+@lru_cache(256)  # shared by the events of a service
+def _formats(service: str, account: str, region: str) -> dict[str, tuple[str, str]]:
+    """Parameter -> the ARN before and after its value."""
+    where = {"p": partition_of(region), "r": region, "a": account}
+    parts = {name: form.format(v="\0", **where).partition("\0") for name, form in _FORMATS.get(service, {}).items()}
+    return {name: (before, after) for name, (before, _, after) in parts.items()}
 
 
 def bucket_of(object_arn: str) -> str:
@@ -161,13 +175,9 @@ def _sqs(parameters: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[st
         yield f"arn:{where['p']}:sqs:{where['r']}:{account}:{name}"
 
 
-def _inner(name: str, value: list[Any] | dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(member, text) of a list in a request, and of the `items` sets of Amazon EC2."""
-    if isinstance(value, list):
-        for item in value[:_MAX_FOUND]:
-            if isinstance(item, str):
-                yield name, item
-    elif isinstance(items := value.get("items"), list):
+def _inner(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(member, text) of the `items` sets of Amazon EC2."""
+    if isinstance(items := value.get("items"), list):
         for item in items[:_MAX_FOUND]:
             if isinstance(item, dict):
                 yield from ((k, v) for k, v in item.items() if isinstance(v, str))

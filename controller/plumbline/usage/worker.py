@@ -141,7 +141,8 @@ def group_of(row: Row) -> Group:
         group.resources = row.resources
     if row.shared:
         group.shared = array("q", row.shared)
-    group.extra = {name: group_of(extra) for name, extra in row.extra.items()}
+    if row.extra:
+        group.extra = {name: group_of(extra) for name, extra in row.extra.items()}
     return group
 
 
