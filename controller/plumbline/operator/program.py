@@ -116,8 +116,7 @@ async def operate(
             registry=registry_of(watcher, lambda: kopf.ConnectionInfo(**kube.connection())),  # type: ignore[arg-type]
             settings=settings_of(),
             clusterwide=True,
-            standalone=True,
-            stop_flag=stop,
+            standalone=True,  # and without a flag to stop: kopf waits 5 s for those who wait for it
         )
     )
     try:
@@ -130,7 +129,7 @@ async def operate(
         _log.info("operator stops", grace=options.grace)
         reconciler.landscape_passes.queues.close()
         await loop.stop(options.grace)
-        stop.set()
+        informer.cancel()
         with suppress(asyncio.CancelledError, TimeoutError):
             # gather, because the informer's own error must not come in place of ours.
             await asyncio.wait_for(asyncio.gather(informer, return_exceptions=True), 5)
