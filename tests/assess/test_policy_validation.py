@@ -73,6 +73,13 @@ def test_all_policies_of_the_customer_are_live_and_none_of_aws():
     assert types == {"customer": "IDENTITY_POLICY", "inline": "IDENTITY_POLICY", "trust": "RESOURCE_POLICY"}
 
 
+def test_an_inline_policy_of_a_group_is_one_policy_of_all_its_users():
+    shared = Policy("ops/own", "inline", TEXT)
+    users = [principal(name, shared, kind="user", trust=None) for name in ("jane", "joe")]
+    (found,) = live_policies(snapshot(*users))
+    assert (found.key, found.attached) == (f"{ONE}:group/ops/inline/own", 2)
+
+
 def test_scps_and_rcps_count_in_the_accounts_below_them_and_aws_s_own_are_left_out():
     accounts = [
         Account(ONE, ou_path=("r-1",), scp_levels=((FULL, DENY), (FULL,)), rcp_levels=((), (TEXT,)), collected_at=NOW),
@@ -177,9 +184,10 @@ def test_a_day_counts_documents_once_and_findings_of_what_was_not_collected_too(
         validated("s", state=State.UNAVAILABLE, document=None),
     ]
     lost = seen(key="lost", account=TWO)
-    register = registered([lost, seen("GONE")], policies, Unseen(frozenset({TWO})), NOW)
-    day = day_of(register, policies, NOW.date())
-    assert (day.checked, day.unchecked) == (1, 2)
+    unseen = Unseen(frozenset({TWO}))
+    register = registered([lost, seen("GONE")], policies, unseen, NOW)
+    day = day_of(register, policies, unseen, NOW.date())
+    assert (day.checked, day.unchecked, day.uncollected) == (1, 2, 1)
     assert day.findings == {"ERROR": 0, "SECURITY_WARNING": 0, "WARNING": 3, "SUGGESTION": 0}
 
 

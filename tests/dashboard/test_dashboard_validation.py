@@ -135,7 +135,11 @@ def test_an_account_that_was_not_collected_is_not_clean(picture):
     facts = picture.report.facts
     lost = {ACCOUNT: replace(facts.accounts[ACCOUNT], error="denied")}
     report = replace(picture.report, facts=replace(facts, accounts=lost))
-    assert "not collected : the findings are those known before" in text_of(replace(picture, report=report))
+    days = (*FOUND.days[:-1], replace(FOUND.days[-1], unchecked=0, uncollected=1))
+    text = text_of(replace(picture, report=report, validations=replace(FOUND, days=days)))
+    assert "not collected : the findings are those known before" in text
+    assert "1 account could not be collected: the findings known before still count" in text
+    assert "2026-06-30: 0 of 9 documents were not checked, 1 accounts were not collected" in text
 
 
 def test_the_drawing_has_a_table_that_says_the_same(picture):
@@ -143,7 +147,7 @@ def test_the_drawing_has_a_table_that_says_the_same(picture):
     assert "Findings by type from 2026-06-27 to 2026-06-30. The table below says the same." in text
     assert "nothing was checked between 2026-06-27 and 2026-06-29" in text
     assert "2026-06-30: 1 of 10 documents were not checked" in text
-    assert "2026-06-30 0 0 1 0 9 1 2026-06-29 0 0 3 0 9 0 2026-06-27 0 0 4 0 9 0" in text
+    assert "2026-06-30 0 0 1 0 9 1 0 2026-06-29 0 0 3 0 9 0 0 2026-06-27 0 0 4 0 9 0 0" in text
 
 
 def test_a_line_goes_only_over_days_that_are_known():
@@ -165,11 +169,20 @@ def test_many_policies_come_in_pages(picture):
     picture = replace(picture, validations=replace(FOUND, policies=many))
     first, last = pages.validation(picture, NOW, 1), pages.validation(picture, NOW, 99)
     assert "validation?page=2" in Page(first).links
-    assert "Page 3 of 3" in Page(last).text
+    assert "Page 4 of 4" in Page(last).text
     assert "p119" in last
     assert "p119" not in first
     file = Page(pages.one_file(picture)).text
-    assert "The worst 50 of 120" in file
+    assert "The worst 30 of 120" in file
+
+
+def test_a_policy_with_very_many_findings_names_the_gravest(picture):
+    found = policy(OWN, *(finding(f"C{n:02}") for n in range(25)), finding("WORST", "ERROR"))
+    text = text_of(replace(picture, validations=replace(FOUND, policies=(found,))))
+    assert "WORST" in text
+    assert "C18" in text
+    assert "C19" not in text
+    assert "and 6 more" in text
 
 
 def test_nothing_that_aws_or_a_policy_says_is_more_than_text(picture):

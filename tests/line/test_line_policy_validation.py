@@ -198,4 +198,6 @@ def test_accounts_scps_and_an_organization_that_fails(inputs, sandbox, tmp_path)
     after = status(report).policy_validation
     assert after.findings == before.findings
     assert after.resolved == 0
+    days = report.landscapes["default"].evidence.validations.days
+    assert [day.uncollected for day in days] == [0, 1]
     assert source(report).state == "partial"

@@ -63,7 +63,7 @@ def test_findings_are_kept_until_their_end_is_too_long_ago(engine, writes):
 
 def test_a_day_is_as_its_last_pass_found_it_and_old_ones_are_forgotten(engine, writes):
     today = NOW.date()
-    days = [ValidationDay(today + n * DAY, {"WARNING": n, "ERROR": 0}, n, 1) for n in range(4)]
+    days = [ValidationDay(today + n * DAY, {"WARNING": n, "ERROR": 0}, n, 1, n) for n in range(4)]
     for day in days:
         kept = keep_validation_day(engine, "all", day, today)
     assert kept == tuple(days)

@@ -38,8 +38,8 @@ class UncheckedPolicies(StatusModel):
 
 
 class PolicyWithFindings(StatusModel):
-    """`policy`: the ARN of a managed policy, `ARN/inline/NAME` or `ARN/trust` of a principal's own, `scp/...` or `rcp/...`
-    of the organization's. `attached`: principals that have it, or accounts under it."""
+    """`policy`: the ARN of a managed policy, `ARN/inline/NAME` or `ARN/trust` of a principal's own,
+    `ACCOUNT:group/NAME/inline/NAME` of a group's, `scp/...` or `rcp/...` of the organization's. `attached`: principals that have it, or accounts under it."""
 
     policy: str
     name: str = ""

@@ -22,7 +22,7 @@ from plumbline.model.policy_validation import (
     ValidatedPolicy,
     ValidationDay,
 )
-from plumbline.model.snapshot import Account, Principal, Snapshot, digest_of
+from plumbline.model.snapshot import Account, Policy, Principal, Snapshot, digest_of
 
 # The checks of AWS grow, so that a document without findings may have some later.
 FRESH: Final = timedelta(days=30)
@@ -72,9 +72,15 @@ def _of_principal(principal: Principal) -> Iterator[tuple[str, str, LivePolicyKi
         if policy.kind == "customer":
             yield policy.key, policy.name, "customer", policy.document
         elif policy.kind == "inline":
-            yield f"{principal.arn}/{policy.key}", policy.name, "inline", policy.document
+            yield _inline_key(principal, policy), policy.name, "inline", policy.document
     if principal.kind == "role" and not principal.path.startswith(_OF_AWS):
         yield f"{principal.arn}/trust", f"trust policy of {principal.name}", "trust", principal.trust
+
+
+def _inline_key(principal: Principal, policy: Policy) -> str:
+    """An inline policy of a group, GROUP/POLICY, is one policy of all its users. The path of the group is not known."""
+    group, of_group, name = policy.name.rpartition("/")
+    return f"{principal.account}:group/{group}/inline/{name}" if of_group else f"{principal.arn}/{policy.key}"
 
 
 def _of_organization(account: Account, *, asked: bool) -> Iterator[tuple[str, str, LivePolicyKind, str | None]]:
@@ -180,10 +186,12 @@ def documents(policies: Iterable[ValidatedPolicy]) -> dict[str, SourceState]:
     return {one.policy.digest: one.state for one in policies}
 
 
-def day_of(register: Iterable[RegisteredFinding], policies: Iterable[ValidatedPolicy], day: date) -> ValidationDay:
+def day_of(
+    register: Iterable[RegisteredFinding], policies: Iterable[ValidatedPolicy], unseen: Unseen, day: date
+) -> ValidationDay:
     states = [one.state for one in documents(policies).values()]
     checked = sum(state is State.COMPLETE for state in states)
-    return ValidationDay(day, open_by_type(register), checked, len(states) - checked)
+    return ValidationDay(day, open_by_type(register), checked, len(states) - checked, len(unseen.accounts))
 
 
 def worst_first(policies: Iterable[ValidatedPolicy]) -> list[ValidatedPolicy]:

@@ -34,7 +34,7 @@ NAMES: Final[Mapping[FindingType, str]] = {
     "WARNING": "warning",
     "SUGGESTION": "suggestion",
 }
-_PAGE, _ACCOUNTS, _CHANGES, _DAYS, _PRINCIPALS = 50, 500, 100, 60, 20
+_PAGE, _ACCOUNTS, _CHANGES, _DAYS, _PRINCIPALS, _FINDINGS = 30, 100, 50, 60, 10, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class PolicyFindings:
 
     policy: LivePolicy
     findings: Sequence[FindingRow]
+    more_findings: int
     why: str
     principals: Sequence[str]
     more_principals: int
@@ -84,6 +85,7 @@ class ValidationView:
     findings: Mapping[FindingType, int]
     checked: int
     unchecked: int
+    uncollected: int
     why: Sequence[UncheckedPolicies]
     chart: Chart | None
     days: Sequence[ValidationDay]
@@ -121,6 +123,7 @@ def validation_view(picture: Picture, page: int) -> ValidationView | None:
         findings=open_by_type(found.register),
         checked=len(states) - unchecked,
         unchecked=unchecked,
+        uncollected=found.days[-1].uncollected if found.days else 0,
         why=why,
         chart=chart(found.days),
         days=found.days[: -_DAYS - 1 : -1],
@@ -140,24 +143,28 @@ def validation_view(picture: Picture, page: int) -> ValidationView | None:
 
 def findings_of(picture: Picture, policies: Iterable[ValidatedPolicy]) -> list[PolicyFindings]:
     """With the gravest findings of each first."""
-    since = picture.finding_since
     return [
         PolicyFindings(
             policy=one.policy,
-            findings=[
-                FindingRow(
-                    finding,
-                    NAMES[finding.type],
-                    finding.link if finding.link.startswith("https://") else "",
-                    since.get((one.policy.key, finding.code)),
-                )
-                for finding in sorted(one.findings, key=lambda f: (TYPES.index(f.type), f.code, f.places))
-            ],
+            findings=_rows(picture, one)[:_FINDINGS],
+            more_findings=max(0, len(one.findings) - _FINDINGS),
             why="" if one.checked else one.state.message or one.state.reason,
             principals=one.policy.principals[:_PRINCIPALS],
             more_principals=max(0, len(one.policy.principals) - _PRINCIPALS),
         )
         for one in policies
+    ]
+
+
+def _rows(picture: Picture, one: ValidatedPolicy) -> list[FindingRow]:
+    return [
+        FindingRow(
+            finding,
+            NAMES[finding.type],
+            finding.link if finding.link.startswith("https://") else "",
+            picture.finding_since.get((one.policy.key, finding.code)),
+        )
+        for finding in sorted(one.findings, key=lambda f: (TYPES.index(f.type), f.code, f.places))
     ]
 
 

@@ -106,8 +106,9 @@ def _gaps(days: Sequence[ValidationDay], scale: _Scale) -> Iterator[Gap]:
             text = f"nothing was checked between {before.day} and {after.day}"
             yield Gap(scale.x(before.day), scale.x(after.day), text)
     for day in days:
-        if day.unchecked:
+        if day.unchecked or day.uncollected:
             text = f"{day.day}: {day.unchecked:,} of {day.checked + day.unchecked:,} documents were not checked"
+            text += f", {day.uncollected:,} accounts were not collected" if day.uncollected else ""
             yield Gap(max(scale.x(day.day) - half, 0), min(scale.x(day.day) + half, WIDTH), text)
 
 

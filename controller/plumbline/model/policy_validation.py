@@ -32,7 +32,7 @@ POLICY_TYPES: Final[dict[LivePolicyKind, PolicyType]] = {
 @dataclass(frozen=True, slots=True)
 class LivePolicy:
     """A policy of the customer's own. `key` names it in a landscape: the ARN of a managed policy, `ARN/inline/NAME` or
-    `ARN/trust` of a principal's own, `scp/DIGEST` of one that the organization attaches. `document`: None where it could
+    `ARN/trust` of a principal's own, `ACCOUNT:group/NAME/inline/NAME`, `scp/DIGEST` of one that the organization attaches. `document`: None where it could
     not be read. `accounts`: where it counts; `principals`: ARNs of those that have it, none for SCPs and RCPs."""
 
     key: str
@@ -117,12 +117,14 @@ class RegisteredFinding:
 
 @dataclass(frozen=True, slots=True)
 class ValidationDay:
-    """How many findings there were at the end of a UTC day by type, and how many documents were checked and not."""
+    """How many findings there were at the end of a UTC day by type, how many documents were checked and not, and how many
+    accounts could not be collected, so that nobody knows what there is besides."""
 
     day: date
     findings: dict[FindingType, int]
     checked: int
     unchecked: int
+    uncollected: int = 0
 
 
 @dataclass(frozen=True, slots=True)

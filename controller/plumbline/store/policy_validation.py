@@ -91,10 +91,10 @@ def keep_validation_day(
     gone = known.keys() - kept.keys()
     if gone or known.get(today.day.isoformat()) != today:
         of = {"landscape": landscape}
-        row = {"findings": today.findings, "checked": today.checked, "unchecked": today.unchecked}
+        row = asdict(today) | {"day": today.day.isoformat()}
         with engine.begin() as connection:
             delete_rows(connection, table, [of | {"day": day} for day in sorted(gone)])
-            replace_rows(connection, table, [of | {"day": today.day.isoformat()} | row])
+            replace_rows(connection, table, [of | row])
     return tuple(kept[day] for day in sorted(kept))
 
 
@@ -104,4 +104,4 @@ def _finding(raw: Any) -> PolicyFinding:
 
 
 def _day(row: Any) -> ValidationDay:
-    return ValidationDay(date.fromisoformat(row.day), row.findings, row.checked, row.unchecked)
+    return ValidationDay(date.fromisoformat(row.day), row.findings, row.checked, row.unchecked, row.uncollected)

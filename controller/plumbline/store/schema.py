@@ -319,4 +319,5 @@ policy_validation_day = sa.Table(
     sa.Column("findings", sa.JSON, nullable=False),  # {type: number}
     sa.Column("checked", sa.Integer, nullable=False),  # documents
     sa.Column("unchecked", sa.Integer, nullable=False),
+    sa.Column("uncollected", sa.Integer, nullable=False),  # accounts
 )

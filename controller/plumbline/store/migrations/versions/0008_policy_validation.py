@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("findings", sa.JSON(), nullable=False),
         sa.Column("checked", sa.Integer(), nullable=False),
         sa.Column("unchecked", sa.Integer(), nullable=False),
+        sa.Column("uncollected", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("landscape", "day"),
     )
 
