@@ -198,6 +198,9 @@ def cancel_policy_generation(world: World, call: Call) -> dict[str, Any]:
 
 @operation("accessanalyzer", "ValidatePolicy")
 def validate_policy(world: World, call: Call) -> dict[str, Any]:
-    found = findings(call.params["policyDocument"], call.params["policyType"])
+    kind, resource = call.params["policyType"], call.params.get("validatePolicyResourceType")
+    if resource and kind != "RESOURCE_POLICY":
+        raise _invalid("validatePolicyResourceType is only for policies of type RESOURCE_POLICY")
+    found = findings(call.params["policyDocument"], kind, resource)
     found, token = page(found, int(call.params.get("maxResults") or 100), call.params.get("nextToken"))
     return {"findings": found} | ({"nextToken": token} if token else {})

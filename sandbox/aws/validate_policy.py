@@ -11,11 +11,19 @@ from typing import Any
 from sandbox.expand import catalogue, expand, listed
 
 LEARN_MORE = "https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-reference-policy-checks.html"
+TRUST_POLICY = "AWS::IAM::AssumeRolePolicyDocument"
+# As the page of all checks names the types.
+_NAMES = {
+    "ERROR": "error",
+    "SECURITY_WARNING": "security-warning",
+    "WARNING": "general-warning",
+    "SUGGESTION": "suggestion",
+}
 _QUOTAS = {"IDENTITY_POLICY": 6_144, "SERVICE_CONTROL_POLICY": 5_120, "RESOURCE_CONTROL_POLICY": 5_120}
 Issue = tuple[str, str, str, list[Any], str]  # type, code, details, path, text to point at
 
 
-def findings(text: str, kind: str) -> list[dict[str, Any]]:
+def findings(text: str, kind: str, resource: str | None = None) -> list[dict[str, Any]]:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -23,10 +31,10 @@ def findings(text: str, kind: str) -> list[dict[str, Any]]:
         return [_finding(text, ("ERROR", "JSON_SYNTAX_ERROR", message, [], ""), error.pos)]
     if not isinstance(document, dict):
         return [_finding(text, ("ERROR", "JSON_SYNTAX_ERROR", "The policy must be a JSON object.", [], ""))]
-    return [_finding(text, issue) for issue in _issues(document, text, kind)]
+    return [_finding(text, issue) for issue in _issues(document, text, kind, resource)]
 
 
-def _issues(document: dict[str, Any], text: str, kind: str) -> Iterator[Issue]:
+def _issues(document: dict[str, Any], text: str, kind: str, resource: str | None) -> Iterator[Issue]:
     if "Version" not in document:
         yield "WARNING", "MISSING_VERSION", "We recommend that you specify the Version element.", [], ""
     elif document["Version"] not in ("2012-10-17", "2008-10-17"):
@@ -39,12 +47,44 @@ def _issues(document: dict[str, Any], text: str, kind: str) -> Iterator[Issue]:
     sids = [str(s["Sid"]) for s in listed(document.get("Statement")) if isinstance(s, dict) and s.get("Sid")]
     for sid in sorted({s for s in sids if sids.count(s) > 1}):
         yield "ERROR", "UNIQUE_SIDS_REQUIRED", f"The Sid {sid} must be unique.", ["Statement"], sid
-    for n, statement in enumerate(listed(document.get("Statement"))):
-        if isinstance(statement, dict):
-            yield from _statement(statement, ["Statement", n], kind)
+    statements = [s for s in listed(document.get("Statement")) if isinstance(s, dict)]
+    for n, statement in enumerate(statements):
+        path = ["Statement", n] if isinstance(document["Statement"], list) else ["Statement"]
+        yield from _statement(statement, path, kind, resource)
+        if any(_covers(other, statement, n > m) for m, other in enumerate(statements) if m != n):
+            yield (
+                "SUGGESTION",
+                "REDUNDANT_STATEMENT",
+                "The statement is redundant because another statement grants or denies the same.",
+                path,
+                "",
+            )
 
 
-def _statement(statement: dict[str, Any], path: list[Any], kind: str) -> Iterator[Issue]:
+def _covers(other: dict[str, Any], statement: dict[str, Any], before: bool) -> bool:
+    """Whether `other` says all that the statement says; of two alike the second is the redundant one."""
+    elements = ("Effect", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition", "NotAction")
+    if "Action" not in statement or any(other.get(name) != statement.get(name) for name in elements):
+        return False
+    own, others = (_actions(s) for s in (statement, other))
+    return bool(own) and (own < others or (own == others and before))
+
+
+def _actions(statement: dict[str, Any]) -> frozenset[str]:
+    patterns = [action for action in listed(statement.get("Action")) if isinstance(action, str)]
+    return frozenset(action for pattern in patterns for action in expand(pattern))
+
+
+def _trust(statement: dict[str, Any], path: list[Any]) -> Iterator[Issue]:
+    principal = statement.get("Principal")
+    for name in listed(principal.get("AWS")) if isinstance(principal, dict) else []:
+        if isinstance(name, str) and "*" in name and name != "*":
+            code = "ROLE_TRUST_POLICY_UNSUPPORTED_WILDCARD_IN_PRINCIPAL"
+            details = "The wildcard in the Principal element matches no principal: use the ARN of one, or *."
+            yield "ERROR", code, details, [*path, "Principal", "AWS"], name
+
+
+def _statement(statement: dict[str, Any], path: list[Any], kind: str, resource: str | None) -> Iterator[Issue]:
     if "Effect" not in statement:
         yield "ERROR", "MISSING_EFFECT", "Add an Effect element to the statement.", path, ""
     elif statement["Effect"] not in ("Allow", "Deny"):
@@ -53,6 +93,10 @@ def _statement(statement: dict[str, Any], path: list[Any], kind: str) -> Iterato
         yield "ERROR", "MISSING_ACTION", "Add an Action or NotAction element to the statement.", path, ""
     if kind != "RESOURCE_POLICY" and not {"Resource", "NotResource"} & set(statement):
         yield "ERROR", "MISSING_RESOURCE", "Add a Resource or NotResource element to the statement.", path, ""
+    if kind == "SERVICE_CONTROL_POLICY" and {"Principal", "NotPrincipal"} & set(statement):
+        yield "ERROR", "SCP_SYNTAX_ERROR_PRINCIPAL", "SCPs do not support the Principal element.", path, ""
+    if resource == TRUST_POLICY:
+        yield from _trust(statement, path)
     if kind == "RESOURCE_POLICY" and not {"Principal", "NotPrincipal"} & set(statement):
         yield "ERROR", "MISSING_PRINCIPAL", "Add a Principal element to the statement.", path, ""
     element = "Action" if "Action" in statement else "NotAction"
@@ -74,6 +118,12 @@ def _statement(statement: dict[str, Any], path: list[Any], kind: str) -> Iterato
         and element == "Action"
     ):
         for n, action in enumerate(actions):
+            if action in ("*", "iam:*"):
+                details = (
+                    "Using the iam:CreateServiceLinkedRole action with wildcards (*) lets unintended roles be created."
+                )
+                code = "CREATE_SLR_WITH_STAR_IN_ACTION_AND_RESOURCE"
+                yield "WARNING", code, details, [*path, element, n], action
             if "iam:PassRole" in expand(action):
                 star = action in ("*", "iam:*")
                 code = "PASS_ROLE_WITH_STAR_IN_ACTION_AND_RESOURCE" if star else "PASS_ROLE_WITH_STAR_IN_RESOURCE"
@@ -110,7 +160,7 @@ def _finding(text: str, issue: Issue, position: int | None = None) -> dict[str, 
         "findingType": kind,
         "issueCode": code,
         "findingDetails": details,
-        "learnMoreLink": f"{LEARN_MORE}#{code.lower().replace('_', '-')}",
+        "learnMoreLink": f"{LEARN_MORE}#access-analyzer-reference-policy-checks-{_NAMES[kind]}-{code.lower().replace('_', '-')}",
         "locations": [{"path": steps, "span": {"start": _place(text, start), "end": _place(text, end)}}],
     }
 

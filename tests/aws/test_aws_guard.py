@@ -101,6 +101,7 @@ def test_nothing_listed_writes():
         "iam:GenerateServiceLastAccessedDetails",
         "access-analyzer:GenerateFindingRecommendation",
         "access-analyzer:StartPolicyGeneration",
+        "access-analyzer:ValidatePolicy",
         # Queries, and the one statement that makes the table to query.
         "athena:StartQueryExecution",
         "athena:StopQueryExecution",

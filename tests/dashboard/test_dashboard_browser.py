@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from plumbline.dashboard import pages
 from plumbline.dashboard.access import Everybody
 from plumbline.dashboard.server import Server
 from plumbline.dashboard.site import Site
+from tests.dashboard.test_dashboard_validation import FOUND
 from tests.dashboard.worlds import ADMIN, APP, LIVE_ROLE, live, lost, of_files, written
 from tools.chromium import found
 
@@ -87,12 +89,15 @@ class Several:
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """Three landscapes: of files, of a cluster, and one of which nothing could be collected."""
+    """Landscapes: of files, of a cluster, one of which nothing could be collected, and one with policy validation."""
     (tmp_path / "live").mkdir()
     (tmp_path / "lost").mkdir()
     whole = live(tmp_path / "live", monkeypatch)[1].picture("default")
     gone = live(tmp_path / "lost", monkeypatch, lost())[1].picture("default")
-    made = Server(Site(Several(files=of_files(tmp_path / "files"), live=whole, lost=gone), Everybody()), "127.0.0.1", 0)
+    files = of_files(tmp_path / "files")
+    validated = replace(files, live=True, validations=FOUND)
+    known = Several(files=files, live=whole, lost=gone, validated=validated)
+    made = Server(Site(known, Everybody()), "127.0.0.1", 0)
     made.start()
     yield f"http://127.0.0.1:{made.port}"
     made.close()
@@ -112,6 +117,9 @@ ADDRESSES = (
     f"/live/principal?arn={LIVE_ROLE}",
     "/lost/",
     "/lost/coverage",
+    "/files/validation",
+    "/validated/validation",
+    f"/validated/principal?arn={APP}",
 )
 
 

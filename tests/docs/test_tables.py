@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
@@ -18,6 +19,7 @@ from plumbline.api.proposal import ChangeStatus, ProposalSpec, ProposalStatus
 from plumbline.assess import inactive, log_reach, pools, silence, silent_principals, targets, verdicts
 from plumbline.cli.main import app
 from plumbline.model.inactivity import Activity
+from plumbline.model.policy_validation import TRUST_POLICY, PolicyType
 from plumbline.operator import figures
 from plumbline.plan import edit, role
 from plumbline.reconcile.proposal_status import PROOF_FAILED
@@ -114,6 +116,14 @@ def test_what_a_recommendation_may_be():
     documented = [row[0].strip("`") for row in table("docs/analyzers.md", "recommendation")]
     given = ProposalStatus.model_fields["recommendation"].annotation.__args__
     assert ["", *documented] == list(given)
+
+
+# Policy validation
+
+
+def test_the_policies_that_are_validated_are_those_of_the_code():
+    documented = {kind for row in table("docs/policy-validation.md", "policy") for kind in code(row[1])}
+    assert documented == {*get_args(PolicyType), TRUST_POLICY}
 
 
 # Resources

@@ -251,12 +251,24 @@ def without(name):
         ([statement(Action=[])], [("SUGGESTION", "EMPTY_ARRAY_ACTION")]),
         ([statement(Action=["s3:Get*", "s3:GetObject"])], [("SUGGESTION", "REDUNDANT_ACTION")]),
         ([statement(Action=["iam:PassRole"])], [("SECURITY_WARNING", "PASS_ROLE_WITH_STAR_IN_RESOURCE")]),
-        ([statement(Action="*")], [("SECURITY_WARNING", "PASS_ROLE_WITH_STAR_IN_ACTION_AND_RESOURCE")]),
+        (
+            [statement(Action="*")],
+            [
+                ("WARNING", "CREATE_SLR_WITH_STAR_IN_ACTION_AND_RESOURCE"),
+                ("SECURITY_WARNING", "PASS_ROLE_WITH_STAR_IN_ACTION_AND_RESOURCE"),
+            ],
+        ),
+        ([statement(), statement(Action=["s3:Get*"])], [("SUGGESTION", "REDUNDANT_STATEMENT")]),
+        ([statement(), statement(Action=["s3:Get*"], Resource="arn:aws:s3:::a/*")], []),
+        ([statement(), statement(Action=["s3:Get*"], Effect="Deny")], []),
         ([statement(Action=["iam:PassRole"], Effect="Deny")], []),
         ([without("Effect")], [("ERROR", "MISSING_EFFECT")]),
         ([without("Action")], [("ERROR", "MISSING_ACTION")]),
         ([without("Resource")], [("ERROR", "MISSING_RESOURCE")]),
-        ([statement(Sid="a"), statement(Sid="a")], [("ERROR", "UNIQUE_SIDS_REQUIRED")]),
+        (
+            [statement(Sid="a"), statement(Sid="a")],
+            [("ERROR", "UNIQUE_SIDS_REQUIRED"), ("SUGGESTION", "REDUNDANT_STATEMENT")],
+        ),
         ([statement(Resource="arn:aws:s3:::" + "a" * 6_144)], [("ERROR", "POLICY_SIZE_EXCEEDS_IDENTITY_POLICY_QUOTA")]),
     ],
 )
@@ -266,6 +278,42 @@ def test_validate_policy(aws, statements, expected):
     found = client.validate_policy(policyDocument=text, policyType="IDENTITY_POLICY")["findings"]
     assert [(f["findingType"], f["issueCode"]) for f in found] == expected
     assert all(f["learnMoreLink"].startswith("https://") and f["locations"] for f in found)
+
+
+def trusting(principal, **more):
+    return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal} | more
+
+
+@pytest.mark.parametrize(
+    ("kind", "resource", "statements", "expected"),
+    [
+        ("RESOURCE_POLICY", True, trusting({"AWS": org.PRODUCTION}), []),
+        (
+            "RESOURCE_POLICY",
+            True,
+            trusting({"AWS": "arn:aws:iam::111122223333:role/*"}),
+            ["ROLE_TRUST_POLICY_UNSUPPORTED_WILDCARD_IN_PRINCIPAL"],
+        ),
+        ("RESOURCE_POLICY", False, trusting({"AWS": "arn:aws:iam::111122223333:role/*"}), []),
+        ("RESOURCE_POLICY", True, [statement()], ["MISSING_PRINCIPAL"]),
+        ("SERVICE_CONTROL_POLICY", False, [statement(Principal="*")], ["SCP_SYNTAX_ERROR_PRINCIPAL"]),
+        ("SERVICE_CONTROL_POLICY", False, [statement(Effect="Deny")], []),
+    ],
+)
+def test_validate_policy_knows_kinds_of_policies(aws, kind, resource, statements, expected):
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    more = {"validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument"} if resource else {}
+    found = aws.client("accessanalyzer", PRODUCTION).validate_policy(policyDocument=text, policyType=kind, **more)
+    assert [one["issueCode"] for one in found["findings"]] == expected
+
+
+def test_a_kind_of_resource_is_only_for_policies_of_resources(aws, refused):
+    with refused("ValidationException", 400):
+        aws.client("accessanalyzer", PRODUCTION).validate_policy(
+            policyDocument="{}",
+            policyType="IDENTITY_POLICY",
+            validatePolicyResourceType="AWS::IAM::AssumeRolePolicyDocument",
+        )
 
 
 def test_validate_policy_says_where(aws):

@@ -23,6 +23,7 @@ from plumbline.api.common import (
     StatusModel,
     Timestamp,
 )
+from plumbline.api.policy_validation import PolicyValidation, PolicyValidationStatus
 from plumbline.api.risk import RiskAnalysis, RiskStatus
 from plumbline.api.sources import EvidenceSources
 
@@ -164,6 +165,12 @@ class LandscapeSpec(Model):
     evidence: EvidenceSources = EvidenceSources()
     analyzers: Annotated[
         Analyzers | None, Field(description="Which analyzers of IAM Access Analyzer have to exist, and are read.")
+    ] = None
+    policy_validation: Annotated[
+        PolicyValidation | None,
+        Field(
+            description="Checks all live policies with ValidatePolicy of IAM Access Analyzer, and keeps what it finds."
+        ),
     ] = None
     allowed_targets: Annotated[
         list[AllowedTargets],
@@ -309,6 +316,9 @@ class LandscapeStatus(StatusModel):
     risk: Annotated[RiskStatus | None, Field(description="Only where the landscape has risk.")] = None
     findings: Annotated[FindingsStatus | None, Field(description="Only where the landscape has securityHub.")] = None
     analyzers: Annotated[AnalyzersStatus | None, Field(description="Only where the landscape has analyzers.")] = None
+    policy_validation: Annotated[
+        PolicyValidationStatus | None, Field(description="Only where the landscape has policyValidation.")
+    ] = None
     last_handled_reconcile_at: str = ""
 
 

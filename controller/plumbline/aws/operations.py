@@ -24,6 +24,7 @@ OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-policy-generation.html: the caller passes the
         # access role to Access Analyzer.
         "access-analyzer:StartPolicyGeneration": ("access-analyzer:StartPolicyGeneration", "iam:PassRole"),
+        "access-analyzer:ValidatePolicy": ("access-analyzer:ValidatePolicy",),
         "account:ListRegions": ("account:ListRegions",),
         # https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html,
         # https://docs.aws.amazon.com/athena/latest/ug/s3-permissions.html: Athena uses the caller's permissions for the

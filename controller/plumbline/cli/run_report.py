@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from plumbline.assess.targets import NO_ANNOTATION, NOT_FOUND
 from plumbline.cli.analyzers_table import analyzers_table
+from plumbline.cli.policy_validation_table import policy_validation_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -113,9 +114,12 @@ def _landscape(status: LandscapeStatus) -> dict[str, Any]:
     inactivity = {} if told is None else {"inactivity": told.model_dump(mode="json", by_alias=True)}
     asked = status.analyzers
     analyzers = {} if asked is None else {"analyzers": asked.model_dump(mode="json", by_alias=True)}
+    checked = status.policy_validation
+    validation = {} if checked is None else {"policyValidation": checked.model_dump(mode="json", by_alias=True)}
     return (
         inactivity
         | analyzers
+        | validation
         | {
             "accounts": status.accounts,
             "accountsReachable": status.accounts_reachable,
@@ -180,6 +184,11 @@ def tables(report: PassReport, state: Path) -> Iterable[Table | str]:
             yield from (
                 f"account {one.account}: {one.command}" for one in done.status.analyzers.required if one.command
             )
+    checked = {
+        n: d.status.policy_validation for n, d in sorted(report.landscapes.items()) if d.status.policy_validation
+    }
+    if checked:
+        yield policy_validation_table(checked)
     yield f"{report.written} resources written below {state}"
 
 

@@ -23,6 +23,7 @@ class Links(Protocol):
     def principals(self, query: Query | None = None, *, account: str = "", band: str = "") -> str: ...
     def principal(self, arn: str) -> str: ...
     def coverage(self, page: int = 1) -> str: ...
+    def validation(self, page: int = 1) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class SiteLinks:
     def pages(self, picture: Picture) -> Pages:
         found = [("overview", "Landscape", "./"), ("principals", "Roles and users", "principals")]
         found += [("proposals", "Proposals", "proposals"), ("review", "Review", "review")] if picture.live else []
-        return [*found, ("coverage", "Coverage", "coverage")]
+        return [*found, ("validation", "Policy validation", "validation"), ("coverage", "Coverage", "coverage")]
 
     def principals(self, query: Query | None = None, *, account: str = "", band: str = "") -> str:
         values = (query or Query(account=account, band=band)).values()
@@ -51,6 +52,9 @@ class SiteLinks:
 
     def coverage(self, page: int = 1) -> str:
         return "coverage" if page == 1 else f"coverage?page={page}"
+
+    def validation(self, page: int = 1) -> str:
+        return "validation" if page == 1 else f"validation?page={page}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class FileLinks:
     def pages(self, picture: Picture) -> Pages:
         found = [("overview", "Landscape", "#overview"), ("principals", "Roles and users", "#principals")]
         found += [("proposals", "Proposals", "#proposals"), ("review", "Review", "#review")] if picture.live else []
-        return [*found, ("coverage", "Coverage", "#coverage")]
+        return [*found, ("validation", "Policy validation", "#validation"), ("coverage", "Coverage", "#coverage")]
 
     def principals(self, query: Query | None = None, *, account: str = "", band: str = "") -> str:
         return "" if query or account or band else "#principals"
@@ -76,3 +80,6 @@ class FileLinks:
 
     def coverage(self, page: int = 1) -> str:
         return "#coverage" if page == 1 else ""
+
+    def validation(self, page: int = 1) -> str:
+        return "#validation" if page == 1 else ""

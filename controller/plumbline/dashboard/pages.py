@@ -25,6 +25,7 @@ from plumbline.dashboard.links import FileLinks, Links, SiteLinks
 from plumbline.dashboard.lists import SORTS, Query, listed
 from plumbline.dashboard.paths_graph import HEIGHT, WIDTH
 from plumbline.dashboard.picture import AccountView, Picture
+from plumbline.dashboard.policy_validation import validation_view
 from plumbline.dashboard.principal import MOST_HOPS, MOST_SEEN, principal_view
 from plumbline.iam.catalogue import catalogue
 from plumbline.reconcile.risks import BANDS
@@ -76,6 +77,11 @@ def coverage(picture: Picture, now: datetime, page: int) -> str:
     return _render("coverage", "Coverage", _site(picture), picture, now, listing_accounts=found)
 
 
+def validation(picture: Picture, now: datetime, page: int) -> str:
+    found = validation_view(picture, page)
+    return _render("validation", "Policy validation", _site(picture), picture, now, validation=found)
+
+
 def notice(title: str, text: str, choices: Sequence[tuple[str, str]] = (), *, style: str = "style.css") -> str:
     """A page that says one thing. `style`: the address of the style sheet from where the page is."""
     links = SiteLinks({}, style)
@@ -112,6 +118,7 @@ def one_file(picture: Picture, details: int = DETAILS) -> str:
             script=Markup(script),  # noqa: S704 - our own file
             listing=listed(picture, Query(), _FILE_ROWS),
             listing_accounts=_accounts(picture, 1, _FILE_ACCOUNTS),
+            validation=validation_view(picture, 1),
             views=((places[one.principal.arn], principal_view(picture, one)) for one in shown),
             **_overview(picture, _FILE_ACCOUNTS),
             **_proposals(picture),

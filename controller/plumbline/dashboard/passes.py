@@ -47,6 +47,7 @@ def picture_of(
         governed=governed,
         proposals={arn: tuple(sorted(found, key=lambda one: one.metadata.key)) for arn, found in of.items()},
         live=True,
+        validations=done.evidence.validations,
     )
 
 

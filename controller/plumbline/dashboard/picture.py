@@ -20,6 +20,7 @@ from plumbline.assess.remedies import Ranked, ranked
 from plumbline.dashboard.coverage import SourceView, sources_of
 from plumbline.export.analysis import Report
 from plumbline.model.assessment import Counts
+from plumbline.model.policy_validation import PolicyValidations, ValidatedPolicy
 from plumbline.model.snapshot import Account
 from plumbline.reconcile.risks import BANDS
 
@@ -50,7 +51,7 @@ class AccountView:
 @dataclass(frozen=True)
 class Picture:
     """`governed`: role ARN -> key of its baseline. `proposals`: role ARN -> the proposals of it. `live`: from live IAM,
-    not from files."""
+    not from files. `validations`: None where nobody asked for policy validation."""
 
     name: str
     report: Report
@@ -58,6 +59,7 @@ class Picture:
     governed: Mapping[str, str] = field(default_factory=dict)
     proposals: Mapping[str, tuple[RemediationProposal, ...]] = field(default_factory=dict)
     live: bool = False
+    validations: PolicyValidations | None = None
 
     @cached_property
     def by_risk(self) -> tuple[PrincipalAnalysis, ...]:
@@ -89,6 +91,21 @@ class Picture:
             for role in (baseline.status.roles_reported if baseline.status else ())
             if self.governed.get(role.role_arn) == key
         }
+
+    @cached_property
+    def validated(self) -> Mapping[str, list[ValidatedPolicy]]:
+        """Principal ARN -> its policies, checked or not."""
+        found: dict[str, list[ValidatedPolicy]] = {}
+        for one in self.validations.policies if self.validations is not None else ():
+            for arn in one.policy.principals:
+                found.setdefault(arn, []).append(one)
+        return found
+
+    @cached_property
+    def finding_since(self) -> Mapping[tuple[str, str], datetime]:
+        """Policy and code -> since when policy validation finds it."""
+        register = self.validations.register if self.validations is not None else ()
+        return {(one.policy, one.code): one.first_seen for one in register if one.resolved_at is None}
 
     @cached_property
     def counts(self) -> Counts:

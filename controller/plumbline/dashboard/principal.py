@@ -18,6 +18,7 @@ from plumbline.assess.window import Window
 from plumbline.dashboard.paths_graph import Drawing, drawing
 from plumbline.dashboard.picture import AccountView, Picture
 from plumbline.dashboard.policies import Policies, policies_of
+from plumbline.dashboard.policy_validation import PolicyFindings, findings_of
 from plumbline.dashboard.timeline import Timeline, timeline
 from plumbline.export.analysis import last_uses, owner_of
 from plumbline.iam.catalogue import catalogue
@@ -42,7 +43,8 @@ class FindingView:
 
 @dataclass(frozen=True, slots=True)
 class PrincipalView:
-    """`said`: what its baseline says of it, where it is out of line. `certain`: the risk cannot be higher than its score."""
+    """`said`: what its baseline says of it, where it is out of line. `validated`: its policies, where policy validation is
+    asked for. `certain`: the risk cannot be higher than its score."""
 
     one: PrincipalAnalysis
     owner: str
@@ -60,6 +62,7 @@ class PrincipalView:
     baseline: LeastPrivilegeBaseline | None
     said: RoleStatus | None
     proposals: Sequence[RemediationProposal]
+    validated: Sequence[PolicyFindings]
 
 
 def principal_view(picture: Picture, one: PrincipalAnalysis) -> PrincipalView:
@@ -86,6 +89,7 @@ def principal_view(picture: Picture, one: PrincipalAnalysis) -> PrincipalView:
         baseline=picture.baseline_of(principal.arn),
         said=picture.said.get(principal.arn),
         proposals=picture.proposals.get(principal.arn, ()),
+        validated=findings_of(picture, picture.validated.get(principal.arn, ())),
     )
 
 

@@ -120,6 +120,8 @@ class Site:
             return pages.principal(picture, now, values.get("arn", ""))
         if page == "coverage":
             return pages.coverage(picture, now, Query.of(values).page)
+        if page == "validation":
+            return pages.validation(picture, now, Query.of(values).page)
         if page == "proposals" and picture.live:
             return pages.proposals(picture, now)
         if page == "review" and picture.live:

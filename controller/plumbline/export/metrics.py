@@ -81,6 +81,8 @@ class Figures:
     analyzers: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, state, number
     unused_access: tuple[tuple[str, str, int], ...] = ()  # landscape, type of finding, number
     external_access: tuple[tuple[str, str, str, int], ...] = ()  # landscape, account, access, number
+    policy_findings: tuple[tuple[str, str, int], ...] = ()  # landscape, type, number
+    policy_documents: tuple[tuple[str, str, int], ...] = ()  # landscape, checked or unchecked, number
     last_success: tuple[tuple[str, datetime], ...] = ()  # landscape, time
     invalid_resources: int = 0
     version: str = ""
@@ -98,6 +100,7 @@ class _Collector(Collector):
         yield from _risk(self._figures.risk)
         yield from _findings(self._figures.findings)
         yield from _analyzers(self._figures)
+        yield from _policy_validation(self._figures)
         yield from _roles(self._figures.roles)
         yield from _program(self._figures)
 
@@ -281,6 +284,21 @@ def _analyzers(figures: Figures) -> Iterable[Metric]:
         "Active findings of external access, public or across accounts.",
         (*_ACCOUNT, "access"),
         (((landscape, account, access), float(n)) for landscape, account, access, n in figures.external_access),
+    )
+
+
+def _policy_validation(figures: Figures) -> Iterable[Metric]:
+    yield _gauge(
+        "policy_findings",
+        "Findings of policy validation that are open, by type; a finding is a code in a policy.",
+        ("landscape", "type"),
+        (((landscape, type_), float(number)) for landscape, type_, number in figures.policy_findings),
+    )
+    yield _gauge(
+        "policy_documents",
+        "Policy documents that are checked, and those of which nobody knows whether they have findings.",
+        ("landscape", "state"),
+        (((landscape, state), float(number)) for landscape, state, number in figures.policy_documents),
     )
 
 

@@ -21,6 +21,8 @@ from plumbline.reconcile.figures import (
     analyzer_figures,
     external_access_figures,
     finding_figures,
+    policy_document_figures,
+    policy_finding_figures,
     risk_figures,
     unused_access_figures,
 )
@@ -61,6 +63,8 @@ def _figures(reconciler: Reconciler) -> Figures:
         analyzers=tuple(row for _, done in known for row in analyzer_figures(done)),
         unused_access=tuple(row for _, done in known for row in unused_access_figures(done)),
         external_access=tuple(row for _, done in known for row in external_access_figures(done)),
+        policy_findings=tuple(row for _, done in known for row in policy_finding_figures(done)),
+        policy_documents=tuple(row for _, done in known for row in policy_document_figures(done)),
         last_success=tuple(
             (name, done.status.collected_at)
             for name, done in known

@@ -17,11 +17,14 @@ from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
 from plumbline.model.credentials import AccountCredentials
 from plumbline.model.evidence import Evidence as Observation
 from plumbline.model.evidence import GeneratedPolicy, GrantChange, LastAccessed, PrincipalUsage
+from plumbline.model.policy_validation import SOURCE as POLICY_VALIDATION
+from plumbline.model.policy_validation import PolicyValidations
 from plumbline.reconcile.analyzer_evidence import analyzed
 from plumbline.reconcile.analyzers import AnalyzersFound
 from plumbline.reconcile.collecting import Collecting
 from plumbline.reconcile.event_files import file_logs
 from plumbline.reconcile.event_queries import athena_logs, lake_logs, trino_logs
+from plumbline.reconcile.policy_validation_pass import validated
 from plumbline.store.access import forget_answers, load_answers
 from plumbline.store.ledger import bins, forget_before, forget_other_sources, grant_changes, usage_of
 from plumbline.usage import access_answers
@@ -33,7 +36,7 @@ from plumbline.usage.sources.policy_generation import Wanted
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """`usage` by principal ARN, `changes` and `credentials` by account; `records` by bin. `generation_open`: jobs still to
-    come. `analyzers`: None where none are asked for. `assuming`: all that the logs show of roles being assumed, also by
+    come. `analyzers` and `validations`: None where none are asked for. `assuming`: all that the logs show of roles being assumed, also by
     callers that are no principals of ours."""
 
     usage: Mapping[str, PrincipalUsage]
@@ -45,6 +48,7 @@ class Evidence:
     credentials: Mapping[str, AccountCredentials] = field(default_factory=dict)
     assuming: tuple[Observation, ...] = ()
     analyzers: AnalyzersFound | None = None
+    validations: PolicyValidations | None = None
 
 
 def collect_evidence(given: Collecting) -> Evidence:
@@ -79,6 +83,7 @@ def collect_evidence(given: Collecting) -> Evidence:
         generation_open=still_open,
         credentials=credentials,
         analyzers=found,
+        validations=validated(given),
         assuming=tuple(e for use in logged.values() for e in use.evidence if assumes(e)),
     )
 
@@ -87,6 +92,7 @@ def _configured(spec: LandscapeSpec) -> frozenset[str]:
     names = {config.name for config in spec.evidence.event_logs}
     names |= {access_answers.SOURCE} if spec.evidence.last_accessed else set()
     names |= {CREDENTIAL_REPORT} if spec.evidence.credential_report else set()
+    names |= {POLICY_VALIDATION} if spec.policy_validation else set()
     names |= {UNUSED_ACCESS} if spec.analyzers and spec.analyzers.unused_access else set()
     return frozenset(names | ({policy_generation.SOURCE} if spec.evidence.policy_generation else set()))
 

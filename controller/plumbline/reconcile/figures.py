@@ -43,6 +43,8 @@ def figures_of(report: PassReport) -> Figures:
         analyzers=tuple(row for done in report.landscapes.values() for row in analyzer_figures(done)),
         unused_access=tuple(row for done in report.landscapes.values() for row in unused_access_figures(done)),
         external_access=tuple(row for done in report.landscapes.values() for row in external_access_figures(done)),
+        policy_findings=tuple(row for done in report.landscapes.values() for row in policy_finding_figures(done)),
+        policy_documents=tuple(row for done in report.landscapes.values() for row in policy_document_figures(done)),
         last_success=tuple((name, report.now) for name, done in report.landscapes.items() if all_collected(done)),
         invalid_resources=len(report.invalid),
         version=__version__,
@@ -131,6 +133,21 @@ def external_access_figures(done: LandscapePass) -> Iterable[tuple[str, str, str
     for account, counts in external_counts(lists).items():
         yield done.landscape.metadata.name, account, "public", counts.public
         yield done.landscape.metadata.name, account, "crossAccount", counts.cross_account
+
+
+def policy_finding_figures(done: LandscapePass) -> Iterable[tuple[str, str, int]]:
+    """Landscape, type and number of the open findings of policy validation."""
+    said = done.status.policy_validation
+    for type_, number in said.findings.items() if said is not None else ():
+        yield done.landscape.metadata.name, type_, number
+
+
+def policy_document_figures(done: LandscapePass) -> Iterable[tuple[str, str, int]]:
+    """Landscape, state and number of the documents of live policies."""
+    said = done.status.policy_validation
+    if said is not None:
+        yield done.landscape.metadata.name, "checked", said.documents_checked
+        yield done.landscape.metadata.name, "unchecked", said.documents_unchecked
 
 
 def account_figures(done: LandscapePass) -> Iterable[AccountFigures]:

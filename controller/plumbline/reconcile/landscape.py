@@ -28,6 +28,7 @@ from plumbline.model.coverage import SourceState, State
 from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
 from plumbline.model.inactivity import Judgement
 from plumbline.model.pod_identity import SOURCE as POD_IDENTITY
+from plumbline.model.policy_validation import SOURCE as POLICY_VALIDATION
 from plumbline.model.snapshot import Account, Snapshot
 from plumbline.reconcile.analyzers import analyzers_status, in_place
 from plumbline.reconcile.collecting import Collecting, Progress, Wish
@@ -35,6 +36,7 @@ from plumbline.reconcile.conditions import Fact, conditions
 from plumbline.reconcile.evidence import Evidence, collect_evidence
 from plumbline.reconcile.inactivity import Lookbacks, inactivity_status, judge, own_use
 from plumbline.reconcile.inventory import all_aggregated, inventory_status
+from plumbline.reconcile.policy_validation import policy_validation_status, validation_states
 from plumbline.reconcile.view import LandscapeView
 from plumbline.store.memory import remember_grants
 from plumbline.usage import access_answers
@@ -198,7 +200,7 @@ def _status(
     failing = [account for account in snapshot.accounts.values() if account.error]
     sources = source_statuses(evidence, snapshot)
     old = landscape.status.conditions if landscape.status else []
-    found, facts = evidence.analyzers, _facts(snapshot, failing, sources)
+    found, validations, facts = evidence.analyzers, evidence.validations, _facts(snapshot, failing, sources)
     if found is not None:
         facts.append(in_place(found))
     asked = landscape.spec.config_aggregator is not None
@@ -221,6 +223,7 @@ def _status(
         events=dict(evidence.records),
         inactivity=inactivity_status(judgements) if judgements is not None else None,
         analyzers=analyzers_status(found, landscape.spec, snapshot) if found is not None else None,
+        policy_validation=policy_validation_status(validations, day_of(now)) if validations is not None else None,
         last_handled_reconcile_at=landscape.metadata.annotations.get(REQUESTED_AT, ""),
     )
 
@@ -274,9 +277,10 @@ def same_but_times(old: LandscapeStatus | None, new: LandscapeStatus) -> bool:
 
 
 def _complete(sources: Sequence[SourceStatus]) -> Fact:
-    """Findings of unused access, what AWS recommends and Pod Identity decide no verdict: what they lack is no missing
-    evidence."""
-    sources = [source for source in sources if source.name not in (UNUSED_ACCESS, RECOMMENDED, POD_IDENTITY)]
+    """Findings of unused access, what AWS recommends, policy validation and Pod Identity decide no verdict: what they lack
+    is no missing evidence."""
+    deciding_none = (UNUSED_ACCESS, RECOMMENDED, POLICY_VALIDATION, POD_IDENTITY)
+    sources = [source for source in sources if source.name not in deciding_none]
     missing = [f"{s.name}: {s.message or s.reason}" for s in sources if s.state != "complete"]
     if not sources:
         message = "no evidence source is configured, so nothing can become unused; name one under spec.evidence"
@@ -313,6 +317,8 @@ def source_statuses(evidence: Evidence, snapshot: Snapshot) -> list[SourceStatus
     if CREDENTIAL_REPORT in coverage.configured:
         states = {account: known.source for account, known in evidence.credentials.items()}
         found.append(_source_status(CREDENTIAL_REPORT, states))
+    if evidence.validations is not None:
+        found.append(_source_status(POLICY_VALIDATION, validation_states(evidence.validations, snapshot)))
     if snapshot.pod_identity:
         found.append(_source_status(POD_IDENTITY, {a: known.source for a, known in snapshot.pod_identity.items()}))
     return found

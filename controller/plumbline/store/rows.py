@@ -10,8 +10,10 @@ import sqlalchemy as sa
 
 def delete_rows(connection: sa.Connection, table: sa.Table, keys: Iterable[Mapping[str, Any]]) -> None:
     """`keys`: at least the columns of the primary key."""
-    for key in keys:
-        connection.execute(table.delete().where(*(column == key[column.name] for column in table.primary_key)))
+    where = [column == sa.bindparam(f"of_{column.name}") for column in table.primary_key]
+    rows = [{f"of_{column.name}": key[column.name] for column in table.primary_key} for key in keys]
+    if rows:
+        connection.execute(table.delete().where(*where), rows)
 
 
 def replace_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -285,3 +285,39 @@ query_failure = sa.Table(
     sa.Column("message", sa.String, nullable=False),
     sa.Column("remedy", sa.String, nullable=False),
 )
+
+# What policy validation said of a document of one type, until it is asked again.
+policy_answer = sa.Table(
+    "policy_answer",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("digest", sa.String, primary_key=True),  # of the type and the text
+    sa.Column("checked_at", Utc, nullable=False),
+    sa.Column("findings", sa.JSON, nullable=False),  # [[type, code, details, link, [places]]]
+)
+
+# Since when a code is found in a policy, until when, and when that ended.
+policy_finding = sa.Table(
+    "policy_finding",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("policy", sa.String, primary_key=True),
+    sa.Column("code", sa.String, primary_key=True),
+    sa.Column("type", sa.String, nullable=False),
+    sa.Column("account", sa.String, nullable=False),  # empty for SCPs and RCPs
+    sa.Column("first_seen", Utc, nullable=False),
+    sa.Column("last_seen", Utc, nullable=False),
+    sa.Column("resolved_at", Utc),
+)
+
+# How many there were at the end of each day.
+policy_validation_day = sa.Table(
+    "policy_validation_day",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("day", sa.String, primary_key=True),  # YYYY-MM-DD
+    sa.Column("findings", sa.JSON, nullable=False),  # {type: number}
+    sa.Column("checked", sa.Integer, nullable=False),  # documents
+    sa.Column("unchecked", sa.Integer, nullable=False),
+    sa.Column("uncollected", sa.Integer, nullable=False),  # accounts
+)

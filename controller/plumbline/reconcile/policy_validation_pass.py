@@ -1,0 +1,25 @@
+"""Has the live policies of a landscape validated, and brings the history of what was found up to date. Talks to AWS and the
+store; judges nothing."""
+
+from __future__ import annotations
+
+from plumbline.assess.policy_validation import Unseen, day_of, live_policies, registered
+from plumbline.inventory.policy_validation import validate
+from plumbline.model.policy_validation import PolicyValidations
+from plumbline.reconcile.collecting import Collecting
+from plumbline.store.policy_validation import keep_policy_findings, keep_validation_day, load_policy_findings
+
+
+def validated(given: Collecting) -> PolicyValidations | None:
+    """None where nobody asks for it. History is kept as long as uses are. Never raises AwsError."""
+    spec, snapshot, engine, name = given.spec.policy_validation, given.snapshot, given.engine, given.landscape
+    if spec is None:
+        return None
+    now = given.now.replace(microsecond=0)
+    policies = validate(given.sessions, engine, name, spec, live_policies(snapshot), now=now, progress=given.progress)
+    known = load_policy_findings(engine, name)
+    unseen = Unseen.of(snapshot)
+    register = registered(known, policies, unseen, now)
+    register = keep_policy_findings(engine, name, known, register, given.wish.memory)
+    today = day_of(register, policies, unseen, now.date())
+    return PolicyValidations(policies, register, keep_validation_day(engine, name, today, given.wish.memory.date()))
