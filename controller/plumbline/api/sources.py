@@ -67,6 +67,7 @@ RESERVED_SOURCES = (
     "credential-report",
     "unused-access",
     "recommended-policies",
+    "policy-validation",
     "pod-identity",
 )
 
