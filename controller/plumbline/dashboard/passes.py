@@ -9,21 +9,22 @@ from collections.abc import Iterable
 
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.proposal import RemediationProposal
-from plumbline.assess.analysis import analyse
+from plumbline.assess.analysis import Memory, analyse
 from plumbline.dashboard.picture import Picture
 from plumbline.export.analysis import Report
 from plumbline.reconcile.landscape import LandscapePass
 from plumbline.reconcile.risks import facts_of
 
 
-def report_of(done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline]) -> Report:
+def report_of(done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline], memory: Memory | None = None) -> Report:
     """The analysis of the landscape. Roles that a baseline governs are judged by its lookback, all others by the default
-    one."""
+    one. `memory`: of earlier analyses for the same landscape."""
     facts = facts_of(done, baselines)
     collected = done.status.collected_at
     as_of = f"{collected:%Y-%m-%dT%H:%M:%SZ}" if collected else facts.window.as_of.isoformat()
     risk = done.landscape.spec.risk
-    return Report(analyse(facts, risk.weights if risk is not None else None), facts, as_of, tuple(_warnings(done)))
+    found = analyse(facts, risk.weights if risk is not None else None, memory=memory)
+    return Report(found, facts, as_of, tuple(_warnings(done)))
 
 
 def picture_of(

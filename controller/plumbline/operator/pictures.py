@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.proposal import RemediationProposal
+from plumbline.assess.analysis import Memory
 from plumbline.dashboard.passes import picture_of, report_of
 from plumbline.dashboard.picture import Picture
 from plumbline.export.analysis import Report
@@ -36,13 +37,14 @@ class _Kept:
 
 
 class OperatorPictures:
-    """Thread-safe. The analysis is made anew only for another pass, or other baselines."""
+    """Thread-safe. The analysis is made anew only for another pass, or other baselines, and then of what has changed."""
 
     def __init__(
         self, kube: KubeClient, landscapes: Landscapes, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._kube, self._landscapes, self._clock = kube, landscapes, clock
         self._kept: dict[str, _Kept] = {}
+        self._memories: dict[str, Memory] = {}
         self._lock = threading.Lock()
 
     def names(self) -> Sequence[str]:
@@ -54,6 +56,7 @@ class OperatorPictures:
             known = self._landscapes.get(name)
             if known is None:
                 self._kept.pop(name, None)
+                self._memories.pop(name, None)
                 return None
             kept = self._kept.get(name)
             if kept is None or kept.done is not known.done or self._clock() - kept.at > KEPT:
@@ -69,7 +72,8 @@ class OperatorPictures:
         ]
         versions = {baseline.metadata.key: version_of(baseline) for baseline in baselines}
         same = kept is not None and kept.done is done and kept.versions == versions
-        report = kept.report if kept is not None and same else report_of(done, baselines)
+        memory = self._memories.setdefault(name, Memory())
+        report = kept.report if kept is not None and same else report_of(done, baselines, memory)
         proposals = self._all(PROPOSALS, RemediationProposal) if baselines else []
         return _Kept(done, versions, report, picture_of(done, report, baselines, proposals), self._clock())
 
