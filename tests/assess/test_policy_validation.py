@@ -19,10 +19,12 @@ from plumbline.model.policy_validation import (
     LivePolicy,
     PolicyAnswer,
     PolicyFinding,
+    PolicyValidations,
     RegisteredFinding,
     ValidatedPolicy,
 )
 from plumbline.model.snapshot import Account, Policy, Principal, Snapshot
+from plumbline.reconcile.policy_validation import validation_states
 
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -98,6 +100,17 @@ def test_guardrails_that_an_organization_does_not_show_are_unread_and_not_absent
     assert [one.document for one in live_policies(snapshot(accounts=[account], error=error))] == expected
 
 
+def test_an_account_that_is_suspended_is_asked_nothing_and_lacks_nothing():
+    gone = Account(TWO, state="SUSPENDED", scp_levels=((DENY,),))
+    known = snapshot(accounts=[Account(ONE, scp_levels=((DENY,),), collected_at=NOW), gone])
+    (scp,) = live_policies(known)
+    assert scp.accounts == (ONE,)
+    checked = ValidatedPolicy(scp, SourceState(SOURCE, State.COMPLETE), PolicyAnswer(NOW))
+    states = validation_states(PolicyValidations((checked,)), known)
+    assert {account: state.state for account, state in states.items()} == {ONE: State.COMPLETE}
+    assert day_of((), [checked], Unseen.of(known), NOW.date()).uncollected == 0
+
+
 def policy(key, document=TEXT, kind="inline", accounts=(ONE,), principals=("a",)):
     return LivePolicy(key, key, kind, document, accounts, principals)
 
@@ -146,6 +159,11 @@ KNOWN = seen()
         (None, Unseen(), replace(KNOWN, resolved_at=NOW)),
         (None, Unseen(frozenset({ONE})), KNOWN),
         (None, Unseen(frozenset({TWO}), guardrails=True), replace(KNOWN, resolved_at=NOW)),
+        (None, Unseen.of(snapshot(accounts=[Account(TWO, collected_at=NOW)], error="denied")), KNOWN),
+        (None, Unseen.of(Snapshot("all", {}, {}, "denied")), KNOWN),
+        (None, Unseen.of(snapshot(error="denied")), replace(KNOWN, resolved_at=NOW)),
+        (None, Unseen.of(snapshot(accounts=[Account(TWO, collected_at=NOW)])), replace(KNOWN, resolved_at=NOW)),
+        (None, Unseen.of(snapshot(accounts=[Account(ONE, state="SUSPENDED")])), replace(KNOWN, resolved_at=NOW)),
     ],
     ids=[
         "still there",
@@ -156,13 +174,25 @@ KNOWN = seen()
         "the policy is gone",
         "its account is not collected",
         "another account is not collected",
+        "the organization did not tell of its account",
+        "the organization told nothing",
+        "the organization did not tell all, but its account is read",
+        "its account has left",
+        "its account is suspended",
     ],
 )
 def test_a_finding_ends_only_where_that_is_known(now, unseen, expected):
     assert registered([KNOWN], [now] if now else [], unseen, NOW) == (expected,)
 
 
-@pytest.mark.parametrize(("unseen", "resolved"), [(Unseen(guardrails=True), None), (Unseen(frozenset({ONE})), NOW)])
+@pytest.mark.parametrize(
+    ("unseen", "resolved"),
+    [
+        (Unseen(guardrails=True), None),
+        (Unseen(frozenset({ONE})), NOW),
+        (Unseen.of(Snapshot("all", {}, {}, "denied")), None),
+    ],
+)
 def test_a_finding_of_an_scp_ends_only_where_the_organization_tells_all(unseen, resolved):
     (found,) = registered([seen(key="scp/abc", account="")], [], unseen, NOW)
     assert found.resolved_at == resolved
@@ -189,6 +219,16 @@ def test_a_day_counts_documents_once_and_findings_of_what_was_not_collected_too(
     day = day_of(register, policies, unseen, NOW.date())
     assert (day.checked, day.unchecked, day.uncollected) == (1, 2, 1)
     assert day.findings == {"ERROR": 0, "SECURITY_WARNING": 0, "WARNING": 3, "SUGGESTION": 0}
+
+
+def test_a_day_on_which_the_organization_told_nothing_is_no_clean_one():
+    lost = Snapshot("all", {}, {}, "denied")
+    policies = [ValidatedPolicy(one, SourceState(SOURCE, State.UNAVAILABLE)) for one in live_policies(lost)]
+    for known, uncollected in (([], 0), ([seen()], 1)):
+        register = registered(known, policies, Unseen.of(lost), NOW)
+        day = day_of(register, policies, Unseen.of(lost), NOW.date())
+        assert (day.checked, day.unchecked, day.uncollected) == (0, 1, uncollected)
+        assert day.findings["WARNING"] == len(known)
 
 
 def test_the_worst_come_first():

@@ -146,7 +146,7 @@ def test_one_that_is_never_ready_is_left_to_the_next_pass(ask, script, waits, pr
     app = principal("app")
     script.add("1", app, pending(app))
     found = ask(app)
-    assert (found.steps, found.states[ACCOUNT].state, waits) == ({}, State.COMPLETE, list(WAITS))
+    assert (found.steps, found.states[ACCOUNT].reason, waits) == ({}, "Unfinished", list(WAITS))
     script.there["1"] = [said(app, CREATE)]
     assert ask(app).steps == {app.arn: (CREATED,)}
     assert script.times("GenerateRecommendedPolicy") == 1
@@ -295,7 +295,13 @@ def test_calls_are_bounded_and_the_turn_passes_on(ask, script, principal):
     roles = [principal(f"app{n:04}") for n in range(MOST * 2)]
     for at, role in enumerate(roles):
         script.add(str(at), role, said(role, CREATE))
-    assert len(ask(*roles).steps) == MOST
+    found = ask(*roles)
+    assert len(found.steps) == MOST
+    assert (found.states[ACCOUNT].state, found.states[ACCOUNT].reason) == (State.PARTIAL, "Unfinished")
+    assert ask(*roles[:MOST]).states[ACCOUNT].state is State.COMPLETE
+    script.asked.clear()
+    script.filters.clear()
+    ask(*roles)
     first = set().union(*script.filters)
     assert {len(one) for one in script.filters} == {TOGETHER}
     assert len(first) == script.times("GenerateRecommendedPolicy") == MOST
@@ -312,7 +318,7 @@ def test_many_findings_about_one_role_are_bounded_too(ask, script, principal):
     for at in range(MOST * 2):
         script.add(f"{at:04}", app)
         script.refuses["GetRecommendedPolicyV2", f"{at:04}"] = Invalid("of another kind")
-    ask(app)
+    assert ask(app).states[ACCOUNT].reason == "Unfinished"
     assert script.times("GetRecommendedPolicy") == MOST
 
 

@@ -320,6 +320,31 @@ def test_security_hub_is_asked_only_where_access_analyzer_gave_none(collect, scr
     assert hub == [["other"]]
     assert [found.answers[one.arn].recommended[0].existing for one in (app, other)] == ["p", "p"]
     assert found.answers[other.arn].recommended == STEPS
+    # What Access Analyzer refused is told all the same.
+    assert found.recommended[ACCOUNT].state is State.COMPLETE
+    assert (found.recommended[OTHER].state, found.recommended[OTHER].reason) == (State.UNAVAILABLE, "AccessDenied")
+
+
+@pytest.mark.parametrize("error", [Denied("no"), Throttled("slow")])
+def test_what_access_analyzer_refuses_to_recommend_is_told(collect, script, principal, error):
+    app, other = principal("app"), principal("other", account=OTHER)
+    script.add(app, READ)
+    script.add(other, READ)
+    script.to_recommend = [answer("SUCCEEDED", STEP)]
+    script.refuses["GenerateFindingRecommendation", OTHER] = error
+    found = collect(app, other, analyzers=[analyzer(), analyzer(OTHER)], recommendations=True)
+    assert found.recommended[ACCOUNT].state is State.COMPLETE
+    assert (found.recommended[OTHER].state, found.recommended[OTHER].reason) == (State.UNAVAILABLE, error.reason)
+    assert found.states[other.arn].state is State.COMPLETE  # it takes nothing else with it
+
+
+def test_of_an_account_that_could_not_be_read_nothing_is_said_to_be_recommended_completely(
+    collect, script, principal, hub
+):
+    app = principal("app")
+    script.add(app, READ)
+    script.refuses["ListFindingsV2", ACCOUNT] = Denied("no")
+    assert collect(app, hub=HUB).recommended == {}
 
 
 def test_what_security_hub_lacks_takes_nothing_with_it(collect, script, principal, hub):

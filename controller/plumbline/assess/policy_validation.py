@@ -57,9 +57,13 @@ def live_policies(snapshot: Snapshot) -> tuple[LivePolicy, ...]:
             one.document = one.document if one.document is not None else document
             one.accounts.add(principal.account)
             one.principals.add(principal.arn)
-    for account in snapshot.accounts.values():
-        for key, name, kind, document in _of_organization(account, asked=snapshot.organization_error is not None):
+    for account in (one for one in snapshot.accounts.values() if one.state == "ACTIVE"):
+        for key, name, kind, document in _of_organization(account):
             found.setdefault(key, _Found(name, kind, document)).accounts.add(account.id)
+    if snapshot.organization_error is not None:
+        # However many there are, and whichever accounts they are on: something was not told.
+        unread = {a.id for a in snapshot.accounts.values() if a.scp_levels is None or a.rcp_levels is None}
+        found["scp/unknown"] = _Found("SCPs and RCPs that the organization did not tell", "scp", None, unread)
     return tuple(
         LivePolicy(key, one.name, one.kind, one.document, tuple(sorted(one.accounts)), tuple(sorted(one.principals)))
         for key, one in sorted(found.items())
@@ -83,16 +87,13 @@ def _inline_key(principal: Principal, policy: Policy) -> str:
     return f"{principal.account}:group/{group}/inline/{name}" if of_group else f"{principal.arn}/{policy.key}"
 
 
-def _of_organization(account: Account, *, asked: bool) -> Iterator[tuple[str, str, LivePolicyKind, str | None]]:
-    """`asked`: the organization was, and did not tell all. Otherwise levels that are not known are nobody's question."""
+def _of_organization(account: Account) -> Iterator[tuple[str, str, LivePolicyKind, str]]:
     targets = (*account.ou_path, account.id)
     kinds: tuple[tuple[LivePolicyKind, tuple[tuple[str, ...], ...] | None], ...] = (
         ("scp", account.scp_levels),
         ("rcp", account.rcp_levels),
     )
     for kind, levels in kinds:
-        if levels is None and asked:
-            yield f"{kind}/unknown/{account.id}", f"{kind.upper()}s of account {account.id}", kind, None
         for at, documents in enumerate(levels or ()):
             target = targets[at] if len(levels or ()) == len(targets) else account.id
             for document in documents:
@@ -129,21 +130,27 @@ def fresh(answer: PolicyAnswer | None, now: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Of what nobody knows whether it is gone: policies of these accounts, and all SCPs and RCPs."""
+    """Of what nobody knows whether it is gone: policies of these accounts, and all SCPs and RCPs. `told`: where the
+    organization did not tell all, the accounts that are known all the same; any other may still be there."""
 
     accounts: frozenset[str] = frozenset()
     guardrails: bool = False
+    told: frozenset[str] | None = None
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Unseen:
-        accounts = snapshot.accounts.values()
+        accounts, failed = snapshot.accounts.values(), snapshot.organization_error is not None
         return cls(
-            frozenset(account.id for account in accounts if account.collected_at is None),
-            any(account.scp_levels is None or account.rcp_levels is None for account in accounts),
+            # In an account that is suspended or closed nobody can use a policy.
+            frozenset(one.id for one in accounts if one.state == "ACTIVE" and one.collected_at is None),
+            failed or any(account.scp_levels is None or account.rcp_levels is None for account in accounts),
+            frozenset(snapshot.accounts) if failed else None,
         )
 
     def hides(self, finding: RegisteredFinding) -> bool:
-        return self.guardrails if finding.policy.startswith(("scp/", "rcp/")) else finding.account in self.accounts
+        if finding.policy.startswith(("scp/", "rcp/")):
+            return self.guardrails
+        return finding.account in self.accounts or (self.told is not None and finding.account not in self.told)
 
 
 def registered(
@@ -191,7 +198,8 @@ def day_of(
 ) -> ValidationDay:
     states = [one.state for one in documents(policies).values()]
     checked = sum(state is State.COMPLETE for state in states)
-    return ValidationDay(day, open_by_type(register), checked, len(states) - checked, len(unseen.accounts))
+    hidden = {one.account for one in register if one.account and one.resolved_at is None and unseen.hides(one)}
+    return ValidationDay(day, open_by_type(register), checked, len(states) - checked, len(unseen.accounts | hidden))
 
 
 def worst_first(policies: Iterable[ValidatedPolicy]) -> list[ValidatedPolicy]:

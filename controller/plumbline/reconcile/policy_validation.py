@@ -75,12 +75,13 @@ def _worst(one: ValidatedPolicy) -> PolicyWithFindings:
 
 def validation_states(found: PolicyValidations, snapshot: Snapshot) -> dict[str, SourceState]:
     """Account -> the state of the first of its policies that is not checked, else complete. Without its inventory nothing
-    of an account is."""
+    of an account is. One that is suspended has no say."""
     result = {
         account.id: SourceState(SOURCE, State.COMPLETE)
         if account.collected_at is not None
         else SourceState(SOURCE, State.UNAVAILABLE, account.error_reason or "Unreadable", account.error or "")
         for account in snapshot.accounts.values()
+        if account.state == "ACTIVE"
     }
     by_account: dict[str, list[ValidatedPolicy]] = {}
     for one in found.policies:
@@ -88,7 +89,7 @@ def validation_states(found: PolicyValidations, snapshot: Snapshot) -> dict[str,
             by_account.setdefault(account, []).append(one)
     for account, policies in by_account.items():
         lacking = [one.state for one in policies if not one.checked]
-        if lacking and result[account].state is State.COMPLETE:
+        if lacking and account in result and result[account].state is State.COMPLETE:
             first = lacking[0]
             known = any(one.answer is not None for one in policies)
             state = State.PARTIAL if known else State.UNAVAILABLE

@@ -29,17 +29,17 @@ class Recommendations:
     sessions: AwsSessions
     sleep: Callable[[float], None] = time.sleep
     asked: int = 0
-    stopped: set[str] = field(default_factory=set)
+    stopped: dict[Analyzer, AwsError] = field(default_factory=dict)
 
     def of(self, finding: Finding, analyzer: Analyzer) -> tuple[RecommendedStep, ...] | None:
         """None where it is not known. Never raises AwsError."""
-        if analyzer.arn in self.stopped or self.asked >= MOST:
+        if analyzer in self.stopped or self.asked >= MOST:
             return None
         self.asked += 1
         try:
             return self._steps(finding, analyzer)
-        except (Denied, Throttled):
-            self.stopped.add(analyzer.arn)
+        except (Denied, Throttled) as error:
+            self.stopped[analyzer] = error
         except (AwsError, KeyError, TypeError, AttributeError, ValueError):
             return None
         return None

@@ -35,6 +35,14 @@ _NOT_OF_CONTROLS: Final = {
     "Filter": {"Value": "Security Hub CSPM", "Comparison": "NOT_EQUALS"},
 }
 
+_UNFINISHED: Final = SourceState(
+    RECOMMENDED,
+    State.PARTIAL,
+    "Unfinished",
+    f"one pass asks about at most {MOST} roles and findings, and waits for at most {sum(WAITS):.0f} s",
+    "nothing at first: the next passes ask about others",
+)
+
 Progress = Callable[[str], None]
 
 
@@ -74,18 +82,23 @@ def collect(
     """What is recommended about `principals`, as far as it is known by now. Never raises AwsError."""
     asking = _Asking(sessions, hub, {principal.arn: principal for principal in principals})
     by_account: dict[str, list[str]] = {}
-    for principal in _in_turn(principals, now):
+    turn = _in_turn(principals, now)
+    for principal in turn[:MOST]:
         by_account.setdefault(hub.asked_about(principal), []).append(principal.arn)
     with ThreadPoolExecutor(CONCURRENT, thread_name_prefix="recommended") as pool:
         listed = pool.map(lambda one: asking.find(*one), sorted(by_account.items()))
-        known = [finding for findings in listed for finding in findings][:MOST]
+        every = [finding for findings in listed for finding in findings]
+        known, later = every[:MOST], every[MOST:]
         waiting = _those(known, pool.map(asking.begin, known))
         for wait in WAITS:
             if not waiting:
                 break
             sleep(wait)
             waiting = _those(waiting, pool.map(asking.read, waiting))
-    found = Recommended(asking.steps(), {account: asking.state(account) for account in by_account})
+    asking.unfinished |= {finding.account for finding in (*later, *waiting)}
+    asking.unfinished |= {hub.asked_about(one) for one in turn[MOST:]}
+    accounts = {hub.asked_about(one) for one in principals}
+    found = Recommended(asking.steps(), {account: asking.state(account) for account in accounts})
     if by_account:
         progress(
             f"recommended policies: of {len(principals)} roles {sum(map(len, by_account.values()))} were asked about, "
@@ -95,9 +108,9 @@ def collect(
 
 
 def _in_turn(principals: Iterable[Principal], now: datetime) -> list[Principal]:
-    """As many as may be asked about; each day others, so that those without an answer do not hold up the rest."""
+    """Each day in another order, so that those without an answer do not hold up the rest."""
     day = now.date().isoformat()
-    return sorted(principals, key=lambda one: digest_of([day, one.arn]))[:MOST]
+    return sorted(principals, key=lambda one: digest_of([day, one.arn]))
 
 
 def _those(findings: Sequence[_Finding], waiting: Iterable[bool]) -> list[_Finding]:
@@ -115,6 +128,7 @@ class _Asking:
     answers: dict[_Finding, tuple[str, tuple[RecommendedStep, ...]]] = field(default_factory=dict)
     stopped: dict[str, SourceState] = field(default_factory=dict)
     broken: dict[_Finding, SourceState] = field(default_factory=dict)
+    unfinished: set[str] = field(default_factory=set)  # accounts
 
     def find(self, account: str, arns: Sequence[str]) -> list[_Finding]:
         """Findings of any kind about the roles but those of controls: the API itself refuses others than it means."""
@@ -123,7 +137,7 @@ class _Asking:
             for at in range(0, len(arns), TOGETHER):
                 for page in self._findings(account, arns[at : at + TOGETHER]):
                     found |= dict.fromkeys(_Finding(account, one["metadata"]["uid"]) for one in page["Findings"])
-                    if len(found) >= MOST:
+                    if len(found) > MOST:
                         return list(found)
         except AwsError as error:
             self.stopped[account] = self._refused(error, account)
@@ -172,8 +186,10 @@ class _Asking:
     def state(self, account: str) -> SourceState:
         if account in self.stopped:
             return self.stopped[account]
-        first = next((state for finding, state in sorted(self.broken.items()) if finding.account == account), None)
-        return first or SourceState(RECOMMENDED, State.COMPLETE)
+        for finding, state in sorted(self.broken.items()):
+            if finding.account == account:
+                return state
+        return _UNFINISHED if account in self.unfinished else SourceState(RECOMMENDED, State.COMPLETE)
 
     def _attempted(self, finding: _Finding, attempt: Callable[[], bool]) -> bool:
         if finding.account in self.stopped:

@@ -36,8 +36,8 @@ Progress = Callable[[str], None]
 @dataclass
 class Collected:
     """`lists`: the findings of each analyzer. `answers` and `states` by principal ARN: no answer where the analyzer is not
-    able to say anything of it, as of a principal that is younger than its age. `recommended`: of Security Hub, by the
-    account that is asked."""
+    able to say anything of it, as of a principal that is younger than its age. `recommended`: of what AWS
+    recommends, by the account that is asked."""
 
     lists: tuple[FindingList, ...] = ()
     answers: dict[str, UnusedAccess] = field(default_factory=dict)
@@ -75,6 +75,8 @@ def collect(
                 result.answers[principal.arn] = answer
     if hub is not None:
         _ask_hub(sessions, hub, wanted, result, details, now, progress)
+    if asked is not None:
+        result.recommended |= _states(asked, result.lists, result.recommended)
     listed = {finding.id for one in result.lists for finding in one.findings}
     if not any(one.failed for one in result.lists):
         keep_findings(engine, landscape, details.fresh, listed)
@@ -98,9 +100,20 @@ def _ask_hub(
     for arn, steps in said.steps.items():
         details.keep(details.without[arn], steps)
         result.answers[arn] = replace(result.answers[arn], recommended=steps)
-    result.recommended = {
-        hub.asked_about(p): SourceState(RECOMMENDED, State.COMPLETE) for p in principals
-    } | said.states
+    read = (p for p in principals if result.states[p.arn].state is State.COMPLETE)
+    result.recommended = {hub.asked_about(p): SourceState(RECOMMENDED, State.COMPLETE) for p in read} | said.states
+
+
+def _states(
+    asked: Recommendations, lists: Iterable[FindingList], known: Mapping[str, SourceState]
+) -> dict[str, SourceState]:
+    """What Access Analyzer itself refused to recommend, by the account of its analyzer."""
+    read = {one.analyzer.account for one in lists if one.analyzer.age is not None and one.failed is None}
+    complete = {account: SourceState(RECOMMENDED, State.COMPLETE) for account in read - known.keys()}
+    return complete | {
+        analyzer.account: SourceState(RECOMMENDED, State.UNAVAILABLE, error.reason, error.summary, error.remedy)
+        for analyzer, error in asked.stopped.items()
+    }
 
 
 # Lists
