@@ -16,8 +16,7 @@ from plumbline.assess.assess import (
     rare_use,
     undetermined_by_reason,
 )
-from plumbline.assess.silence import LAST_ACCESSED
-from plumbline.assess.verdicts import GENERATION
+from plumbline.assess.silence import GENERATION, LAST_ACCESSED
 from plumbline.model.assessment import GrantDrift, Verdict
 from plumbline.model.coverage import ManagementSelection, SourceState, State
 from plumbline.model.snapshot import Policy

@@ -7,8 +7,8 @@ from plumbline.api.baseline import Thresholds
 from plumbline.assess.ages import Age, GrantAge
 from plumbline.assess.assess import Rules, assess_role
 from plumbline.assess.log_reach import classes, log_reach
-from plumbline.assess.silence import LAST_ACCESSED
-from plumbline.assess.verdicts import GENERATION, Context, verdicts
+from plumbline.assess.silence import GENERATION, LAST_ACCESSED
+from plumbline.assess.verdicts import Context, verdicts
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.granted import granted

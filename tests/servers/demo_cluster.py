@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,8 +55,6 @@ def main() -> int:
                 if keep:
                     say(f"running until Ctrl+C; in another terminal: export KUBECONFIG={cluster.kubeconfig}")
                     wait_for_interrupt()
-                process.terminate()
-                process.wait(60)
     return 0
 
 
@@ -71,7 +70,9 @@ def install(cluster: ControlPlane) -> None:
         cluster.kubectl("create", "namespace", namespace)
 
 
-def operator(cluster: ControlPlane, sandbox: Sandbox, folder: Path) -> "subprocess.Popen[bytes]":
+@contextmanager
+def operator(cluster: ControlPlane, sandbox: Sandbox, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """The process, which ends with the block, however that ends."""
     say("starting the operator as system:serviceaccount:plumbline-system:plumbline-operator")
     command = [
         str(Path(sys.executable).with_name("plumbline")),
@@ -81,7 +82,16 @@ def operator(cluster: ControlPlane, sandbox: Sandbox, folder: Path) -> "subproce
         "--port=0",
         "--spread=1",
     ]
-    return subprocess.Popen(command, env={**os.environ, **sandbox.env})
+    process = subprocess.Popen(command, env={**os.environ, **sandbox.env})
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def apply_samples(cluster: ControlPlane) -> None:

@@ -15,6 +15,7 @@ from plumbline.model.evidence import LastAccessed, PrincipalUsage, ServiceAccess
 
 LAST_ACCESSED = "last-accessed"
 UNUSED_ACCESS = "unused-access"
+GENERATION = "policy-generation"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from plumbline.assess.assumptions import Assumptions
 from plumbline.assess.log_reach import LogReach
-from plumbline.assess.silence import LAST_ACCESSED
+from plumbline.assess.silence import GENERATION, LAST_ACCESSED, UNUSED_ACCESS, dated_services
 from plumbline.assess.targets import not_editable
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import Catalogue
@@ -102,11 +102,14 @@ def _signs(principal: Principal, seen: Seen) -> Iterator[tuple[str, datetime]]:
         yield "unmapped events", event.last
     if principal.last_used_at is not None:
         yield ROLE_LAST_USED, principal.last_used_at
-    answer = seen.usage.last_accessed
-    for service in answer.services.values() if answer is not None else ():
+    for source, service in dated_services(seen.usage):
         for at in (service.last, *(action.last for action in service.actions.values())):
             if at is not None:
-                yield LAST_ACCESSED, at
+                yield source, at
+    if seen.usage.unused_access is not None and seen.usage.unused_access.role_last is not None:
+        yield UNUSED_ACCESS, seen.usage.unused_access.role_last
+    if seen.usage.generated is not None and seen.usage.generated.actions:
+        yield GENERATION, seen.usage.generated.end  # some time until then
     if principal.arn in seen.assumed.certain:
         yield "AssumeRole", seen.assumed.certain[principal.arn]
 

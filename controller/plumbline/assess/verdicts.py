@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from plumbline.assess.ages import Age, GrantAge
 from plumbline.assess.log_reach import LogReach, classes, log_reach
 from plumbline.assess.silence import (
+    GENERATION,
     LAST_ACCESSED,
     UNUSED_ACCESS,
     attempted_after_all,
@@ -31,8 +32,6 @@ from plumbline.model.assessment import Finding, Verdict
 from plumbline.model.coverage import AskedAbout, Coverage, SourceState, State
 from plumbline.model.evidence import LastAccessed, PrincipalUsage
 from plumbline.model.snapshot import Principal
-
-GENERATION = "policy-generation"
 
 # Reasons that say that a required source did not deliver: the evidence of the baseline is incomplete.
 INCOMPLETE_REASONS = frozenset(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import Annotated
 
@@ -76,7 +77,7 @@ def operator(
                 f"the service account lacks rights: {', '.join(missing)}; apply {folders}, and check "
                 "that the ClusterRoleBinding names this service account"
             )
-        asyncio.run(operate(kube, open_store(store), Options(port, workers, sweep, spread, grace, shown)))
+        ended = asyncio.run(operate(kube, open_store(store), Options(port, workers, sweep, spread, grace, shown)))
     except KubeError as error:
         _fail(f"the cluster cannot be used: {error}")
     except sqlalchemy.exc.SQLAlchemyError as error:
@@ -86,6 +87,11 @@ def operator(
     except OSError as error:
         ports = f"port {port}" if dashboard_port is None else f"ports {port} and {dashboard_port}"
         _fail(f"cannot listen on {ports}: {error}; choose another with --port or --dashboard-port")
+    if not ended:
+        # Python would wait for the threads that are still at work, until somebody kills it.
+        sys.stderr.write(f"work was cut off after {grace:g} seconds; the next process does it again\n")
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _fail(text: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import urllib3.exceptions
 from kubernetes import client as kubernetes
 from kubernetes import config
+from kubernetes.config.config_exception import ConfigException
 
 from plumbline.api.common import GROUP, VERSION
 from plumbline.kube.errors import Denied, KubeError, NotFound, Unavailable, error_of
@@ -168,18 +169,18 @@ class KubeClient:
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = content_type or "application/json"
-        request = self._api.param_serialize(
-            method,
-            path,
-            query_params=list((query or {}).items()),
-            header_params=headers,
-            body=body,
-            auth_settings=["BearerToken"],
-        )
         try:
+            request = self._api.param_serialize(  # reads the token, which is renewed on disk
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
             response = self._api.call_api(*request, _request_timeout=_TIMEOUT)
             data = response.read()
-        except (urllib3.exceptions.HTTPError, kubernetes.ApiException, OSError) as error:
+        except (urllib3.exceptions.HTTPError, kubernetes.ApiException, ConfigException, OSError) as error:
             raise Unavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
         answer = _parsed(data)
         if not 200 <= response.status < 300:

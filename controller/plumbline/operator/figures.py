@@ -32,7 +32,7 @@ _OUTCOMES = ("Done", "Retry", "Stalled", "Gone")
 
 
 def metrics(reconciler: Reconciler, loop: Loop, watcher: Watcher) -> str:
-    """The text exposition. Series of what is gone disappear, because nothing is kept but what exists."""
+    """The text exposition. Series of what is gone disappear: nothing is kept but what exists, and the calls of AWS."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Operator(loop, watcher))
     registry.register(_Queues(reconciler))
@@ -43,10 +43,9 @@ def metrics(reconciler: Reconciler, loop: Loop, watcher: Watcher) -> str:
 def _figures(reconciler: Reconciler) -> Figures:
     known = [(name, found.done) for name in reconciler.landscapes.names() if (found := reconciler.landscapes.get(name))]
     calls: dict[tuple[str, str, str], int] = {}
-    for counts in list(reconciler.landscape_passes.calls.values()):
-        for call, number in counts.items():
-            key = (call.service, call.operation, call.code)
-            calls[key] = calls.get(key, 0) + number
+    for call, number in reconciler.landscape_passes.calls.counts().items():
+        key = (call.service, call.operation, call.code)
+        calls[key] = calls.get(key, 0) + number
     return Figures(
         baselines=tuple(reconciler.figures.copy().values()),
         accounts=tuple(row for _, done in known for row in account_figures(done)),

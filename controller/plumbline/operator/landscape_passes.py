@@ -6,9 +6,8 @@ Each wakes the baselines for which it has news. Knows when what is collected; wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -17,6 +16,7 @@ from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import REQUESTED_AT, parse_duration
 from plumbline.api.landscape import IAMLandscape, LandscapeStatus
 from plumbline.assess.analysis import Memory
+from plumbline.aws.calls import CallCounter
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.collect import NO_CHANGES
 from plumbline.kube.client import LANDSCAPES, Json, KubeClient
@@ -42,7 +42,7 @@ _log = structlog.get_logger()
 
 
 class LandscapePasses:
-    """`spread`: seconds over which a pass wakes its baselines. `calls`: of the last pass of each landscape."""
+    """`spread`: seconds over which a pass wakes its baselines. `calls`: of AWS, since the process began."""
 
     def __init__(
         self,
@@ -58,13 +58,19 @@ class LandscapePasses:
         spread: float,
         clock: Callable[[], datetime],
     ) -> None:
-        self._kube, self._engine, self._sessions, self._wake = kube, engine, sessions, wake
+        self._kube, self._engine, self._open, self._wake = kube, engine, sessions, wake
         self._landscapes, self._assessments = landscapes, assessments
         self._objects, self._writer, self._spread, self._clock = objects, writer, spread, clock
-        self.queues = ChangeQueues(sessions, lambda name: wake(Key(LANDSCAPES, "", name), 0.0))
-        self.calls: dict[str, Mapping[Any, int]] = {}
+        self.queues = ChangeQueues(self._sessions, lambda name: wake(Key(LANDSCAPES, "", name), 0.0))
+        self.calls = CallCounter()
         self.suspended: set[Key] = set()
         self._memories: dict[str, Memory] = {}  # landscape -> what the analysis in its last pass found
+
+    def _sessions(self, landscape: IAMLandscape) -> AwsSessions:
+        """New ones, whose calls are counted with all others."""
+        opened = self._open(landscape)
+        opened.calls = self.calls
+        return opened
 
     def reconcile(self, key: Key) -> Outcome:
         self.suspended.discard(key)
@@ -119,7 +125,6 @@ class LandscapePasses:
         done = self._also(
             with_risk(done, baselines, self._memories.setdefault(key.name, Memory())), changes, landscape, sessions, now
         )
-        self.calls[key.name] = sessions.calls.counts()
         pause = parse_duration(landscape.spec.interval)
         if done.evidence.generation_open:  # such a job ends within minutes
             pause = min(pause, timedelta(minutes=2))

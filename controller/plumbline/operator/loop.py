@@ -64,18 +64,19 @@ class Loop:
         jobs = [self._worker() for _ in range(self._workers)]
         self._tasks = [asyncio.create_task(job) for job in (*jobs, self._sweep(), self._beat())]
 
-    async def stop(self, within: float) -> None:
-        """No new key is taken; what runs may end, for `within` seconds. What is cut off is repeated after a restart."""
+    async def stop(self, within: float) -> bool:
+        """No new key is taken; what runs may end, for `within` seconds. Whether all has ended: the thread of what has not
+        goes on, and Python would wait for it at its exit. What is cut off is repeated after a restart."""
         self._stopping = True
         busy = [task for task in self._tasks if task.get_name().startswith("busy")]
-        if busy:
-            await asyncio.wait(busy, timeout=within)
+        late = (await asyncio.wait(busy, timeout=within))[1] if busy else set[asyncio.Task[None]]()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
             with suppress(asyncio.CancelledError):
                 await task
         self._pool.shutdown(wait=False, cancel_futures=True)
+        return not late
 
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Thread-safe."""
@@ -123,8 +124,10 @@ class Loop:
         while True:
             try:
                 found = await self._loop.run_in_executor(self._pool, self._lister)
-            except KubeError as error:
-                _log.warning("sweep failed", error=str(error), seconds=pause)
+            except Exception as error:  # noqa: BLE001
+                # Whatever it is, without the sweep what no watch told would stay unseen for ever.
+                told = _log.warning if isinstance(error, KubeError) else _log.exception
+                told("sweep failed", error=str(error), seconds=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 60.0)
                 continue

@@ -86,9 +86,9 @@ def missing_rights(kube: KubeClient, *, dashboard: bool = False) -> list[str]:
 
 async def operate(
     kube: KubeClient, engine: sa.Engine, options: Options, sessions: OpenSessions = open_sessions
-) -> None:
-    """Runs until SIGTERM or SIGINT. Raises KubeError when the API server cannot be asked, OSError when the port is
-    taken."""
+) -> bool:
+    """Runs until SIGTERM or SIGINT. Whether all work has ended: else a thread is still at it. Raises KubeError when the API
+    server cannot be asked, OSError when the port is taken."""
     log_like_ourselves()
     stop = asyncio.Event()
     running = asyncio.get_running_loop()
@@ -128,7 +128,7 @@ async def operate(
     finally:
         _log.info("operator stops", grace=options.grace)
         reconciler.landscape_passes.queues.close()
-        await loop.stop(options.grace)
+        ended = await loop.stop(options.grace)
         informer.cancel()
         with suppress(asyncio.CancelledError, TimeoutError):
             # gather, because the informer's own error must not come in place of ours.
@@ -136,6 +136,7 @@ async def operate(
         health.close()
         if dashboard is not None:
             dashboard.close()
+    return ended
 
 
 def _dashboard(kube: KubeClient, reconciler: Reconciler, options: Dashboard) -> Server:

@@ -40,13 +40,15 @@ class KeyedQueue(Generic[Key]):
         self._running: set[Key] = set()
         self._dirty: set[Key] = set()
         self._failures: dict[Key, int] = {}
+        self._not_before: dict[Key, float] = {}  # the server asked for it
         self._wake = asyncio.Event()
         self.retries_total = 0
 
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Wants the key after `delay` seconds. Of several wishes the earliest counts; a running key runs once more."""
-        if delay > 0:
-            due = self._clock() + delay
+        now = self._clock()
+        due = max(now + delay, self._not_before.get(key, 0.0))
+        if due > now:
             if key not in self._due or due < self._due[key]:
                 self._due[key] = due
                 self._order += 1
@@ -82,13 +84,17 @@ class KeyedQueue(Generic[Key]):
     def done(self, key: Key, again: float | None = None) -> None:
         """The key was reconciled; it is wanted again after `again` seconds, or when somebody adds it."""
         self._failures.pop(key, None)
+        self._not_before.pop(key, None)
         self._finished(key, again)
 
     def failed(self, key: Key, at_least: float = 0.0) -> float:
-        """The key is to be tried again, for ever, with backoff; the seconds until then."""
+        """The key is to be tried again, for ever, with backoff; the seconds until then. `at_least`: nothing that anybody
+        wishes comes sooner."""
         self._failures[key] = self._failures.get(key, 0) + 1
         self.retries_total += 1
         pause = max(backoff(self._failures[key], self._jitter()), at_least)
+        if at_least > 0:
+            self._not_before[key] = self._clock() + at_least
         self._finished(key, pause)
         return pause
 

@@ -76,12 +76,14 @@ def read_answers(path: Path, until: datetime) -> Answers:
     return found
 
 
-def _answer(arn: str, pages: Sequence[Any], until: datetime) -> LastAccessed:
-    """Raises KeyError, TypeError or ValueError when it is not a whole answer."""
+def whole(pages: Sequence[Any]) -> dict[str, ServiceAccess]:
+    """The services of all pages of one answer, by namespace. Raises KeyError, TypeError, ValueError or AttributeError when
+    it is not a whole answer, or one that contradicts itself: half of it would call the other half silent."""
     if not pages or not all(isinstance(page, dict) for page in pages):
         raise ValueError("is no answer of GetServiceLastAccessedDetails")
     if any(page["JobStatus"] != "COMPLETED" for page in pages):
-        raise ValueError(f"JobStatus is {pages[0]['JobStatus']}, so the job has no answer")
+        said = sorted({str(page["JobStatus"]) for page in pages} - {"COMPLETED"})
+        raise ValueError(f"JobStatus is {', '.join(said)}, so the job has no answer")
     if [bool(page.get("IsTruncated")) for page in pages] != [True] * (len(pages) - 1) + [False]:
         raise ValueError("IsTruncated says that a page is missing")
     services = [service_access(raw) for page in pages for raw in page["ServicesLastAccessed"]]
@@ -89,6 +91,12 @@ def _answer(arn: str, pages: Sequence[Any], until: datetime) -> LastAccessed:
         raise ValueError("lists a service twice")
     if any(service.last is None and any(a.last for a in service.actions.values()) for service in services):
         raise ValueError("says of a service that it was never tried, and of its actions when")
+    return {service.namespace: service for service in services}
+
+
+def _answer(arn: str, pages: Sequence[Any], until: datetime) -> LastAccessed:
+    """Raises KeyError, TypeError, ValueError or AttributeError when it is not a whole answer."""
+    services = whole(pages).values()
     return LastAccessed(
         principal=arn,
         unique_id=None,

@@ -175,9 +175,13 @@ TBLPROPERTIES ('projection.enabled'='true',
                 else:
                     raise Invalid("the results have no header of the usage query", reason="ResultsUnreadable")
             following = page.get("NextToken")
-            if not following or following == token.get("NextToken"):
-                return
+            if not following:
+                break
+            if following == token.get("NextToken"):
+                raise _incomplete("it says that there is more, but not where")
             token = {"NextToken": following}
+        if not names:
+            raise _incomplete("it has not even a header")
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         account, region = self._config.account, self._config.region
@@ -187,3 +191,8 @@ TBLPROPERTIES ('projection.enabled'='true',
             if error.code == "InvalidRequestException" and not error.remedy:
                 error.remedy = "check workgroup, outputLocation and database of the source"
             raise
+
+
+def _incomplete(why: str) -> Invalid:
+    text = f"the answer with the results is not whole: {why}"
+    return Invalid(text, reason="ResultsIncomplete", remedy="It is tried again in the next pass")

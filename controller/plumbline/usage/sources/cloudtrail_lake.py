@@ -152,9 +152,9 @@ class Lake:
         given, total = 0, 0
         while True:
             page = self._call("GetQueryResults", QueryId=query, MaxQueryResults=_RESULTS, **token)
-            if page.get("QueryStatus", "FINISHED") != "FINISHED":
+            if page["QueryStatus"] != "FINISHED":
                 raise Transient(f"the results are gone: {page['QueryStatus']}", reason="ResultsIncomplete")
-            total = int(page.get("QueryStatistics", {}).get("TotalResultsCount") or 0)
+            total = int(page["QueryStatistics"]["TotalResultsCount"])
             for cells in page.get("QueryResultRows", ()):
                 given += 1
                 values = {name: value for cell in cells for name, value in cell.items()}

@@ -118,7 +118,7 @@ def sync_days(
             progress(
                 f"{source.name}: {days[0]} to {days[-1]}, {report.records:,} records, {report.scanned:,} bytes scanned"
             )
-    except (AwsError, NotALiteral, OSError) as error:
+    except (AwsError, NotALiteral, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         problem = _problem(source.name, error)
         report.problems.append(problem)
         if problem.reason in _PAID:
@@ -129,6 +129,9 @@ def sync_days(
 def _problem(source: str, error: Exception) -> SyncProblem:
     if isinstance(error, AwsError):
         return SyncProblem(source, "", "", "", error.reason, error.summary, error.remedy)
+    if not isinstance(error, NotALiteral | OSError):
+        text = f"the answer is not whole: {type(error).__name__}: {error}"
+        return SyncProblem(source, "", "", "", "MalformedAnswer", text, "It is tried again in the next pass")
     reason = "InvalidRequest" if isinstance(error, NotALiteral) else "Unreadable"
     return SyncProblem(source, "", "", "", reason, str(error), "correct the source in the landscape")
 

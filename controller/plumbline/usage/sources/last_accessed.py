@@ -25,7 +25,7 @@ from plumbline.model.coverage import SourceState, State
 from plumbline.model.evidence import LastAccessed, ServiceAccess
 from plumbline.model.snapshot import Principal
 from plumbline.store.access import load_answers, save_answers
-from plumbline.usage.access_answers import SOURCE, service_access
+from plumbline.usage.access_answers import SOURCE, whole
 
 CONCURRENT_ACCOUNTS: Final = 8
 BATCH: Final = 25  # jobs of one account that run at a time
@@ -157,6 +157,9 @@ class _Run:
                 Arn=principal.arn,
                 Granularity="ACTION_LEVEL" if self.action_level else "SERVICE_LEVEL",
             )["JobId"]
+        except KeyError:
+            self._fail(principal, self._malformed("JobId is missing"))
+            return None
         except AwsError as error:
             self._fail(principal, error)
             return None
@@ -181,6 +184,10 @@ class _Run:
         except AwsError as error:
             self._fail(principal, error)
             return True
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            text = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+            self._fail(principal, self._malformed(text))
+            return True
         self.answers[principal.arn] = LastAccessed(
             principal=principal.arn,
             unique_id=principal.unique_id,
@@ -199,27 +206,26 @@ class _Run:
         )
 
     def _services(self, job: str, page: Mapping[str, Any]) -> dict[str, ServiceAccess]:
-        """All pages. Raises AwsError when one is missing: half an answer would call the other half silent."""
-        services: dict[str, ServiceAccess] = {}
-        seen: set[str] = set()
-        while True:
-            services.update(
-                {raw["ServiceNamespace"]: service_access(raw) for raw in page.get("ServicesLastAccessed", ())}
-            )
-            if not page.get("IsTruncated"):
-                return services
+        """All pages. Raises AwsError when one is missing, and what `whole` raises."""
+        pages, seen = [page], set[str]()
+        while page.get("IsTruncated"):
             marker = str(page.get("Marker") or "")
             if not marker or marker in seen:
-                raise Transient(
-                    "the answer says that there is more, but not where",
-                    service="iam",
-                    operation="GetServiceLastAccessedDetails",
-                    account=self.account,
-                    code="MalformedAnswer",
-                    reason="MalformedAnswer",
-                )
+                raise self._malformed("it says that there is more, but not where")
             seen.add(marker)
             page = self._page(job, marker)
+            pages.append(page)
+        return whole(pages)
+
+    def _malformed(self, why: str) -> AwsError:
+        return Transient(
+            f"the answer is not whole: {why}",
+            service="iam",
+            operation="GetServiceLastAccessedDetails",
+            account=self.account,
+            code="MalformedAnswer",
+            reason="MalformedAnswer",
+        )
 
     def _fail(self, principal: Principal, error: AwsError) -> None:
         self.failures += isinstance(error, Transient)
