@@ -31,6 +31,8 @@ from tests.assess.world import (
     WINDOW,
     World,
     access,
+    called_unused,
+    generated,
     logs,
     unmapped,
     used,
@@ -89,6 +91,11 @@ def test_older_uses_date_the_idleness():
         (World(access=access(s3=IN)), {}),
         (World(access=access(s3=(None, {"s3:ListBucket": IN}))), {}),
         (World(), {"last_used_at": IN}),
+        # What findings and generated policies say of use is a sign as well.
+        (World(unused_access=called_unused(s3=IN)), {}),
+        (World(unused_access=called_unused(s3=(None, {"s3:ListBucket": IN}))), {}),
+        (World(unused_access=called_unused(age=30, role_unused=True, role_last=IN)), {}),
+        (World(generated=generated("s3:GetObject")), {}),
         # What is seen after the lookback counts as well.
         (World(evidence=(used("s3:GetObject", NOW),)), {}),
         (World(), {"assumed": Assumptions({"arn:aws:iam::111111111111:role/app": IN})}),
@@ -97,6 +104,11 @@ def test_older_uses_date_the_idleness():
 def test_any_sign_within_the_lookback_is_activity(world, changes):
     found = judged_role(world, **changes)
     assert (found.activity, found.reason, found.action) == ("active", "observed", None)
+
+
+def test_an_answer_that_lists_no_service_proves_no_idleness():
+    found = judged_role(World(access=access()))
+    assert (found.activity, found.reason, found.action) == ("undetermined", "lastAccessedUnavailable", None)
 
 
 GAP = {"covered": {"us-east-1": ((WINDOW.start, WINDOW.end - timedelta(days=3)),), "eu-west-1": ()}}

@@ -7,6 +7,7 @@ import pytest
 
 from plumbline.assess.policy_validation import (
     Unseen,
+    carried,
     day_of,
     live_policies,
     registered,
@@ -158,7 +159,7 @@ KNOWN = seen()
         (validated("p", state=State.PARTIAL), Unseen(), KNOWN),
         (None, Unseen(), replace(KNOWN, resolved_at=NOW)),
         (None, Unseen(frozenset({ONE})), KNOWN),
-        (None, Unseen(frozenset({TWO}), guardrails=True), replace(KNOWN, resolved_at=NOW)),
+        (None, Unseen(frozenset({TWO}), told=frozenset({ONE, TWO})), replace(KNOWN, resolved_at=NOW)),
         (None, Unseen.of(snapshot(accounts=[Account(TWO, collected_at=NOW)], error="denied")), KNOWN),
         (None, Unseen.of(Snapshot("all", {}, {}, "denied")), KNOWN),
         (None, Unseen.of(snapshot(error="denied")), replace(KNOWN, resolved_at=NOW)),
@@ -188,9 +189,11 @@ def test_a_finding_ends_only_where_that_is_known(now, unseen, expected):
 @pytest.mark.parametrize(
     ("unseen", "resolved"),
     [
-        (Unseen(guardrails=True), None),
+        (Unseen(told=frozenset({ONE})), None),
         (Unseen(frozenset({ONE})), NOW),
         (Unseen.of(Snapshot("all", {}, {}, "denied")), None),
+        # An account that is listed and lies outside of the organization: nobody's question.
+        (Unseen.of(snapshot(accounts=[Account(ONE, scp_levels=None, rcp_levels=None, collected_at=NOW)])), NOW),
     ],
 )
 def test_a_finding_of_an_scp_ends_only_where_the_organization_tells_all(unseen, resolved):
@@ -229,6 +232,23 @@ def test_a_day_on_which_the_organization_told_nothing_is_no_clean_one():
         day = day_of(register, policies, Unseen.of(lost), NOW.date())
         assert (day.checked, day.unchecked, day.uncollected) == (0, 1, uncollected)
         assert day.findings["WARNING"] == len(known)
+
+
+def test_what_changed_since_the_last_pass_is_not_checked():
+    old, kept = Policy("old", "inline", TEXT), Policy("kept", "inline", FULL)
+    before = [
+        ValidatedPolicy(one, SourceState(SOURCE, State.COMPLETE), PolicyAnswer(NOW))
+        for one in live_policies(snapshot(principal("app", old, kept)))
+    ]
+    now = snapshot(principal("app", replace(old, document=DENY), kept), principal("new", Policy("x", "inline", TEXT)))
+    found = {one.policy.key.rpartition(":")[2]: (one.checked, one.state.reason) for one in carried(before, now)}
+    assert found == {
+        "role/app/inline/kept": (True, ""),
+        "role/app/inline/old": (False, "ChangedSince"),
+        "role/app/trust": (True, ""),
+        "role/new/inline/x": (True, ""),  # a text that is known
+        "role/new/trust": (True, ""),
+    }
 
 
 def test_the_worst_come_first():

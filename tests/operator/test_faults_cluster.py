@@ -202,6 +202,23 @@ def test_what_runs_when_the_process_is_to_end_is_finished(behind):
     behind.settle()
 
 
+def test_work_that_outlasts_the_grace_is_cut_off_and_done_again(behind):
+    before, behind.operator.options = behind.operator.options, ("--grace", "1")
+    assert behind.operator.stop() == 0
+    behind.operator.start()
+    with behind.proxy.fault(STATUS, hold=True) as fault:
+        behind.change()
+        wait_for(lambda: fault.struck)
+        # While the call still hangs: Python alone would wait for its thread.
+        behind.operator.process.send_signal(signal.SIGTERM)
+        assert behind.operator.process.wait(30) == 0
+        assert not behind.cluster.is_assessed("small")
+    assert any("work was cut off after 1 seconds" in line["event"] for line in behind.operator.lines)
+    behind.operator.options = before
+    behind.operator.start()
+    behind.settle()
+
+
 # The API server
 
 

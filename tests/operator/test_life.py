@@ -124,6 +124,32 @@ def test_a_second_pass_over_unchanged_facts_writes_nothing_but_that_it_was_asked
     }
 
 
+def test_people_see_with_view_and_write_with_edit_and_the_status_is_the_operator_s(cluster, control_plane):
+    for role, user in (("view", "vera"), ("edit", "eddy")):
+        control_plane.kubectl("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}", "-n", "life")
+    vera, eddy = control_plane.kubeconfig_for_user("vera"), control_plane.kubeconfig_for_user("eddy")
+
+    def patch(kubeconfig, kind, what, body):
+        arguments = ("patch", kind, what, "-n", "life", "--type=merge", "-p", json.dumps(body), "--dry-run=server")
+        return control_plane.kubectl(*arguments, kubeconfig=kubeconfig)
+
+    for kind in ("lpb", "rp", "rar"):
+        assert control_plane.kubectl("get", kind, "-n", "life", "-o", "name", kubeconfig=vera)
+    patch(eddy, "lpb", "development", {"spec": {"mode": "Report"}})
+    with pytest.raises(Exception, match="cannot patch resource"):
+        patch(vera, "lpb", "development", {"spec": {"mode": "Report"}})
+    control_plane.kubectl(
+        "create", "rolebinding", "approvers", "--clusterrole=plumbline-approver", "--user=eddy", "-n", "life"
+    )
+    for kind in ("leastprivilegebaselines", "remediationproposals", "roleaccessreports"):
+        for verb in ("patch", "update"):
+            with pytest.raises(Exception, match=r"can-i .* failed \(1\): $"):
+                control_plane.kubectl(
+                    "auth", "can-i", verb, kind, "--subresource=status", "-n", "life", kubeconfig=eddy
+                )
+    assert control_plane.kubectl("auth", "can-i", "patch", "remediationproposals", "-n", "life", kubeconfig=eddy)
+
+
 def test_people_decide_in_their_own_name_and_on_the_plan_they_saw(cluster, control_plane):
     control_plane.kubectl(
         "create", "rolebinding", "owners", "--clusterrole=plumbline-approver", "--user=alice", "-n", "life"
@@ -162,6 +188,14 @@ def test_people_decide_in_their_own_name_and_on_the_plan_they_saw(cluster, contr
                 }
             ),
         )
+    # To write proposals is not yet to decide on them.
+    control_plane.kubectl(
+        "create", "role", "writers", "--verb=get,patch", "--resource=remediationproposals.plumbline.dev", "-n", "life"
+    )
+    control_plane.kubectl("create", "rolebinding", "writers", "--role=writers", "--user=carol", "-n", "life")
+    carol = control_plane.kubeconfig_for_user("carol")
+    with pytest.raises(Exception, match="deciding needs the verb approve on remediationproposals"):
+        decide(carol, "carol")
     decide(alice, "alice")
     found = wait_for(lambda: cluster.is_true("rp", name, "Approved"))
     assert found["message"] == "by alice"

@@ -183,3 +183,27 @@ def test_a_worker_that_has_just_been_woken_can_still_be_cancelled():
         return ended
 
     assert all(asyncio.run(cancelled(turns)) for turns in range(5))
+
+
+def test_what_the_server_asked_to_wait_for_nobody_s_wish_makes_sooner():
+    async def scenario():
+        clock = Clock()
+        queue = _queue(clock)
+        queue.add("a")
+        await queue.get()
+        queue.failed("a", 60)
+        queue.add("a")
+        queue.add("a", 5)
+        sooner = []
+        for _ in range(2):
+            clock.now += 29.9
+            queue._promote()
+            sooner.append(queue.depth)
+        clock.now += 1
+        queue._promote()
+        again = queue.depth
+        queue.done(await queue.get())
+        queue.add("a")
+        return sooner, again, queue.depth
+
+    assert asyncio.run(scenario()) == ([0, 0], 1, 1)

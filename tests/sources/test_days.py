@@ -82,13 +82,17 @@ def test_a_pass_that_was_killed_counts_nothing_twice(engine):
     assert count(engine) == 10
 
 
-@pytest.mark.parametrize("failure", [Throttled("too fast", code="Throttling"), OSError("no way")])
+@pytest.mark.parametrize(
+    "failure", [Throttled("too fast", code="Throttling"), OSError("no way"), KeyError("ResultSet"), ValueError("short")]
+)
 def test_a_query_that_fails_leaves_the_ledger_and_names_the_reason(engine, failure):
     source = Source()
     source.fails = failure
     report = sync(engine, source)
     assert (len(source.asked), count(engine)) == (1, 0)
-    assert [problem.reason for problem in report.problems] == [getattr(failure, "reason", "Unreadable")]
+    assert [problem.reason for problem in report.problems] == [
+        getattr(failure, "reason", "Unreadable" if isinstance(failure, OSError) else "MalformedAnswer")
+    ]
     assert asked_days(partitions(engine, "all").values(), ALL) == ()
 
 

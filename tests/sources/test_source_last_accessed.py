@@ -173,6 +173,40 @@ def test_half_an_answer_is_none(engine, principal, second):
     assert (state.state, state.reason, found.answers) == (State.UNAVAILABLE, "MalformedAnswer", {})
 
 
+DONE = {"JobStatus": "COMPLETED", "IsTruncated": False}
+MORE = DONE | {"ServicesLastAccessed": [ENTRY], "IsTruncated": True, "Marker": "1"}
+NEVER = {key: value for key, value in ENTRY.items() if key != "LastAuthenticated"}
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [DONE],
+        [{"ServicesLastAccessed": []}],
+        [DONE | {"ServicesLastAccessed": [{"ServiceName": "Amazon S3"}]}],
+        [DONE | {"ServicesLastAccessed": [None]}],
+        [MORE, {"JobStatus": "FAILED", "ServicesLastAccessed": []}],
+        [MORE, DONE | {"ServicesLastAccessed": [NEVER]}],
+        [
+            DONE
+            | {
+                "ServicesLastAccessed": [
+                    {
+                        "ServiceNamespace": "s3",
+                        "TrackedActionsLastAccessed": [{"ActionName": "DeleteBucket", "LastAccessedTime": NOW}],
+                    }
+                ]
+            }
+        ],
+    ],
+    ids=["no services", "no status", "no namespace", "no object", "failed later", "listed twice", "contradicts itself"],
+)
+def test_an_answer_that_is_not_whole_is_none_and_takes_nobody_down(engine, principal, pages):
+    found = run(Iam(pages=pages), engine, [principal("app")])
+    (state,) = found.states.values()
+    assert (state.state, state.reason, found.answers) == (State.UNAVAILABLE, "MalformedAnswer", {})
+
+
 def test_a_failed_job_says_so(engine, principal):
     failed = {"JobStatus": "FAILED", "ServicesLastAccessed": [], "Error": {"Code": "Inner", "Message": "broke"}}
     found = run(Iam(pages=[failed]), engine, [principal("app")])

@@ -145,13 +145,14 @@ def test_the_bound_is_spent_on_the_most_attached_and_said(run, script):
     assert set(said(run(*policies, callsPerPass=2)).values()) == {COMPLETE}
 
 
-def test_pages_count_as_calls_and_half_an_answer_is_none(run, script, engine):
+def test_pages_count_as_calls_and_what_is_begun_is_ended(run, script, engine):
     big = policy("big", attached=9)
     script.pages[big.document] = [[raw()], [raw("B")], [raw("C")]]
     found = run(big, policy("small"), callsPerPass=2)
-    assert said(found) == {"big": ("unavailable", "BoundReached"), "small": ("unavailable", "BoundReached")}
-    assert len(script.asked) == 2
-    assert load_policy_answers(engine, "all") == {}
+    assert said(found) == {"big": COMPLETE, "small": ("unavailable", "BoundReached")}
+    assert len(script.asked) == 3
+    assert [len(one.findings) for one in load_policy_answers(engine, "all").values()] == [3]
+    assert said(run(big, policy("small"), callsPerPass=2)) == {"big": COMPLETE, "small": COMPLETE}
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,9 @@ class PolicyValidationStatus(StatusModel):
     documents_unchecked: Annotated[
         int, Field(description="Never clean: whether they have findings is not known, or an old answer is used.")
     ] = 0
+    accounts_uncollected: Annotated[
+        int, Field(description="Whose policies are not known, so that there may be more than is counted.")
+    ] = 0
     unchecked: Annotated[
         list[UncheckedPolicies], Field(max_length=10, description="By reason, the most documents first.")
     ] = []

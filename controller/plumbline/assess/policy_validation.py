@@ -13,6 +13,7 @@ from typing import Final
 
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.policy_validation import (
+    SOURCE,
     TYPES,
     FindingType,
     LivePolicy,
@@ -125,16 +126,27 @@ def fresh(answer: PolicyAnswer | None, now: datetime) -> bool:
     return answer is not None and answer.checked_at > now - FRESH
 
 
+def carried(known: Iterable[ValidatedPolicy], snapshot: Snapshot) -> tuple[ValidatedPolicy, ...]:
+    """The policies that are live now, with what is known of their very text. Of a new one nothing is."""
+    answers = {one.policy.digest: one for one in known}
+    state = SourceState(
+        SOURCE, State.UNAVAILABLE, "ChangedSince", "it is newer than the last pass", "the next pass asks"
+    )
+    return tuple(
+        replace(answers[policy.digest], policy=policy) if policy.digest in answers else ValidatedPolicy(policy, state)
+        for policy in live_policies(snapshot)
+    )
+
+
 # What has become of findings
 
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Of what nobody knows whether it is gone: policies of these accounts, and all SCPs and RCPs. `told`: where the
-    organization did not tell all, the accounts that are known all the same; any other may still be there."""
+    """Of what nobody knows whether it is gone: policies of these accounts. `told`: where the organization did not tell all,
+    the accounts that are known all the same; any other may still be there, and any SCP and RCP."""
 
     accounts: frozenset[str] = frozenset()
-    guardrails: bool = False
     told: frozenset[str] | None = None
 
     @classmethod
@@ -143,13 +155,12 @@ class Unseen:
         return cls(
             # In an account that is suspended or closed nobody can use a policy.
             frozenset(one.id for one in accounts if one.state == "ACTIVE" and one.collected_at is None),
-            failed or any(account.scp_levels is None or account.rcp_levels is None for account in accounts),
             frozenset(snapshot.accounts) if failed else None,
         )
 
     def hides(self, finding: RegisteredFinding) -> bool:
         if finding.policy.startswith(("scp/", "rcp/")):
-            return self.guardrails
+            return self.told is not None
         return finding.account in self.accounts or (self.told is not None and finding.account not in self.told)
 
 

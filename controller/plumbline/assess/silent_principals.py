@@ -135,6 +135,8 @@ def _access(principal: Principal, seen: Seen, window: Window) -> Silence | None:
         detail = f"{state.reason}: {state.message}" if state and state.reason else why
     elif state.state is not State.COMPLETE:
         detail = f"{state.reason}: {state.message}"
+    elif principal.policies and not answer.services:
+        detail = "it lists no service, although policies are attached"
     elif answer.collected_at < window.end:
         detail = f"collected on {answer.collected_at:%Y-%m-%d}, before the lookback ended"
     else:

@@ -18,13 +18,13 @@ def policy_validation_table(told: Mapping[str, PolicyValidationStatus]) -> Table
     from rich.table import Table
 
     table = Table(
-        "Landscape", "Errors", "Security\nwarnings", "Warnings", "Sugges-\ntions", "New", "Resolved", "Checked", "Not\nchecked",
+        "Landscape", "Errors", "Security\nwarnings", "Warnings", "Sugges-\ntions", "New", "Resolved", "Checked", "Not\nchecked", "Accounts\nnot read",
         title="\nPolicy validation", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0),
     )  # fmt: skip
     for column in table.columns[1:]:
         column.justify = "right"
     for name, one in told.items():
         numbers = [one.findings.get(type_, 0) for type_ in _TYPES]
-        numbers += [one.new, one.resolved, one.documents_checked, one.documents_unchecked]
+        numbers += [one.new, one.resolved, one.documents_checked, one.documents_unchecked, one.accounts_uncollected]
         table.add_row(name, *(f"{number:,}" for number in numbers))
     return table

@@ -90,10 +90,16 @@ class _Calls:
     def __init__(self, most: int) -> None:
         self._left, self._lock = most, threading.Lock()
 
-    def take(self) -> bool:
+    def begin(self) -> bool:
+        """Whether there is one left."""
         with self._lock:
             self._left -= 1
             return self._left >= 0
+
+    def go_on(self) -> None:
+        """One for the next page: what is begun is ended, else a long answer would never be there."""
+        with self._lock:
+            self._left -= 1
 
 
 @dataclass
@@ -182,7 +188,10 @@ class _Run:
         findings: list[PolicyFinding] = []
         tokens: set[str] = set()
         token = ""
-        while self.calls.take():
+        if not self.calls.begin():
+            self.states[policy.digest] = self.asking.bound_reached()
+            return
+        while True:
             page = self.asking.sessions.call(
                 SERVICE,
                 "ValidatePolicy",
@@ -202,7 +211,7 @@ class _Run:
             if token in tokens:
                 raise self._malformed(policy, "it says that there is more, but not where")
             tokens.add(token)
-        self.states[policy.digest] = self.asking.bound_reached()
+            self.calls.go_on()
 
     def _malformed(self, policy: LivePolicy, why: str) -> AwsError:
         text = f"the answer about {policy.key} is not whole: {why}"

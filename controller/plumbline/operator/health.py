@@ -9,8 +9,10 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST
 
+_log = structlog.get_logger()
 Check = Callable[[], str]  # empty: well; else what is wrong
 
 
@@ -27,7 +29,12 @@ class Health:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 answer = answers.get(self.path.partition("?")[0])
-                status, kind, text = answer() if answer else (404, "text/plain", "/healthz /readyz /metrics\n")
+                try:
+                    status, kind, text = answer() if answer else (404, "text/plain", "/healthz /readyz /metrics\n")
+                except Exception as error:  # noqa: BLE001
+                    # Without an answer nobody would know why all series are gone.
+                    _log.exception("not answered", path=self.path)
+                    status, kind, text = 500, "text/plain", f"{type(error).__name__}: {error}\n"
                 data = text.encode()
                 self.send_response(status)
                 self.send_header("Content-Type", kind)

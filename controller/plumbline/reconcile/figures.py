@@ -152,12 +152,14 @@ def policy_document_figures(done: LandscapePass) -> Iterable[tuple[str, str, int
 
 def account_figures(done: LandscapePass) -> Iterable[AccountFigures]:
     coverage, snapshot = done.view.coverage, done.view.snapshot
+    # One that was deleted since the whole pass is asked about no more.
+    live = [arn for arn in coverage.last_accessed if arn in snapshot.principals]
     for account in snapshot.accounts.values():
         evidence: dict[str, tuple[bool, datetime | None]] = {
             log.source: (log.state is None or log.state.state is State.COMPLETE, _until(log))
             for log in coverage.logs.get(account.id, ())
         }
-        principals = [arn for arn in coverage.last_accessed if snapshot.principals[arn].account == account.id]
+        principals = [arn for arn in live if snapshot.principals[arn].account == account.id]
         if principals:
             answers = [done.view.usage[arn].last_accessed for arn in principals]
             complete = all(coverage.last_accessed[arn].state is State.COMPLETE for arn in principals)

@@ -30,6 +30,7 @@ def policy_validation_status(found: PolicyValidations, today: date) -> PolicyVal
         findings=dict(open_by_type(found.register)),
         documents_checked=checked,
         documents_unchecked=len(states) - checked,
+        accounts_uncollected=found.days[-1].uncollected if found.days else 0,
         unchecked=why_unchecked(states)[:_REASONS],
         new=sum(is_new(one, today) for one in found.register),
         resolved=sum(is_resolved(one, today) for one in found.register),

@@ -15,12 +15,14 @@ import sqlalchemy as sa
 from plumbline.api.common import Condition
 from plumbline.api.landscape import RecentChange
 from plumbline.assess.drift_changes import changes_of
+from plumbline.assess.policy_validation import carried
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.collect import collect_again
 from plumbline.model.evidence import GrantChange
 from plumbline.reconcile.conditions import Fact
 from plumbline.reconcile.facts import with_fact
-from plumbline.reconcile.landscape import LandscapePass, snapshot_figures
+from plumbline.reconcile.landscape import LandscapePass, day_of, snapshot_figures
+from plumbline.reconcile.policy_validation import policy_validation_status
 from plumbline.reconcile.view import LandscapeView
 from plumbline.store.memory import remember_grants
 
@@ -40,10 +42,17 @@ def refresh_accounts(
     )
     first_seen = {arn: seen for arn, seen in done.view.first_seen.items() if arn.split(":")[4] not in accounts}
     first_seen |= remember_grants(engine, changed, now)
+    update, evidence = snapshot_figures(snapshot), done.evidence
+    if evidence.validations is not None:
+        # What was said of the texts of before is not said of those of now.
+        validations = replace(evidence.validations, policies=carried(evidence.validations.policies, snapshot))
+        evidence = replace(evidence, validations=validations)
+        update["policy_validation"] = policy_validation_status(validations, day_of(now))
     return replace(
         done,
         view=replace(done.view, snapshot=snapshot, first_seen=first_seen),
-        status=done.status.model_copy(update=snapshot_figures(snapshot)),
+        evidence=evidence,
+        status=done.status.model_copy(update=update),
     )
 
 
