@@ -73,3 +73,10 @@ def test_changes_of_every_kind_are_followed():
 def test_what_cannot_be_read_is_not_compared():
     unknown = Policy("u", "inline", None)
     assert compared_with_aws(said((create(READ),), INLINE, unknown), OURS) == "notCompared"
+
+
+def test_a_name_that_two_policies_have_is_not_guessed():
+    named = managed("p", allow(READ, WRITE, STOP))
+    for policies in ((INLINE, named), (named, INLINE)):
+        assert compared_with_aws(said((create(READ),), *policies), OURS) == "notCompared"
+        assert compared_with_aws(said((create(READ, existing="inline/p"),), *policies), OURS) == "same"

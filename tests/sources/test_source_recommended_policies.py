@@ -158,12 +158,12 @@ def test_one_that_is_not_found_at_once_is_waited_for(ask, script, principal):
     assert ask(app).steps == {app.arn: (CREATED,)}
 
 
-def test_one_that_fails_is_known_to_have_no_steps(ask, script, principal):
+def test_one_that_fails_is_told_and_not_taken_for_nothing_recommended(ask, script, principal):
     app, nameless = principal("app"), principal("nameless")
     script.add("1", app, said(app, status="FAILED"))
     script.add("2", nameless, [{"Status": "FAILED", "Error": {"Code": "X"}}])
     found = ask(app, nameless)
-    assert (found.steps, found.states[ACCOUNT].state) == ({app.arn: ()}, State.COMPLETE)
+    assert (found.steps, found.states[ACCOUNT].reason) == ({}, "RecommendationFailed")
 
 
 @pytest.mark.parametrize(
@@ -213,6 +213,7 @@ def test_of_several_findings_about_a_role_one_answer_is_taken(ask, script, princ
     "broken",
     [
         [{"Status": "SUCCEEDED", "RecommendationSteps": []}],
+        [{"Status": "SUCCEEDED", "ResourceArn": "arn:x"}],
         [{"Status": "DONE"}],
         [{}],
         [],
@@ -328,3 +329,20 @@ def test_many_findings_about_one_role_are_bounded_too(ask, script, principal):
 def test_without_roles_nothing_is_asked(ask, script, waits):
     found = ask()
     assert (found.steps, found.states, script.asked, waits) == ({}, {}, [], [])
+
+
+def test_many_findings_in_one_account_hold_up_no_other(ask, script, principal):
+    app, foreign = principal("app"), principal("app", account=OTHER)
+    for at in range(MOST * 2):
+        script.add(f"{at:04}", app)
+        script.refuses["GetRecommendedPolicyV2", f"{at:04}"] = Invalid("of another kind")
+    script.add("other", foreign, said(foreign, CREATE), account=OTHER)
+    assert set(ask(app, foreign).steps) == {foreign.arn}
+
+
+def test_that_all_are_refused_is_told(ask, script, principal):
+    app = principal("app")
+    script.add("1", app)
+    script.refuses["GetRecommendedPolicyV2", "1"] = Invalid("no such MetadataUid")
+    state = ask(app).states[ACCOUNT]
+    assert (state.state, state.reason) == (State.PARTIAL, "NothingRecommended")

@@ -244,6 +244,24 @@ def test_one_that_fails_is_none_and_takes_nothing_with_it(collect, script, princ
     found = collect(app, recommendations=True)
     assert not found.answers[app.arn].recommended
     assert found.states[app.arn].state.value == "complete"
+    assert found.recommended[ACCOUNT].state is State.PARTIAL
+    assert found.recommended[ACCOUNT].reason in ("Unfinished", "MalformedAnswer")
+
+
+def test_the_turn_to_be_recommended_passes_on(collect, script, principal, monkeypatch):
+    monkeypatch.setattr(recommendations, "MOST", 2)
+    roles = [principal(f"app{n}") for n in range(12)]
+    for role in roles:
+        script.add(role, READ)
+    script.to_recommend = [answer("FAILED")]
+
+    def asked(days):
+        script.asked.clear()
+        found = collect(*roles, recommendations=True, now=NOW + timedelta(days=days))
+        assert found.recommended[ACCOUNT].reason == "Unfinished"
+        return {identifier for operation, identifier in script.asked if operation == "GenerateFindingRecommendation"}
+
+    assert len(asked(0) | asked(1) | asked(2)) > 2
 
 
 def test_one_of_before_the_finding_was_updated_is_made_anew(collect, script, principal):

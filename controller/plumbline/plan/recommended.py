@@ -57,17 +57,22 @@ def _planned(principal: Principal, plan: Plan) -> list[str] | None:
 
 
 def _recommended(principal: Principal, steps: Sequence[RecommendedStep]) -> list[str] | None:
-    """None where a step names a policy that the role does not have: then it is about something else than what is live."""
+    """None where a step names a policy that the role does not have, or two that it has: then it is not known to be about
+    what is live."""
     after = _live(principal)
     if after is None:
         return None
-    keys = {name: policy.key for policy in principal.policies for name in (policy.name, policy.key)}
+    keys: dict[str, set[str]] = {}
+    for policy in principal.policies:
+        for name in (policy.name, policy.key):
+            keys.setdefault(name, set()).add(policy.key)
     added = []
     for step in steps:
         if step.existing:
-            if step.existing not in keys:
+            meant = keys.get(step.existing, set())
+            if len(meant) != 1:
                 return None
-            after.pop(keys[step.existing], None)
+            after.pop(next(iter(meant)), None)
         if step.policy is not None:
             added.append(step.policy)
     return [*after.values(), *added]

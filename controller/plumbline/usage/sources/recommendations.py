@@ -30,18 +30,27 @@ class Recommendations:
     sleep: Callable[[float], None] = time.sleep
     asked: int = 0
     stopped: dict[Analyzer, AwsError] = field(default_factory=dict)
+    lacking: dict[Analyzer, tuple[str, str]] = field(default_factory=dict)  # reason and message of the first
 
     def of(self, finding: Finding, analyzer: Analyzer) -> tuple[RecommendedStep, ...] | None:
         """None where it is not known. Never raises AwsError."""
-        if analyzer in self.stopped or self.asked >= MOST:
+        if analyzer in self.stopped:
             return None
-        self.asked += 1
-        try:
-            return self._steps(finding, analyzer)
-        except (Denied, Throttled) as error:
-            self.stopped[analyzer] = error
-        except (AwsError, KeyError, TypeError, AttributeError, ValueError):
-            return None
+        lacks = "Unfinished", f"one pass asks about at most {MOST} findings, and does not wait long for each"
+        if self.asked < MOST:
+            self.asked += 1
+            try:
+                steps = self._steps(finding, analyzer)
+                if steps is not None:
+                    return steps
+            except (Denied, Throttled) as error:
+                self.stopped[analyzer] = error
+                return None
+            except AwsError as error:
+                lacks = error.reason, error.summary
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
+                lacks = "MalformedAnswer", f"an answer about {finding.resource} is not whole: {error}"
+        self.lacking.setdefault(analyzer, lacks)
         return None
 
     def _steps(self, finding: Finding, analyzer: Analyzer) -> tuple[RecommendedStep, ...] | None:
@@ -60,7 +69,7 @@ class Recommendations:
             pages = self._pages(finding, analyzer)
         if pages[0]["status"] != "SUCCEEDED":
             return None
-        return tuple(_steps(raw for page in pages for raw in page.get("recommendedSteps") or ()))
+        return tuple(_steps(raw for page in pages for raw in page["recommendedSteps"]))
 
     def _pages(self, finding: Finding, analyzer: Analyzer) -> list[dict[str, Any]]:
         return list(self.sessions.pages(SERVICE, "GetFindingRecommendation", **_about(finding, analyzer)))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 from plumbline.aws.errors import AwsError, Denied, Invalid, NotFound, Throttled
@@ -41,6 +42,15 @@ _UNFINISHED: Final = SourceState(
     "Unfinished",
     f"one pass asks about at most {MOST} roles and findings, and waits for at most {sum(WAITS):.0f} s",
     "nothing at first: the next passes ask about others",
+)
+
+# Each role that it is asked about has a finding of unused permissions.
+_SILENT: Final = SourceState(
+    RECOMMENDED,
+    State.PARTIAL,
+    "NothingRecommended",
+    "Security Hub has recommended nothing about any role for which an analyzer has a finding",
+    "check that its region is where Security Hub gets the findings of Access Analyzer",
 )
 
 Progress = Callable[[str], None]
@@ -82,12 +92,13 @@ def collect(
     """What is recommended about `principals`, as far as it is known by now. Never raises AwsError."""
     asking = _Asking(sessions, hub, {principal.arn: principal for principal in principals})
     by_account: dict[str, list[str]] = {}
-    turn = _in_turn(principals, now)
+    turn = in_turn(principals, now)
     for principal in turn[:MOST]:
         by_account.setdefault(hub.asked_about(principal), []).append(principal.arn)
     with ThreadPoolExecutor(CONCURRENT, thread_name_prefix="recommended") as pool:
         listed = pool.map(lambda one: asking.find(*one), sorted(by_account.items()))
-        every = [finding for findings in listed for finding in findings]
+        # One of each account in turn, so that many about one role hold up no other account.
+        every = [finding for turn in zip_longest(*listed) for finding in turn if finding is not None]
         known, later = every[:MOST], every[MOST:]
         waiting = _those(known, pool.map(asking.begin, known))
         for wait in WAITS:
@@ -96,6 +107,8 @@ def collect(
             sleep(wait)
             waiting = _those(waiting, pool.map(asking.read, waiting))
     asking.unfinished |= {finding.account for finding in (*later, *waiting)}
+    told = {account for account, _ in asking.answers}
+    asking.silent |= by_account.keys() - told
     asking.unfinished |= {hub.asked_about(one) for one in turn[MOST:]}
     accounts = {hub.asked_about(one) for one in principals}
     found = Recommended(asking.steps(), {account: asking.state(account) for account in accounts})
@@ -107,7 +120,7 @@ def collect(
     return found
 
 
-def _in_turn(principals: Iterable[Principal], now: datetime) -> list[Principal]:
+def in_turn(principals: Iterable[Principal], now: datetime) -> list[Principal]:
     """Each day in another order, so that those without an answer do not hold up the rest."""
     day = now.date().isoformat()
     return sorted(principals, key=lambda one: digest_of([day, one.arn]))
@@ -128,7 +141,8 @@ class _Asking:
     answers: dict[_Finding, tuple[str, tuple[RecommendedStep, ...]]] = field(default_factory=dict)
     stopped: dict[str, SourceState] = field(default_factory=dict)
     broken: dict[_Finding, SourceState] = field(default_factory=dict)
-    unfinished: set[str] = field(default_factory=set)  # accounts
+    unfinished: set[str] = field(default_factory=set)  # accounts, here and below
+    silent: set[str] = field(default_factory=set)
 
     def find(self, account: str, arns: Sequence[str]) -> list[_Finding]:
         """Findings of any kind about the roles but those of controls: the API itself refuses others than it means."""
@@ -189,7 +203,9 @@ class _Asking:
         for finding, state in sorted(self.broken.items()):
             if finding.account == account:
                 return state
-        return _UNFINISHED if account in self.unfinished else SourceState(RECOMMENDED, State.COMPLETE)
+        if account in self.unfinished:
+            return _UNFINISHED
+        return _SILENT if account in self.silent else SourceState(RECOMMENDED, State.COMPLETE)
 
     def _attempted(self, finding: _Finding, attempt: Callable[[], bool]) -> bool:
         if finding.account in self.stopped:
@@ -213,9 +229,14 @@ class _Asking:
             case "IN_PROGRESS":
                 return True
             case "SUCCEEDED":
+                if any("RecommendationSteps" not in page for page in pages):
+                    raise ValueError("RecommendationSteps is missing")
                 role, steps = first["ResourceArn"], tuple(_steps(pages))
             case "FAILED":
-                role, steps = first.get("ResourceArn", ""), ()
+                said = first.get("Error") or {}
+                text = f"Security Hub could not recommend a policy: {said.get('Code')}: {said.get('Message')}"
+                self.broken[finding] = SourceState(RECOMMENDED, State.PARTIAL, "RecommendationFailed", text)
+                return False
             case other:
                 raise ValueError(f"status {other}")
         principal = self.principals.get(role)

@@ -67,7 +67,7 @@ def collect(
             progress(f"analyzers: {one.analyzer.arn}: {said}")
         asked = Recommendations(sessions) if recommendations else None
         details = _Details(sessions, load_findings(engine, landscape), asked)
-        wanted = sorted(principals, key=lambda p: (p.account, p.arn))
+        wanted = recommended_policies.in_turn(principals, now)
         runs = pool.map(lambda p: _about(p, result.lists, details, now), wanted)
         for principal, (answer, state) in zip(wanted, runs, strict=True):
             result.states[principal.arn] = state
@@ -110,10 +110,18 @@ def _states(
     """What Access Analyzer itself refused to recommend, by the account of its analyzer."""
     read = {one.analyzer.account for one in lists if one.analyzer.age is not None and one.failed is None}
     complete = {account: SourceState(RECOMMENDED, State.COMPLETE) for account in read - known.keys()}
-    return complete | {
-        analyzer.account: SourceState(RECOMMENDED, State.UNAVAILABLE, error.reason, error.summary, error.remedy)
-        for analyzer, error in asked.stopped.items()
+    partial = {
+        analyzer.account: SourceState(RECOMMENDED, State.PARTIAL, reason, message, "the next passes ask again")
+        for analyzer, (reason, message) in asked.lacking.items()
     }
+    return (
+        complete
+        | partial
+        | {
+            analyzer.account: SourceState(RECOMMENDED, State.UNAVAILABLE, error.reason, error.summary, error.remedy)
+            for analyzer, error in asked.stopped.items()
+        }
+    )
 
 
 # Lists
