@@ -261,6 +261,24 @@ def test_hops_rest_on_others_too(trust, change, source):
     assert leads(facts) != leads(changed)
 
 
+def test_ways_rest_on_roles_elsewhere_whose_trust_cannot_be_read():
+    """Whoever may assume roles may reach them."""
+    lost = role_of(IDS[2], "lost", None, ADMIN)
+    hidden, memory = with_role(world(), replace(lost, trust=None)), Memory()
+    known = with_role(world(), replace(lost, trust=trusts(LAMBDA)))
+    arn = f"arn:aws:iam::{IDS[0]}:user/dev"
+
+    def ways(facts):
+        found = analyse(facts, memory=memory)
+        assert found == analyse(facts)
+        (own,) = (one.escalations for one in found.principals if one.principal.arn == arn)
+        return own
+
+    first = ways(hidden)
+    assert ways(known) != first
+    assert ways(hidden) == first
+
+
 def with_role(facts, role):
     known = replace(facts.coverage, last_accessed=put(facts.coverage.last_accessed, role.arn, STATES[0]))
     return replace(facts, principals=put(facts.principals, role.arn, role), coverage=known)
