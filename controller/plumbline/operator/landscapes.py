@@ -65,7 +65,7 @@ class Landscapes:
         meanwhile some may have come, gone or changed. Returns the pass with what these select, and whether some of their
         roles were never asked for evidence."""
         asked = frozenset(arn for selection in done.selections.values() for arn in selection.selected)
-        done = _selected(done, baselines, service_accounts)
+        done = selected(done, baselines, service_accounts)
         whole = frozenset(done.view.snapshot.principals)
         known = Known(done, asked, whole, {b.metadata.key: version_of(b) for b in baselines}, until)
         self._expect(name, done, baselines)
@@ -86,7 +86,7 @@ class Landscapes:
             known = self._known.get(name)
             if known is None:
                 return None, False
-            done = _selected(done, baselines, service_accounts)
+            done = selected(done, baselines, service_accounts)
             versions = {b.metadata.key: version_of(b) for b in baselines}
             known = self._known[name] = replace(known, done=done, baselines=versions)
         self._expect(name, done, baselines)
@@ -108,7 +108,7 @@ class Landscapes:
             if known is None:
                 return set(), False
             old = known.done
-            done = _selected(old, baselines, service_accounts)
+            done = selected(old, baselines, service_accounts)
             selections, governed = done.selections, done.governed
             versions = {b.metadata.key: version_of(b) for b in baselines}
             known = self._known[name] = replace(known, done=done, baselines=versions)
@@ -130,9 +130,10 @@ class Landscapes:
         self.places(name).expect(limit, kept_places(baselines, done.governed))
 
 
-def _selected(
+def selected(
     done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline], service_accounts: Mapping[str, str | None]
 ) -> LandscapePass:
+    """The pass with what the baselines select and govern now."""
     selections = select_roles(done.landscape, baselines, done.view.snapshot, service_accounts)
     return replace(done, selections=selections, governed=govern(baselines, selections))
 
