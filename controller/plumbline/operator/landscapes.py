@@ -6,7 +6,7 @@ A restart begins without any: baselines then wait for their landscape's first pa
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -39,6 +39,7 @@ class Landscapes:
         self._known: dict[str, Known] = {}
         self._places: dict[str, Places] = {}
         self._lock = threading.Lock()
+        self._on_forget: list[Callable[[str], None]] = []
 
     def get(self, name: str) -> Known | None:
         with self._lock:
@@ -120,10 +121,16 @@ class Landscapes:
         }
         return changed, _unasked(known)
 
+    def on_forget(self, call: Callable[[str], None]) -> None:
+        """Calls this with the name of each landscape that is forgotten; it must not wait."""
+        self._on_forget.append(call)
+
     def forget(self, name: str) -> None:
         with self._lock:
             self._known.pop(name, None)
             self._places.pop(name, None)
+        for call in self._on_forget:
+            call(name)
 
     def _expect(self, name: str, done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline]) -> None:
         limit = done.landscape.spec.limits.open_proposals
