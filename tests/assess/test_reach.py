@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -181,6 +182,17 @@ def test_accounts_that_are_left_out_may_be_of_the_organization():
     missing = replace(in_organization(THERE), error="denied")
     result = found(target, accounts=[in_organization(HERE), missing])
     assert {source: hop.external for (source, _), hop in result.items()} == {f"arn:aws:iam::{THERE}:root": True}
+
+
+def test_an_account_without_principals_is_not_an_empty_one():
+    """It is named in the organization, and nobody gave its principals."""
+    target = replace(TARGET, trust=trusts({"AWS": [THERE, arn("a", THERE)]}))
+    there = Account(THERE)
+    [hop] = found(target, accounts=[Account(HERE), there]).values()
+    assert (hop.source, hop.status) == (f"arn:aws:iam::{THERE}:root", "unconfirmed")
+    collected = replace(there, collected_at=datetime(2026, 6, 30, tzinfo=UTC))
+    for empty in (collected, replace(there, state="SUSPENDED")):
+        assert found(target, accounts=[Account(HERE), empty]) == {}
 
 
 def test_the_organization_as_a_border():

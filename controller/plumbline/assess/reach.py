@@ -131,7 +131,7 @@ class _World:
     def __init__(self, principals: Mapping[str, Principal], accounts: Mapping[str, Account], asked: str) -> None:
         self._principals = {arn: p for arn, p in principals.items() if not _service_linked(p)}
         self._accounts = accounts
-        self._known = {p.account for p in principals.values()} | {a for a, one in accounts.items() if one.error is None}
+        self._known = {p.account for p in principals.values()} | {a for a, one in accounts.items() if _collected(one)}
         self._members: dict[str, list[Principal]] = {}
         for principal in self._principals.values():
             self._members.setdefault(principal.account, []).append(principal)
@@ -281,6 +281,11 @@ def _status(found: Entry, also: Sequence[str]) -> Status:
     if found.unread:
         return "unconfirmed"
     return "confirmed" if found.certain and not also else "conditional"
+
+
+def _collected(account: Account) -> bool:
+    """Are its principals known? In an account that is closed or suspended nobody can do anything."""
+    return account.collected_at is not None or account.state != "ACTIVE"
 
 
 def _service_linked(principal: Principal) -> bool:
