@@ -7,6 +7,7 @@ from sandbox.roles import allow, deny, policy
 APPS, DATA, SHARED = "100000000011", "100000000012", "100000000013"
 FROZEN, LISTED, SEALED, INNER = "100000000014", "100000000015", "100000000016", "100000000017"
 DARK = "100000000018"  # has no member role, so that its principals cannot be collected
+OPEN, ORG = "100000000019", "100000000020"
 WAYS, BARE, CLOSED = "100000000021", "100000000022", "100000000023"
 PARTNER, STRANGER = "200000000001", "200000000002"  # of nobody's organization
 STRANGERS = "o-strangers1"  # the organization of somebody else
@@ -29,6 +30,8 @@ ACCOUNTS = (
     Account(SEALED, "sealed", "ou-plm1-sealed00"),
     Account(INNER, "inner", "ou-plm1-workload"),
     Account(DARK, "dark", "ou-plm1-workload"),
+    Account(OPEN, "open", "ou-plm1-workload"),
+    Account(ORG, "org", "ou-plm1-workload"),
     Account(WAYS, "ways", "ou-plm1-waystogo"),
     Account(BARE, "bare", "ou-plm1-waystogo"),
     Account(CLOSED, "closed", "ou-plm1-waystogo"),
@@ -68,7 +71,20 @@ def _in_several(statements: list[Document]) -> list[Document]:
 GUARDRAILS = (
     Guardrail("p-vault", "DenyVault", _SCP, (ROOT_ID,), policy(deny("sts:AssumeRole", on="arn:aws:iam::*:role/vault"))),
     Guardrail("p-frozen", "DenyAssuming", _SCP, ("ou-plm1-frozen00",), policy(deny("sts:AssumeRole"))),
-    Guardrail("p-listed", "OnlyStorage", _SCP, WITHOUT_FULL_ACCESS, policy(allow("s3:*", "secretsmanager:*"))),
+    Guardrail(
+        "p-listed",
+        "OnlyStorage",
+        _SCP,
+        WITHOUT_FULL_ACCESS,
+        policy(allow("s3:*", "secretsmanager:*", "iam:Get*", "iam:List*")),
+    ),
+    Guardrail(
+        "p-border",
+        "OnlyOurRoles",
+        _SCP,
+        (SHARED,),
+        policy(deny("sts:AssumeRole", Condition={"StringNotEquals": {"aws:ResourceOrgID": ORGANIZATION_ID}})),
+    ),
     Guardrail(
         "p-sealed",
         "OnlyApps",

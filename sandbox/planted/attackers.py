@@ -68,7 +68,7 @@ class Attacker:
         """The one resource that the action is meant for, or all."""
         if self.aim == "*" or not action.startswith(("iam:", "sts:")):
             return "*"
-        aim = self.aim or self.way.service and f"runs-{self.way.service}" or self.way.target
+        aim = self.aim or (self.way.service and f"runs-{self.way.service}") or self.way.target
         if action in ON_POLICY:
             name = self.name if aim == "self-role" else aim
             return f"arn:aws:iam::{self.account}:policy/{name}"

@@ -47,7 +47,7 @@ def _through(external_id: str) -> Document:
     return policy(*({**statement, "Action": BOTH} for statement in trust["Statement"]))
 
 
-_MAIN = f"repo:example/shop:ref:refs/heads/main"
+_MAIN = "repo:example/shop:ref:refs/heads/main"
 _AUDIENCE = {f"{GITHUB}:aud": "sts.amazonaws.com"}
 ROLES: tuple[Role, ...] = (
     Role(DATA, "github", _federated(GITHUB, StringEquals={f"{GITHUB}:sub": _MAIN} | _AUDIENCE)),

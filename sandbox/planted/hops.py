@@ -6,6 +6,7 @@ account or it decides by itself. The roles of DATA differ in whom they trust, th
 
 from typing import Any
 
+from sandbox.kinds import reader
 from sandbox.organization import MANAGEMENT, OPERATOR_USER, ORGANIZATION_ID, SECURITY, Document
 from sandbox.planted.accounts import (
     ACCOUNTS,
@@ -15,12 +16,13 @@ from sandbox.planted.accounts import (
     FROZEN,
     INNER,
     LISTED,
+    OPEN,
+    ORG,
     PARTNER,
     SEALED,
     SHARED,
     STRANGERS,
 )
-from sandbox.kinds import reader
 from sandbox.roles import Role, User, allow, by_account, by_service, deny, policy
 
 ASSUME = "sts:AssumeRole"
@@ -158,12 +160,12 @@ TRUSTING: tuple[Role, ...] = (
     Role(DATA, "ghost", by_account(role(APPS, "deleted"))),
     Role(DATA, "only-tags", _tag_only(by_account(APPS))),
     # Everybody, within limits.
-    Role(DATA, "everybody", everybody()),
-    Role(DATA, "ours", everybody(StringEquals={"aws:PrincipalOrgID": ORGANIZATION_ID})),
-    Role(DATA, "theirs", everybody(StringEquals={"aws:PrincipalOrgID": STRANGERS})),
+    Role(OPEN, "everybody", everybody()),
+    Role(ORG, "ours", everybody(StringEquals={"aws:PrincipalOrgID": ORGANIZATION_ID})),
+    Role(OPEN, "theirs", everybody(StringEquals={"aws:PrincipalOrgID": STRANGERS})),
     Role(DATA, "apps-of-ours", by_account(APPS, StringEquals={"aws:PrincipalOrgID": ORGANIZATION_ID})),
     Role(DATA, "apps-of-theirs", by_account(APPS, StringEquals={"aws:PrincipalOrgID": STRANGERS})),
-    Role(DATA, "of-apps", everybody(StringEquals={"aws:PrincipalAccount": APPS})),
+    Role(ORG, "of-apps", everybody(StringEquals={"aws:PrincipalAccount": APPS})),
     Role(
         DATA,
         "unit",
