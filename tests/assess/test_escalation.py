@@ -13,7 +13,7 @@ from plumbline.assess.escalation import MOST_TARGETS, Escalations, escalations
 from plumbline.assess.escalation_steps import Steps
 from plumbline.assess.escalation_ways import PASSING, known_ways, read_ways
 from plumbline.iam.documents import canonical
-from plumbline.model.snapshot import Account
+from plumbline.model.snapshot import Account, Organization
 from tests.iam.policies import allow, deny, document_of, inline, managed, role
 
 HERE, THERE = "111111111111", "222222222222"
@@ -169,6 +169,27 @@ def test_tags_of_principal_and_target_are_known(way, action):
         other = Scene(way, condition={action: {"Condition": {"StringEquals": {key: "green"}}}})
         assert other.finding() is None
         assert other.potential()
+
+
+def test_tags_of_a_role_whose_sessions_may_have_others_depend_on_the_caller():
+    way = next(way for way in WAYS if way.id == "iam-update-login-profile")
+    key = {"Condition": {"StringEquals": {"aws:PrincipalTag/team": "red"}}}
+    scene = Scene(way, condition={way.actions[0]: key}, tags={"team": "blue"})
+    assert scene.finding() is None
+    tagged = trusts({"AWS": THERE}, action=["sts:AssumeRole", "sts:TagSession"])
+    scene.all[0] = replace(scene.own, trust=tagged)
+    assert scene.finding().conditional
+
+
+@pytest.mark.parametrize(("organization", "opens"), [("o-ours", True), ("o-theirs", False)])
+def test_the_organization_is_known(organization, opens):
+    way = next(way for way in WAYS if way.id == "iam-update-login-profile")
+    key = {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-ours", "aws:ResourceOrgID": "o-ours"}}}
+    scene = Scene(way, condition={way.actions[0]: key})
+    account = Account(HERE, organization=Organization(organization, complete=True))
+    finding = scene.finding(accounts=[account])
+    assert bool(finding) == opens
+    assert not opens or finding.assumes == way.premises
 
 
 @each([way for way in WAYS if way.kind in PASSING])
