@@ -34,15 +34,17 @@ def test_a_window_is_whole_utc_days_before_today(hour, lookback, days):
     assert window(now, timedelta(days=lookback)) == (END - timedelta(days=days), END)
 
 
-def test_a_token_follows_from_role_and_window_alone():
-    token = client_token("AROAONE", START, END)
-    assert token == client_token("AROAONE", START.astimezone(timezone(timedelta(hours=5))), END)
+def test_a_token_follows_from_role_logs_window_and_attempt_alone():
+    token = client_token("AROAONE", "trail", START, END)
+    assert token == client_token("AROAONE", "trail", START.astimezone(timezone(timedelta(hours=5))), END, 0)
     others = [
-        client_token("AROATWO", START, END),
-        client_token("AROAONE", START - timedelta(days=1), END),
-        client_token("AROAONE", START, END + timedelta(days=1)),
+        client_token("AROATWO", "trail", START, END),
+        client_token("AROAONE", "other", START, END),
+        client_token("AROAONE", "trail", START - timedelta(days=1), END),
+        client_token("AROAONE", "trail", START, END + timedelta(days=1)),
+        client_token("AROAONE", "trail", START, END, 1),
     ]
-    assert len({token, *others}) == 4
+    assert len({token, *others}) == 6
     assert len(token) <= 64
 
 
@@ -95,7 +97,7 @@ def test_an_error_while_waiting_is_that_error():
 @pytest.mark.parametrize(
     ("status", "code", "reason", "remedy"),
     [
-        ("FAILED", "SERVICE_QUOTA_EXCEEDED_ERROR", "JobFailed", "Shorten the lookback"),
+        ("FAILED", "SERVICE_QUOTA_EXCEEDED_ERROR", "JobFailed", "at most 25 GB and 100,000 files"),
         ("FAILED", "AUTHORIZATION_ERROR", "JobFailed", "trust access-analyzer.amazonaws.com"),
         ("CANCELED", None, "JobCanceled", "Start it again later"),
     ],

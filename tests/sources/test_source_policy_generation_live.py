@@ -217,4 +217,4 @@ def test_a_job_shows_its_window_and_its_failure(sandbox, sessions):
     answer = read_job(sessions, source(PRODUCTION), job)
     assert (answer.status, answer.error_code) == ("FAILED", "SERVICE_QUOTA_EXCEEDED_ERROR")
     assert (answer.start, answer.end, answer.policies) == (end - timedelta(days=91), end, ())
-    assert "at most 90 days" in answer.remedy
+    assert "at most 25 GB" in answer.remedy

@@ -37,8 +37,8 @@ def test_jobs_of_all_landscapes_count_against_the_quota_and_each_once(engine):
                 JOB, landscape=landscape, client_token=number, status="CANCELED", job_id=number, started_at=started
             ),
         )
-    assert jobs_started(engine, "123456789012", "us-east-1", AT - timedelta(days=1)) == 2
-    assert jobs_started(engine, "123456789012", "eu-west-1", AT - timedelta(days=1)) == 0
+    assert jobs_started(engine, "123456789012", "us-east-1", AT - timedelta(days=1)) == {"1", "2"}
+    assert jobs_started(engine, "123456789012", "eu-west-1", AT - timedelta(days=1)) == set()
 
 
 def test_answers_are_replaced_and_forgotten_by_principal(engine):
