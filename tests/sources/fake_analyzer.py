@@ -74,6 +74,7 @@ class Analyzer:
             "end": details["endTime"],
             "access_role": details["accessRole"],
             "trails": details["trails"],
+            "error": None,
         }
         self.jobs.append(job)
         return {"jobId": job["id"]}

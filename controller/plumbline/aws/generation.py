@@ -172,11 +172,12 @@ def read_job(sessions: AwsSessions, source: Source, job_id: str) -> JobAnswer:
 
 def _job(answer: Mapping[str, Any]) -> JobAnswer:
     details = answer["jobDetails"]
-    # Only of a job that succeeded it has to be there.
-    result = (
-        answer["generatedPolicyResult"] if details["status"] == "SUCCEEDED" else answer.get("generatedPolicyResult")
-    )
-    properties = (result or {}).get("properties") or {}
+    if details["status"] == "SUCCEEDED":
+        result = answer["generatedPolicyResult"]
+        properties = result["properties"]
+    else:
+        result = answer.get("generatedPolicyResult") or {}
+        properties = result.get("properties") or {}
     trail = properties.get("cloudTrailProperties") or {}
     failed = details.get("jobError") or {}
     if details["status"] not in _STATES:
@@ -191,7 +192,7 @@ def _job(answer: Mapping[str, Any]) -> JobAnswer:
         start=_utc(trail.get("startTime")),
         end=_utc(trail.get("endTime")),
         is_complete=properties.get("isComplete") is True,
-        policies=tuple(policy["policy"] for policy in (result or {}).get("generatedPolicies") or ()),
+        policies=tuple(policy["policy"] for policy in result.get("generatedPolicies") or ()),
         scope=_scope_of(trail.get("trailProperties") or ()),
     )
 

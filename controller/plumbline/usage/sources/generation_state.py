@@ -73,7 +73,7 @@ def _with_the_rest(state: SourceState, windows: Windows) -> SourceState:
     elif windows.older:
         message += "; an older result is used meanwhile"
     if len(windows.waiting) + len(windows.running) > 1:
-        message += f"; because of the amount of logs {len(windows.waiting)} jobs are still to be started"
+        message += f"; windows that wait: {len(windows.waiting)}"
     if windows.beyond and state.reason != BEYOND:
         message += f"; more logs than one job reads: {_days(windows.beyond)}"
     return replace(state, state=State.PARTIAL if windows.answers else state.state, message=message)

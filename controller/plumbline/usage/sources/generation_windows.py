@@ -70,11 +70,9 @@ def windows_of(known: Sequence[GenerationJob], scope: str, today: Interval, over
         older = sorted(done, key=_order)[-1:]
     running = [job for job in jobs if job.status == "IN_PROGRESS"]
     missing = without(asked, [job.window for job in read])
-    parts = [
-        part
-        for gap in without(asked, [job.window for job in read + running])
-        for part in divided(_whole_days(gap), [one for one in over if _meet(one, gap)])
-    ]
+    taken = [job.window for job in read + running]
+    # The whole is divided, not what is left of it: beside what was read, a rest of both halves may be too large again.
+    parts = [_whole_days(gap) for piece in divided(asked, over) for gap in without(piece, taken)]
     waiting = [part for part in parts if not _too_large(part, over)]
     pending = [
         job
