@@ -115,7 +115,7 @@ class AccountRun:
                 continue
             try:
                 answer = read_job(self.sessions, self._source(self.spec.region), found.job_id)
-                if answer.start is not None and answer.end is not None:
+                if answer.start is not None and answer.end is not None and answer.start < answer.end:
                     job = self._job(one, (answer.start, answer.end), answer.scope or "unknown")
                     self.jobs.put(_with_answer(job, answer))
             except NotFound:
