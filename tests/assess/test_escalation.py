@@ -368,6 +368,38 @@ def test_a_resource_is_looked_for_on_which_all_layers_agree(statements, opens):
     assert (INVOKE in {id_ for id_, _ in where(result, own)}) == opens
 
 
+def _trust(*statements):
+    return canonical({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def _to(principal, effect="Allow", element="Principal", action="sts:AssumeRole"):
+    return {"Effect": effect, element: principal, "Action": action}
+
+
+@pytest.mark.parametrize(
+    ("trust", "opens"),
+    [
+        (_trust(_to({"Service": ["ec2.amazonaws.com", "lambda.amazonaws.com"]})), True),
+        (_trust(_to({"Service": "ec2.amazonaws.com"})), False),
+        (_trust(_to({"AWS": HERE})), False),
+        (_trust(_to("*")), True),
+        (_trust(_to({"AWS": "*"})), True),
+        (_trust(_to({"Service": "ec2.amazonaws.com"}, element="NotPrincipal", effect="Deny")), False),
+        (_trust(_to({"Service": "lambda.amazonaws.com"}, effect="Deny")), False),
+        (_trust(_to("*"), _to({"Service": "lambda.amazonaws.com"}, effect="Deny")), False),
+        (_trust(_to({"Service": "lambda.amazonaws.com"}, action="sts:TagSession")), False),
+        (_trust(_to({"AWS": HERE}), _to({"Service": "lambda.amazonaws.com"})), True),
+        (None, True),
+        ("no policy", True),
+    ],
+)
+def test_a_role_is_passed_to_whom_its_trust_policy_may_let_in(trust, opens):
+    own = named("a", inline("p", allow("iam:PassRole"), allow("lambda:*")))
+    target = replace(named("t", ADMIN, trust=LAMBDA), trust=trust)
+    result = found(own, target)
+    assert (INVOKE in {id_ for id_, target_ in where(result, own) if target_ == target.arn}) == opens
+
+
 def test_identity_policy_boundary_and_scp_must_meet_in_one_resource():
     own = named("a", inline("p", allow("iam:PassRole"), allow("lambda:*", resource=f"{FUNCTION}team-*")))
     target = named("t", ADMIN, trust=LAMBDA)

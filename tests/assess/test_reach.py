@@ -117,6 +117,67 @@ def test_services_providers_foreign_accounts_and_everybody_are_sources():
     assert found(replace(TARGET, trust=trusts("*")))["*", TARGET.arn].external
 
 
+SAML, OIDC = f"arn:aws:iam::{HERE}:saml-provider/corp", f"arn:aws:iam::{HERE}:oidc-provider/token.example.com"
+WITH_SAML, WITH_WEB = "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"
+
+
+@pytest.mark.parametrize(
+    ("provider", "action", "reaches"),
+    [
+        (SAML, WITH_SAML, True),
+        (SAML, [WITH_SAML, "sts:TagSession"], True),
+        (SAML, "sts:*", True),
+        (SAML, WITH_WEB, False),
+        (SAML, "sts:AssumeRole", False),
+        (SAML, "sts:TagSession", False),
+        (OIDC, WITH_WEB, True),
+        (OIDC, "sts:AssumeRoleWith*", True),
+        (OIDC, WITH_SAML, False),
+        (OIDC, "sts:AssumeRole", False),
+        ("cognito-identity.amazonaws.com", WITH_WEB, True),
+        ("cognito-identity.amazonaws.com", WITH_SAML, False),
+        ("cognito-identity.amazonaws.com", "sts:AssumeRole", False),
+    ],
+)
+def test_an_identity_provider_lets_in_by_its_own_call_only(provider, action, reaches):
+    result = found(replace(TARGET, trust=trusts({"Federated": provider}, action=action)))
+    expected = {(provider, TARGET.arn): ("federation", "confirmed", ())} if reaches else {}
+    assert {key: (hop.basis, hop.status, hop.conditions) for key, hop in result.items()} == expected
+
+
+@pytest.mark.parametrize("key", ["SAML:aud", "SAML:iss", "SAML:sub", "saml:sub_type", "saml:eduPersonOrgDN"])
+@pytest.mark.parametrize("operator", ["StringEquals", "StringLike", "ForAnyValue:StringLike", "StringNotEquals"])
+def test_what_a_saml_assertion_says_is_a_condition_on_the_hop(operator, key):
+    """Nobody knows what the provider will assert, also where it is a negation."""
+    condition = {"Condition": {operator: {key: "https://signin.aws.amazon.com/saml"}}}
+    result = found(replace(TARGET, trust=trusts({"Federated": SAML}, action=WITH_SAML, **condition)))
+    (hop,) = result.values()
+    assert (hop.source, hop.basis, hop.status, hop.external) == (SAML, "federation", "conditional", False)
+    assert hop.conditions == (f"{operator} {key}",)
+
+
+def test_all_conditions_of_a_saml_trust_are_named_and_its_denials_count():
+    condition = {
+        "StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml", "SAML:iss": "https://idp.example.com"}
+    }
+    allowed = {"Effect": "Allow", "Principal": {"Federated": SAML}, "Action": WITH_SAML, "Condition": condition}
+
+    def into(*denied):
+        trust = canonical({"Version": "2012-10-17", "Statement": [allowed, *denied]})
+        return {source: hop.conditions for (source, _), hop in found(replace(TARGET, trust=trust)).items()}
+
+    def refused(*actions, principal="*", **more):
+        return {"Effect": "Deny", "Principal": principal, "Action": list(actions), **more}
+
+    named = ("StringEquals SAML:aud", "StringEquals SAML:iss")
+    assert into() == {SAML: named}
+    assert into(refused(WITH_WEB, "sts:AssumeRole")) == {SAML: named}
+    contractors = {"StringLike": {"SAML:sub": "ext-*"}}
+    assert into(refused(WITH_SAML, Condition=contractors)) == {SAML: (*named, "StringLike SAML:sub")}
+    assert into(refused(WITH_SAML)) == {}
+    assert into(refused("sts:AssumeRoleWith*", principal={"Federated": SAML})) == {}
+
+
 def test_a_named_session_is_a_condition_on_its_role():
     source = named("a", ASSUME)
     session = f"arn:aws:sts::{HERE}:assumed-role/a/only"

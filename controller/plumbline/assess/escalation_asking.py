@@ -14,7 +14,7 @@ from plumbline.assess.escalation_resources import resources
 from plumbline.assess.guardrails import document, rcps, scps
 from plumbline.iam.authorize import Layers, authorize
 from plumbline.iam.conditions import Context, Values
-from plumbline.iam.principals import Caller
+from plumbline.iam.principals import Caller, Naming
 from plumbline.iam.statements import (
     CompiledDocument,
     CompiledStatement,
@@ -212,18 +212,27 @@ def unreadable(principal: Principal) -> Iterator[str]:
 def trusted(role: Principal, services: Iterable[str], accounts: Mapping[str, Account]) -> Answer | None:
     """May one of these services act as the role, working for the role's own account?"""
     trust = document(role.trust, "resource")
+    callers = [who for who in (Caller("service", name) for name in services) if _may_name(trust, who)]
+    if not callers:
+        return None
     layers = Layers(resource=(trust,), rcps=rcps(accounts.get(role.account)))
     tags = _resource_tags(role.tags, _tag_keys(trust))
     absent = {key: () for key in _tag_keys(trust) if key.startswith(_PRINCIPAL_TAG)}
     own = {"aws:resourceaccount": (role.account,), "aws:sourceaccount": (role.account,)}
     found = []
-    for name in services:
-        who = Caller("service", name)
+    for who in callers:
         context = Context({**absent, **who.keys(), **tags, **own}, complete=False)
         request = Request(who, "sts:assumerole", role.arn, role.account, context)
         outcome = authorize(request, layers)
         found.append(Answer(request, outcome, "sts:AssumeRole") if outcome.may_allow else None)
     return best(found)
+
+
+def _may_name(trust: CompiledDocument | None, who: Caller) -> bool:
+    """Without this no decision has to be made: most roles name no service, or another."""
+    if trust is None:
+        return True
+    return any(one.allow and one.naming(who) is not Naming.NONE for one in trust.statements)
 
 
 def partition(arn: str) -> str:
