@@ -293,7 +293,7 @@ class _Asking:
         )
         if isinstance(error, NotFound) or error.code == "InvalidAccessException":
             return SourceState(RECOMMENDED, State.UNAVAILABLE, "HubNotEnabled", error.summary, enable)
-        if isinstance(error, Denied):
+        if error.reason == Denied.default_reason:
             remedy = f"{error.remedy}. {enable}" if error.remedy else enable
             return SourceState(RECOMMENDED, State.UNAVAILABLE, error.reason, error.summary, remedy)
         return _state(State.UNAVAILABLE, error)
