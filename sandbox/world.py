@@ -37,6 +37,9 @@ class Settings:
     analyzerStatusReason: str = ""  # noqa: N815
     analyzersManagedBy: str = ""  # noqa: N815 - the service that all analyzers belong to
     analyzersScanned: bool = True  # noqa: N815 - whether they have analyzed anything yet
+    analyzersMadeDaysAgo: int = 2  # noqa: N815 - before their first look, so that they are through with all principals
+    findingsArchived: bool = False  # noqa: N815 - all of unused access
+    hubStatus: int = 1  # noqa: N815 - status_id of all findings in Security Hub
     organizationsEmptyPage: bool = False  # noqa: N815 - each list begins with a page that has only a token
     daysPassed: float = 0  # noqa: N815 - since the start, on the organization's own clock
     lakeCustomer: bool = True  # noqa: N815

@@ -235,7 +235,7 @@ def test_analyzers(aws, refused):
     )
     told = client.get_analyzer(analyzerName="unused")["analyzer"]
     assert (told["arn"], told["status"], told["configuration"]) == (made["arn"], "ACTIVE", configuration)
-    assert told["createdAt"].date().isoformat() == "2026-06-30"
+    assert told["createdAt"].date().isoformat() == "2026-06-28"  # analyzersMadeDaysAgo
     with refused("ConflictException", 409):
         client.create_analyzer(analyzerName="unused", type="ACCOUNT")
     with refused("ServiceQuotaExceededException", 402):
