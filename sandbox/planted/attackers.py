@@ -5,35 +5,29 @@ way in another policy than the one that allows it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from sandbox.organization import MANAGEMENT, Document
 from sandbox.planted.accounts import BARE, CLOSED, WAYS
-from sandbox.planted.hops import MFA, SECRET, gone, role, user
-from sandbox.planted.ways import ACTIONS, OTHERS, PLANTED, SERVICES, Way, guard_path
-from sandbox.roles import Role, User, allow, by_account, by_service, deny, policy
-
-RED, BLUE = {"team": "red"}, {"team": "blue"}
-QUARANTINE = "customer:Quarantine"
-ON_POLICY = ("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion")
-ON_USERS_AND_ROLES = ("iam:PassRole", "sts:AssumeRole")
-Conditions = dict[str, Document]  # action -> the Condition of the statement that allows it
+from sandbox.planted.hops import MFA, gone, role, user
+from sandbox.planted.ways import ON_POLICY, OTHERS, PLANTED, Way, guard_path
+from sandbox.roles import Role, User, allow, deny, policy
 
 
 @dataclass(frozen=True)
 class Attacker:
-    """`conditions`: of single actions. `aim`: what the actions on a target name instead of the target of the way.
-    `lacks`: an action that it is not allowed. `more`: policies beside the one that allows the way."""
+    """`aim`: what the actions on a target name instead of the target of the way, `*` for all. `lacks`: an action that it
+    is not allowed. `condition`: of the statements that allow the actions in `on`, or all. `more`: policies beside the
+    one that allows the way. `number`: of the action that a guard is about, from 1."""
 
     guard: str
     way: Way
     account: str = WAYS
     aim: str = ""
     lacks: str = ""
-    conditions: Document | None = None
-    only: tuple[str, ...] = ACTIONS  # the actions whose statements have the conditions
-    more: dict[str, Document] | None = None
+    condition: Document = field(default_factory=dict)
+    on: tuple[str, ...] = ()
+    more: dict[str, Document] = field(default_factory=dict)
     boundary: str = ""
     path: str = "/"
     number: int = 0
@@ -49,171 +43,100 @@ class Attacker:
 
     @property
     def own_policy(self) -> bool:
+        """Is the way about a customer managed policy that it has itself?"""
         return self.way.target == "self-role" and self.way.actions[0] in ON_POLICY
 
     def allowed(self) -> Document:
-        return policy(
-            *(
-                allow(
-                    action,
-                    on=self._on(action),
-                    **({"Condition": self.conditions} if self.conditions and action in self.only else {}),
-                )
-                for action in self.way.actions
-                if action != self.lacks
-            )
-        )
+        return policy(*(self._statement(action) for action in self.way.actions if action != self.lacks))
 
-    def _on(self, action: str) -> str:
-        """The one resource that the action is meant for, or all."""
-        if self.aim == "*" or not action.startswith(("iam:", "sts:")):
+    def _statement(self, action: str) -> Document:
+        guarded = self.condition and action in (self.on or self.way.actions)
+        return allow(action, on=self._resource(action), **({"Condition": self.condition} if guarded else {}))
+
+    def _resource(self, action: str) -> str:
+        """The one that the action is meant for; all, for actions on what need not be there."""
+        if self.aim == "*" or action not in self.way.aimed:
             return "*"
-        aim = self.aim or (self.way.service and f"runs-{self.way.service}") or self.way.target
+        iam, own = f"arn:aws:iam::{self.account}", self.way.target.startswith("self-") and not self.aim
         if action in ON_POLICY:
-            name = self.name if aim == "self-role" else aim
-            return f"arn:aws:iam::{self.account}:policy/{name}"
-        if action.endswith("GroupPolicy") or action == "iam:AddUserToGroup":
-            return (
-                f"arn:aws:iam::{self.account}:group/{self.aim or ('bosses' if self.way.target == 'group' else 'crew')}"
-            )
-        if aim.startswith("self-"):
+            return f"{iam}:policy/{self.name if own else self._aimed_at}"
+        if action == "iam:AddUserToGroup" or action.endswith("GroupPolicy"):
+            return f"{iam}:group/{'crew' if own else self._aimed_at}"
+        if own:
             return self.arn
-        return (user if self.way.target in ("user", "self-user") else role)(self.account, aim)
+        return (user if self.way.target in ("user", "self-user") else role)(self.account, self._aimed_at)
+
+    @property
+    def _aimed_at(self) -> str:
+        return self.aim or {"group": "bosses"}.get(self.way.target) or self.way.target_role or self.way.target
 
 
-def _of_each_action(way: Way) -> Iterator[Attacker]:
+def without(action: str) -> str:
+    """The name of a boundary that lets through everything else."""
+    return f"without-{action.replace(':', '-')}"
+
+
+def _attackers(way: Way) -> Iterator[Attacker]:
+    for account in (WAYS, BARE, CLOSED):
+        yield Attacker("true", way, account)
+    yield Attacker("mfa", way, condition=MFA)
     for number, action in enumerate(way.actions, start=1):
         yield Attacker("denied", way, number=number, more={"no": policy(deny(action))})
         yield Attacker("bounded", way, number=number, boundary=f"customer:{without(action)}")
         yield Attacker("scp", way, number=number, path=guard_path(action))
         if len(way.actions) > 1:
             yield Attacker("lacks", way, number=number, lacks=action)
+    yield from _aiming(way)
+    yield from _with_keys(way)
 
 
-def _of_way(way: Way) -> Iterator[Attacker]:
-    yield Attacker("true", way)
-    yield Attacker("true", way, account=BARE)
-    yield Attacker("true", way, account=CLOSED)
-    yield Attacker("mfa", way, conditions=MFA)
-    yield from _of_each_action(way)
-    aimed = [action for action in way.actions if action.startswith(("iam:", "sts:"))]
-    if aimed:
+def _aiming(way: Way) -> Iterator[Attacker]:
+    """At what is not there, adds nothing, or does not let in."""
+    if way.aimed:
         yield Attacker("astray", way, aim="nobody")
     if way.target in ("self-role", "self-user"):
         yield Attacker("saturated", way, aim="*", boundary=f"customer:only-{way.name}")
-    if "iam:PassRole" in way.actions:
-        yield from _of_passing(way)
     if way.target in OTHERS:
         yield Attacker("useless", way, aim=f"idle-{way.target}")
     if "sts:AssumeRole" in way.actions:
         yield Attacker("untrusting", way, aim="taken")
-    on_roles = tuple(
-        a for a in way.actions if a in ON_USERS_AND_ROLES or (way.target in ("taken", "entered") and a not in ON_POLICY)
-    )
-    if on_roles:
-        yield Attacker("right-tag", way, conditions={"StringEquals": {"aws:ResourceTag/team": "red"}}, only=on_roles)
-        yield Attacker("other-tag", way, conditions={"StringEquals": {"aws:ResourceTag/team": "blue"}}, only=on_roles)
+    if "iam:PassRole" in way.actions:
+        service = way.target
+        yield Attacker("useless", way, aim=f"idle-{service}")
+        yield Attacker("untrusting", way, aim="taken")
+        yield Attacker("away", way, aim=f"away-{service}")
+        linked = f"aws-service-role/{service}.amazonaws.com/AWSServiceRoleFor{service}"
+        yield Attacker("linked", way, aim=linked)
+
+
+def _with_keys(way: Way) -> Iterator[Attacker]:
+    """Whose statements have conditions that hold, or not, for all that there is."""
+    if "iam:PassRole" in way.actions:
+        for name, service in (("right-service", way.target), ("other-service", "batch")):
+            condition = {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
+            yield Attacker(name, way, condition=condition, on=("iam:PassRole",))
+    if way.on_roles:
+        for name, team in (("right-tag", "red"), ("other-tag", "blue")):
+            condition = {"StringEquals": {"aws:ResourceTag/team": team}}
+            yield Attacker(name, way, condition=condition, on=way.on_roles)
     attaching = tuple(action for action in way.actions if action.startswith("iam:Attach"))
     if attaching:
         for name, attached in (("right-policy", "AdministratorAccess"), ("other-policy", "ReadOnlyAccess")):
             condition = {"ArnEquals": {"iam:PolicyARN": f"arn:aws:iam::aws:policy/{attached}"}}
-            yield Attacker(name, way, conditions=condition, only=attaching)
+            yield Attacker(name, way, condition=condition, on=attaching)
 
 
-def _of_passing(way: Way) -> Iterator[Attacker]:
-    for name, service in (("right-service", way.service), ("other-service", "batch")):
-        condition = {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
-        yield Attacker(name, way, conditions=condition, only=("iam:PassRole",))
-    yield Attacker("useless", way, aim=f"idle-{way.service}")
-    yield Attacker("untrusting", way, aim="taken")
-    yield Attacker("linked", way, aim=f"aws-service-role/{way.service}.amazonaws.com/AWSServiceRoleFor{way.service}")
+# An SCP spares the management account.
+_TAKING = next(way for way in PLANTED if way.name == "iam-update-assume-role-policy")
+SPARED = Attacker("scp", _TAKING, MANAGEMENT, path=guard_path(_TAKING.actions[0]), number=1)
+ATTACKERS: tuple[Attacker, ...] = (*(attacker for way in PLANTED for attacker in _attackers(way)), SPARED)
 
 
-def without(action: str) -> str:
-    return f"without-{action.replace(':', '-')}"
-
-
-# An SCP spares the management account, and an administrator has nothing to gain.
-SPARED = Attacker(
-    "scp",
-    next(way for way in PLANTED if way.name == "iam-update-assume-role-policy"),
-    account=MANAGEMENT,
-    path=guard_path("iam:UpdateAssumeRolePolicy"),
-    number=1,
-)
-ATTACKERS: tuple[Attacker, ...] = (*(attacker for way in PLANTED for attacker in _of_way(way)), SPARED)
-
-
-def _targets(account: str, *, useful: bool) -> Iterator[Role | User]:
-    """What there is to be taken over. `useful`: among it what has more access than attackers have."""
-    gains: dict[str, Any] = {"inline": SECRET, "tags": RED}
-    idle: dict[str, Any] = {"boundary": QUARANTINE}
-    if useful:
-        yield Role(account, "taken", gone(), ("customer:taken",), **gains)
-        yield Role(account, "entered", by_account(account), ("customer:entered",), **gains)
-        yield User(account, "user", inline=SECRET)
-        yield User(account, "boss", groups=("bosses",))
-    yield Role(account, "idle-taken", gone(), ("customer:idle-taken",), **idle)
-    yield Role(account, "idle-entered", by_account(account), ("customer:idle-entered",), **idle)
-    yield User(account, "idle-user", **idle)
-    yield Role(account, "administrator", gone(), inline={"all": policy(allow("*"))})
-    for service in SERVICES:
-        if useful:
-            yield Role(account, f"runs-{service}", by_service(service), **gains)
-        yield Role(account, f"idle-{service}", by_service(service), **idle)
-        path = f"/aws-service-role/{service}.amazonaws.com/"
-        yield Role(account, f"AWSServiceRoleFor{service}", by_service(service), inline=SECRET, path=path)
-
-
-def _made(attacker: Attacker) -> Role | User:
+def made(attacker: Attacker) -> Role | User:
     managed = (f"customer:{attacker.name}",) if attacker.own_policy else ()
-    inline = ({} if managed else {"way": attacker.allowed()}) | (attacker.more or {})
+    inline = ({} if managed else {"way": attacker.allowed()}) | attacker.more
+    path, boundary = attacker.path, attacker.boundary
     if attacker.way.by_user:
         groups = () if attacker.way.target == "group" else ("crew",)
-        return User(
-            attacker.account,
-            attacker.name,
-            managed,
-            inline,
-            path=attacker.path,
-            boundary=attacker.boundary,
-            groups=groups,
-        )
-    return Role(
-        attacker.account, attacker.name, gone(), managed, inline, path=attacker.path, boundary=attacker.boundary
-    )
-
-
-_ALL: tuple[Role | User, ...] = (
-    *(one for account in (WAYS, CLOSED) for one in _targets(account, useful=True)),
-    *_targets(BARE, useful=False),
-    Role(MANAGEMENT, "taken", gone(), inline=SECRET),
-    *map(_made, ATTACKERS),
-)
-ROLES = tuple(one for one in _ALL if isinstance(one, Role))
-USERS = tuple(one for one in _ALL if isinstance(one, User))
-GROUPS: dict[tuple[str, str], dict[str, Document]] = {
-    (account, name): {"duties": policy(allow(action))}
-    for account in (WAYS, BARE, CLOSED)
-    for name, action in (("crew", "sqs:SendMessage"), ("bosses", "secretsmanager:GetSecretValue"))
-    if name == "crew" or account != BARE
-}
-
-
-def _policies(account: str) -> Iterator[tuple[str, Document]]:
-    yield "Quarantine", policy(deny("*"))
-    for name in ("taken", "entered", "idle-taken", "idle-entered"):
-        yield name, policy(allow("sns:Publish"))
-    for action in ACTIONS if account == WAYS else ():
-        yield without(action), policy({"Effect": "Allow", "NotAction": action, "Resource": "*"})
-    for way in PLANTED if account == WAYS else ():
-        if way.target in ("self-role", "self-user"):
-            yield f"only-{way.name}", policy(allow(*way.actions, *(["sqs:SendMessage"] if way.by_user else [])))
-    for attacker in ATTACKERS:
-        if attacker.own_policy and attacker.account == account:
-            yield attacker.name, attacker.allowed()
-
-
-POLICIES: dict[tuple[str, str], Document] = {
-    (account, name): document for account in (WAYS, BARE, CLOSED) for name, document in _policies(account)
-}
+        return User(attacker.account, attacker.name, managed, inline, path=path, boundary=boundary, groups=groups)
+    return Role(attacker.account, attacker.name, gone(), managed, inline, path=path, boundary=boundary)

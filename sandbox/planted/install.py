@@ -8,16 +8,16 @@ from sandbox import inventory
 from sandbox import organization as org
 from sandbox.aws.eks import Cluster, associate
 from sandbox.behaviour import Behaviour
-from sandbox.planted import attackers, federation, hops
+from sandbox.planted import federation, hops, targets
 from sandbox.planted.accounts import ACCOUNTS, DATA, GUARDRAILS, UNITS, WITHOUT_FULL_ACCESS
 from sandbox.roles import unique_id
 from sandbox.trail import Bucket
 from sandbox.world import World, identity_store
 
-ROLES = (*hops.ROLES, *federation.ROLES, *attackers.ROLES)
-USERS = (*hops.USERS, *attackers.USERS)
-GROUPS = hops.GROUPS | attackers.GROUPS
-POLICIES = hops.POLICIES | attackers.POLICIES
+ROLES = (*hops.ROLES, *federation.ROLES, *targets.ROLES)
+USERS = (*hops.USERS, *targets.USERS)
+GROUPS = hops.GROUPS | targets.GROUPS
+POLICIES = hops.POLICIES | targets.POLICIES
 
 
 def install(behaviour: Behaviour) -> World:

@@ -81,6 +81,7 @@ ssm-send-command                          ec2                 ssm:SendCommand
 ssm-start-session                         ec2                 ssm:StartSession
 """
 OWN, OTHERS = ("self-user", "self-role", "group"), ("entered", "taken", "user")
+ON_POLICY = ("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion")
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,21 @@ class Way:
     actions: tuple[str, ...]
 
     @property
-    def service(self) -> str:
-        """Of which the target is a role; empty where it is no such role."""
-        return "" if self.target in OWN + OTHERS else self.target
+    def target_role(self) -> str:
+        """That works for the service in the table; empty where there is none."""
+        return "" if self.target in OWN + OTHERS else f"runs-{self.target}"
+
+    @property
+    def aimed(self) -> tuple[str, ...]:
+        """The actions that are done to a target."""
+        return tuple(action for action in self.actions if action.startswith(("iam:", "sts:")))
+
+    @property
+    def on_roles(self) -> tuple[str, ...]:
+        """The actions that are done to a role that is not oneself."""
+        if self.target in (*OWN, "user"):
+            return ()
+        return tuple(action for action in self.aimed if action not in ON_POLICY)
 
     @property
     def by_user(self) -> bool:
@@ -102,7 +115,7 @@ class Way:
 PLANTED = tuple(
     Way(name, target, tuple(actions)) for name, target, *actions in map(str.split, filter(None, _TABLE.splitlines()))
 )
-SERVICES = tuple(sorted({way.service for way in PLANTED if way.service}))
+SERVICES = tuple(sorted({way.target for way in PLANTED if way.target_role}))
 ACTIONS = tuple(sorted({action for way in PLANTED for action in way.actions}))
 
 

@@ -12,7 +12,15 @@ from tests.planted.names import lines, short
 
 ACTIONS = {way.name: way.actions for way in PLANTED}
 AT_ACTION = ("denied", "bounded", "scp", "lacks")  # the guard closes one action
-NO_TARGET = ("astray", "saturated", "useless", "untrusting", "linked", "other-tag")  # and the actions are allowed
+NO_TARGET = (
+    "astray",
+    "saturated",
+    "useless",
+    "untrusting",
+    "away",
+    "linked",
+    "other-tag",
+)  # and the actions are allowed
 OPEN = ("true", "mfa", "right-tag", "right-service", "right-policy")
 
 
@@ -40,8 +48,9 @@ def hops():
     for line in lines("hops"):
         source, target, basis, status, *conditions = line.split(None, 4)
         found[source, target] = (basis, status, tuple(sorted(conditions[0].split("; "))) if conditions else ())
-    for source, target in _of_services():
-        found[source, target] = ("service", "confirmed", ())
+    for source, target, always in _of_services():
+        account = () if always else ("StringEquals aws:SourceAccount",)
+        found[source, target] = ("service", "confirmed" if always else "conditional", account)
     for attacker in ATTACKERS:
         if _enters(attacker):
             mfa = attacker.guard == "mfa"
@@ -63,7 +72,8 @@ def exposure():
     for line in lines("exposure"):
         role, certainly, most, *unknown = line.split()
         found[role] = (certainly, most, bool(unknown))
-    return found | {target: ("service", "service", False) for _, target in _of_services()}
+    of = {target: ("service" if always else "-", "service", False) for _, target, always in _of_services()}
+    return found | of
 
 
 def escalations():
@@ -78,11 +88,13 @@ def escalations():
 
 
 def _of_services():
+    """(service, role, whether in any case)."""
     for service in SERVICES:
-        yield service, f"bare/idle-{service}"
-        for account in ("ways", "closed"):
-            yield service, f"{account}/idle-{service}"
-            yield service, f"{account}/runs-{service}"
+        for account in ("ways", "bare", "closed"):
+            yield service, f"{account}/idle-{service}", True
+            yield service, f"{account}/away-{service}", False
+            if account != "bare":
+                yield service, f"{account}/runs-{service}", False
 
 
 def _enters(attacker):
