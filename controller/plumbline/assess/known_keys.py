@@ -52,10 +52,14 @@ def organization(of: Literal["principal", "resource", "source"], account: Accoun
     """
     if account is None or account.organization is None:
         return {}
-    found = {f"aws:{of}orgid": (account.organization.id,)}
-    if account.ou_path and all(account.ou_path):
-        found[f"aws:{of}orgpaths"] = ("/".join((account.organization.id, *account.ou_path, "")),)
-    return found
+    return _organization(of, account.organization.id, account.ou_path)
+
+
+@lru_cache(maxsize=4096)
+def _organization(of: str, identifier: str, path: tuple[str, ...]) -> Keys:
+    known = bool(path) and all(path)
+    paths = {f"aws:{of}orgpaths": ("/".join((identifier, *path, "")),)} if known else {}
+    return {f"aws:{of}orgid": (identifier,), **paths}
 
 
 def no_tag(*, principal: bool, resource: bool) -> Callable[[str], bool]:
