@@ -99,7 +99,7 @@ def changed_account(facts, account, pick):
             put(accounts, account, replace(known, rcp_levels=levels)),
             put(accounts, account, replace(known, error="AccessDenied")),
             without(accounts, account),
-            put(accounts, "444444444444", Account("444444444444")),
+            put(accounts, "444444444444", Account("444444444444", collected_at=WINDOW.end)),
         ]
     )
 
@@ -246,7 +246,9 @@ def role_of(account, name, trust, *policies):
         # An account is known from now on, with nobody who may assume the role.
         (
             trusts({"AWS": "444444444444"}),
-            lambda facts: replace(facts, accounts=put(facts.accounts, "444444444444", Account("444444444444"))),
+            lambda facts: replace(
+                facts, accounts=put(facts.accounts, "444444444444", Account("444444444444", collected_at=WINDOW.end))
+            ),
             "arn:aws:iam::444444444444:root",
         ),
     ],

@@ -19,7 +19,7 @@ def trusts(*principals):
     return json.dumps({"Statement": [statement], "Version": "2012-10-17"}, sort_keys=True, separators=(",", ":"))
 
 
-WIDE = a_role("wide", inline("p", allow("iam:*", "s3:*")), trust=trusts("*"))
+WIDE = a_role("wide", inline("p", allow("iam:*", "s3:*")), trust=trusts(f"arn:aws:iam::{OTHER}:root"))
 CLIMBER = a_role("climber", inline("climb", allow("iam:PutRolePolicy")), trust=trusts(f"arn:aws:iam::{ACCOUNT}:root"))
 QUIET = a_role("quiet", inline("p", allow(READ)), trust=trusts(f"arn:aws:iam::{ACCOUNT}:root"))
 IDLE = a_role("idle", trust=trusts(f"arn:aws:iam::{ACCOUNT}:root"))

@@ -132,8 +132,9 @@ class _Judge:
         found: list[Escalation] = []
         potential: list[Escalation] = []
         more: dict[str, int] = {}
+        never = ~self._own.most_some
         for way, bits in ways:
-            if bits & ~self._own.most_some:
+            if bits & never:
                 continue
             anywhere = self._steps.anywhere(way, [need for need in way.needs if need.on == "any"])
             if anywhere is None:
