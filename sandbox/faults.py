@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.organization import ANALYTICS, PAYMENTS
 from sandbox.protocol import AwsError, protocol
 
-KINDS = ("throttle", "deny", "error500", "slow", "truncate")
+KINDS = ("throttle", "deny", "error500", "slow", "truncate", "skew", "expire")
 # code, message, status
 _THROTTLES = {
     "iam": ("Throttling", "Rate exceeded", 400),
@@ -33,6 +33,7 @@ _FAILURES = {
     "account": ("InternalServerException", 500),
     "accessanalyzer": ("InternalServerException", 500),
 }
+_SKEW = "Signature expired: 20260630T054000Z is now earlier than 20260630T055500Z (20260630T060000Z - 5 min.)"
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Rule:
     account: str = "*"
     rate: float = 1.0
     times: int | None = None  # how often at most
+    after: int = 0  # how many calls are spared at first
     seconds: float = 0.0
     seen: int = 0
     struck: int = 0
@@ -56,7 +58,8 @@ class Rule:
         if self.times is not None and self.struck >= self.times:
             return False
         self.seen += 1
-        hit = int(self.seen * self.rate) > int((self.seen - 1) * self.rate)
+        late = self.seen - self.after
+        hit = late > 0 and int(late * self.rate) > int((late - 1) * self.rate)
         self.struck += hit
         return hit
 
@@ -115,7 +118,19 @@ class Faults:
 
 def error(rule: Rule, service: str, operation: str, arn: str) -> AwsError:
     """The error of a rule in the words of the service."""
-    json_like = protocol(service) in ("json", "rest-json")
+    kind = protocol(service)
+    json_like = kind in ("json", "rest-json")
+    unsigned = 400 if kind == "json" else 403
+    if rule.kind == "skew":
+        if service == "s3":
+            message = "The difference between the request time and the current time is too large."
+            return AwsError("RequestTimeTooSkewed", message, 403)
+        return AwsError("InvalidSignatureException" if json_like else "SignatureDoesNotMatch", _SKEW, unsigned)
+    if rule.kind == "expire":
+        if service == "s3":
+            return AwsError("ExpiredToken", "The provided token has expired.", 400)
+        code = "ExpiredTokenException" if json_like else "ExpiredToken"
+        return AwsError(code, "The security token included in the request is expired", unsigned)
     if rule.kind == "throttle":
         code, message, status = _THROTTLES.get(service, ("ThrottlingException", "Rate exceeded", 400))
         return AwsError(code, message, status)
@@ -123,6 +138,6 @@ def error(rule: Rule, service: str, operation: str, arn: str) -> AwsError:
         action = f"{'access-analyzer' if service == 'accessanalyzer' else service}:{operation}"
         message = "Access Denied" if service == "s3" else f"User: {arn} is not authorized to perform: {action}"
         code = {"ec2": "UnauthorizedOperation"}.get(service, "AccessDeniedException" if json_like else "AccessDenied")
-        return AwsError(code, message, 400 if protocol(service) == "json" else 403)
+        return AwsError(code, message, unsigned)
     code, status = _FAILURES.get(service, ("InternalFailure", 500))
     return AwsError(code, "We encountered an internal error. Please try again.", status)

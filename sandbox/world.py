@@ -27,7 +27,8 @@ class Settings:
     policyGenerationPolls: int = 2  # noqa: N815 - the names are the JSON keys of the control endpoint
     recommendationPolls: int = 1  # noqa: N815
     policyGenerationDailyQuota: int = 50  # noqa: N815
-    policyGenerationLogFiles: int = 100_000  # noqa: N815
+    policyGenerationLogFiles: int = 100_000  # noqa: N815 - these two: how much one job reads
+    policyGenerationBytes: int = 25_000_000_000  # noqa: N815
     lastAccessedPolls: int = 1  # noqa: N815
     lastAccessedFails: str = ""  # noqa: N815 - the principal whose jobs fail
     credentialReportPolls: int = 1  # noqa: N815 - how often a report is not ready yet
@@ -36,6 +37,9 @@ class Settings:
     analyzerStatusReason: str = ""  # noqa: N815
     analyzersManagedBy: str = ""  # noqa: N815 - the service that all analyzers belong to
     analyzersScanned: bool = True  # noqa: N815 - whether they have analyzed anything yet
+    analyzersMadeDaysAgo: int = 2  # noqa: N815 - before their first look, so that they are through with all principals
+    findingsArchived: bool = False  # noqa: N815 - all of unused access
+    hubStatus: int = 1  # noqa: N815 - status_id of all findings in Security Hub
     organizationsEmptyPage: bool = False  # noqa: N815 - each list begins with a page that has only a token
     daysPassed: float = 0  # noqa: N815 - since the start, on the organization's own clock
     lakeCustomer: bool = True  # noqa: N815

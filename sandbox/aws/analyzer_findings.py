@@ -200,7 +200,8 @@ def _paged(call: Call, told: list[dict[str, Any]]) -> dict[str, Any]:
 @operation("accessanalyzer", "ListFindingsV2")
 def list_findings_v2(world: World, call: Call) -> dict[str, Any]:
     analyzer = analyzer_of(world, call, call.params["analyzerArn"])
-    told = (_told(one) | {"findingType": one.type} for one in findings(world, analyzer))
+    archived = {"status": "ARCHIVED"} if world.settings.findingsArchived else {}
+    told = (_told(one) | {"findingType": one.type} | archived for one in findings(world, analyzer))
     return _paged(call, _filtered(told, call.params.get("filter") or {}))
 
 

@@ -1,7 +1,7 @@
 """Access Analyzer's analyzers: made, listed, told, changed and deleted. What they find is next door."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox import organization as org
@@ -57,7 +57,7 @@ def _summary(world: World, analyzer: Analyzer) -> dict[str, Any]:
         "arn": analyzer.arn,
         "name": analyzer.name,
         "type": analyzer.type,
-        "createdAt": analyzer.created,
+        "createdAt": analyzer.created - timedelta(days=world.settings.analyzersMadeDaysAgo),
         "tags": analyzer.tags,
         "status": settings.analyzerStatus or "ACTIVE",
     }

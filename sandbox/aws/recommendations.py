@@ -62,16 +62,22 @@ def _unused(finding: Finding) -> set[str]:
     return found
 
 
-def recommended_steps(finding: Finding) -> list[dict[str, Any]]:
+def policies_of(finding: Finding) -> dict[str, tuple[Any, datetime]]:
+    """The policies of the role or user by name or ARN, as they are now and since when. Of inline ones moto keeps no time."""
     store = identity_store(finding.account)
     entity: Any = next(e for e in [*store.roles.values(), *store.users.values()] if e.arn == finding.resource)
-    documents = {name: d if isinstance(d, dict) else json.loads(d) for name, d in entity.policies.items()}
+    found = {name: (d if isinstance(d, dict) else json.loads(d), finding.at) for name, d in entity.policies.items()}
     for arn, policy in entity.managed_policies.items():
-        documents[arn] = json.loads(next(v.document for v in policy.versions if v.is_default))
+        version = next(v for v in policy.versions if v.is_default)
+        found[arn] = json.loads(version.document), version.create_date
+    return found
+
+
+def recommended_steps(finding: Finding) -> list[dict[str, Any]]:
     unused, steps = _unused(finding), []
-    for name, document in documents.items():
+    for name, (document, since) in policies_of(finding).items():
         reduced = _without(document, unused)
-        step: dict[str, Any] = {"existingPolicyId": name, "policyUpdatedAt": finding.at}
+        step: dict[str, Any] = {"existingPolicyId": name, "policyUpdatedAt": since}
         if reduced == document:
             continue
         if any(statement["Effect"] == "Allow" for statement in reduced["Statement"]):

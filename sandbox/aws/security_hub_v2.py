@@ -4,6 +4,7 @@ Whoever administers the organization sees the findings of all members, everybody
 https://docs.aws.amazon.com/securityhub/latest/userguide/unused-access-recommendations.html
 """
 
+import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from sandbox import organization as org
 from sandbox.aws.analyzer_findings import Finding, findings
 from sandbox.aws.analyzers import Analyzer
-from sandbox.aws.recommendations import Recommendation, recommended_steps
+from sandbox.aws.recommendations import Recommendation, policies_of, recommended_steps
 from sandbox.aws.registry import operation, page
 from sandbox.protocol import AwsError, Call
 from sandbox.world import World
@@ -20,6 +21,7 @@ from sandbox.world import World
 MANAGED_BY = "securityhubv2.amazonaws.com"
 AGE, COMPOSITES, FILTERS = 90, 10, 20
 Json = dict[str, Any]
+STATUSES = ("Unknown", "New", "In Progress", "Suppressed", "Resolved", "Archived")
 
 
 @dataclass(frozen=True)
@@ -56,20 +58,24 @@ def _known(world: World, call: Call) -> Iterator[Known]:
     for analyzer in [one for one in world.jobs.values() if isinstance(one, Analyzer) and one.managed_by == MANAGED_BY]:
         if call.account not in (analyzer.account, org.SECURITY):
             continue
+        status = world.settings.hubStatus
         for finding in findings(world, analyzer):
-            yield _told(finding, finding.type, "IAM Access Analyzer", call.region, finding)
+            yield _told(finding, finding.type, "IAM Access Analyzer", call.region, status, finding)
             if finding.type == "UnusedPermission":
-                yield _told(finding, "IAM.21", "Security Hub CSPM", call.region)
-                yield _told(finding, "Exposure", "Security Hub", call.region)
+                yield _told(finding, "IAM.21", "Security Hub CSPM", call.region, status)
+                yield _told(finding, "Exposure", "Security Hub", call.region, status)
 
 
-def _told(finding: Finding, title: str, product: str, region: str, analyzed: Finding | None = None) -> Known:
+def _told(
+    finding: Finding, title: str, product: str, region: str, status: int, analyzed: Finding | None = None
+) -> Known:
     uid = uuid.uuid5(uuid.NAMESPACE_URL, f"{region}/{product}/{finding.id}").hex
     document = {
         "metadata": {"uid": uid, "product": {"name": product}},
-        "finding_info": {"title": title},
+        "finding_info": {"title": title, "created_time_dt": finding.at.isoformat()},
         "resources": [{"uid": finding.resource, "type": finding.resource_type}],
-        "status": "New",
+        "status": STATUSES[status],
+        "status_id": status,
     }
     return Known(uid, finding.account, document, analyzed)
 
@@ -153,13 +159,17 @@ def get_recommended_policy_v2(world: World, call: Call) -> Json:
     if finding.resource == world.settings.recommendationFails:
         error = {"Code": "UNSUPPORTED", "Message": "Its policies cannot be modified directly"}
         return told | {"Status": "FAILED", "Error": error}
-    steps = [
-        {"UnusedPermissions": {name[0].upper() + name[1:]: value for name, value in step.items()}}
-        for one in recommended_steps(finding)
-        for step in one.values()
-    ]
+    steps = [{"UnusedPermissions": _step(step, finding)} for one in recommended_steps(finding) for step in one.values()]
     listed, token = page(steps, int(call.params.get("MaxResults") or 1), call.params.get("NextToken"))
     return told | {"Status": "SUCCEEDED", "RecommendationSteps": listed} | ({"NextToken": token} if token else {})
+
+
+def _step(step: Json, finding: Finding) -> Json:
+    """In its own words, and with the text of a policy that is to be replaced."""
+    told = {name[0].upper() + name[1:]: value for name, value in step.items()}
+    if step["recommendedAction"] == "CREATE_POLICY":
+        told["ExistingPolicy"] = json.dumps(policies_of(finding)[step["existingPolicyId"]][0])
+    return told
 
 
 def _key(call: Call) -> str:

@@ -1,5 +1,6 @@
 """Findings of unused access corroborate and stand against removal; alone they remove nothing."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -128,6 +129,20 @@ def test_an_action_that_only_plumbline_calls_unused_is_a_disagreement():
     assert (told.only_plumbline, told.disagreements) == (1, 1)
     longer = tracked.but(unused_access=called_unused(age=365, ec2=(IN, {RUN: None}))).assess().agreement
     assert (longer.only_plumbline, longer.disagreements) == (0, 0)
+
+
+def test_an_action_that_an_archived_finding_names_is_no_disagreement():
+    tracked = WORLD.but(access=access(ec2=(IN, {WRITE: ANCIENT}), apigateway=None, iam=None, s3=None, cloudwatch=None))
+    seen = called_unused(ec2=(IN, {RUN: None}), apigateway=None, iam=None, s3=None, cloudwatch=None)
+    open_ = tracked.but(unused_access=seen).assess().agreement
+    for more in ({"archived": called_unused(ec2=(IN, {WRITE: None})).services}, {"role_archived": True}):
+        world = tracked.but(unused_access=replace(seen, **more))
+        told = world.assess().agreement
+        assert (told.only_plumbline, told.disagreements) == (0, 0)
+        assert (told.not_compared, told.agreed) == (open_.not_compared + 1, open_.agreed)
+        # Nor does it decide anything, or stand beside a verdict.
+        assert world.verdicts() == tracked.but(unused_access=seen).verdicts()
+        assert sources(world, WRITE) == sources(tracked.but(unused_access=seen), WRITE)
 
 
 def test_what_the_logs_saw_and_findings_call_unused_is_a_disagreement():

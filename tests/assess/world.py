@@ -58,7 +58,7 @@ def unmapped(service, at=IN):
 
 
 def generated(*actions, start=WINDOW.start, end=WINDOW.end):
-    return GeneratedPolicy(ARN, "job", start, end, actions)
+    return GeneratedPolicy(ARN, ("job",), start, end, actions)
 
 
 def access(**services):

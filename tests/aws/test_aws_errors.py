@@ -29,7 +29,14 @@ def client_error(code, status=400, message="why", operation="GetRole"):
         ("SomethingNew", 429, Throttled, "Throttled"),
         ("AccessDenied", 403, Denied, "AccessDenied"),
         ("AccessDeniedException", 400, Denied, "AccessDenied"),
-        ("ExpiredToken", 403, Denied, "InvalidCredentials"),
+        ("ExpiredToken", 403, Denied, "SessionExpired"),
+        ("ExpiredTokenException", 400, Denied, "SessionExpired"),
+        ("SignatureDoesNotMatch", 403, Denied, "InvalidCredentials"),
+        ("InvalidSignatureException", 400, Denied, "InvalidCredentials"),
+        ("AuthFailure", 401, Denied, "InvalidCredentials"),
+        ("RequestTimeTooSkewed", 403, Denied, "ClockSkew"),
+        ("RequestInTheFuture", 400, Denied, "ClockSkew"),
+        ("RequestExpired", 400, Denied, "ClockSkew"),
         ("InvalidClientTokenId", 403, Denied, "InvalidCredentials"),
         ("NoSuchEntity", 404, NotFound, "NotFound"),
         ("LimitExceeded", 409, QuotaExceeded, "QuotaExceeded"),
@@ -46,6 +53,28 @@ def test_answers_of_aws(code, status, kind, reason):
     assert (error.reason, error.code) == (reason, code)
     assert "100000000003" in str(error)
     assert "iam:GetRole" in str(error)
+
+
+BEHIND = "Signature expired: 20260630T054500Z is now earlier than 20260630T055500Z (20260630T060000Z - 5 min.)"
+AHEAD = "Signature not yet current: 20260630T061500Z is still later than 20260630T060500Z (20260630T060000Z + 5 min.)"
+WRONG = "The request signature we calculated does not match the signature you provided."
+
+
+@pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "InvalidSignatureException"])
+@pytest.mark.parametrize(
+    ("message", "reason"), [(BEHIND, "ClockSkew"), (AHEAD, "ClockSkew"), (WRONG, "InvalidCredentials")]
+)
+def test_a_wrong_clock_is_told_from_a_wrong_key(code, message, reason):
+    error = translate(client_error(code, 403, message), service="iam", operation="GetRole")
+    assert (type(error), error.reason) == (Denied, reason)
+    assert "clock of this machine" in error.remedy
+    assert ("chrony" in error.remedy) == (reason == "ClockSkew")
+    assert "Allow" not in error.remedy
+
+
+def test_words_of_a_clock_in_another_error_are_only_words():
+    error = translate(client_error("AccessDenied", 403, BEHIND), service="iam", operation="GetRole")
+    assert error.reason == "AccessDenied"
 
 
 @pytest.mark.parametrize(

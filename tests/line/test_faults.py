@@ -292,6 +292,33 @@ def test_allowed_targets_that_are_withdrawn_supersede_the_proposals(account, san
         assert conditions["Superseded"] == "True"
 
 
+@pytest.mark.parametrize(
+    ("kind", "reason", "remedy"),
+    [("skew", "ClockSkew", "NTP or chrony"), ("expire", "SessionExpired", "Renew the operator's own AWS credentials")],
+)
+def test_a_wrong_clock_or_an_ended_session_takes_nothing_back_and_removes_nothing(
+    account, sandbox, tmp_path, kind, reason, remedy
+):
+    state = tmp_path / "state"
+    run_pass(account.inputs, state)
+    before, proposed = verdicts(state), {n: t for n, t in texts(state).items() if n.startswith("proposals/")}
+    assert proposed
+    sandbox.fault(kind)
+    report = run_pass(account.inputs, state, NOW + timedelta(minutes=1))
+    (failing,) = report.landscapes["default"].status.failing_accounts
+    assert (failing.id, failing.reason) == (org.DEVELOPMENT, reason)
+    assert remedy in failing.message
+    assert {n: t for n, t in texts(state).items() if n.startswith("proposals/")} == proposed
+    assert _unused(verdicts(state)) <= _unused(before)
+    sandbox.heal()
+    run_pass(account.inputs, state, NOW + timedelta(minutes=2))
+    assert verdicts(state) == before
+    # Without evidence of before a session that ends midway leaves nothing unused either.
+    sandbox.fault(kind, service="iam", operation="GetServiceLastAccessedDetails", after=1)
+    run_pass(account.inputs, tmp_path / "other")
+    assert _unused(verdicts(tmp_path / "other")) == set()
+
+
 def test_a_lost_store_accepts_nothing_until_somebody_says_so(account, sandbox, tmp_path):
     state = tmp_path / "state"
     run_pass(account.inputs, state)

@@ -266,6 +266,37 @@ def test_an_analyzer_that_has_analyzed_nothing_says_nothing(inputs, aws, sandbox
     assert all(a.agreement is None for a in report.baselines["platform/production"].result.assessments)
 
 
+def test_a_young_analyzer_speaks_only_for_those_that_it_has_findings_about(inputs, aws, sandbox, tmp_path):
+    all_of(aws)
+    sandbox.settings(analyzersMadeDaysAgo=0)
+    report = run_pass(inputs, tmp_path / "state")
+    source = next(s for s in status(report).sources if s.name == "unused-access")
+    assert (source.state, source.reason) == ("partial", "PartlyAnalyzed")
+    told = [a.agreement for a in report.baselines["platform/production"].result.assessments if a.agreement is not None]
+    assert told
+    assert all(one.findings for one in told)
+
+
+def test_archived_findings_are_no_disagreement(inputs, aws, sandbox, tmp_path):
+    all_of(aws)
+    sandbox.settings(findingsArchived=True)
+    report = run_pass(inputs, tmp_path / "state")
+    told = [a.agreement for a in report.baselines["platform/production"].result.assessments if a.agreement is not None]
+    assert sum(one.not_compared for one in told) > 100
+    assert {(one.agreed, one.disagreements, one.findings) for one in told} == {(0, 0, ())}
+    assert set(status(report).analyzers.unused_access.values()) == {0}
+
+
+def test_findings_that_are_closed_in_security_hub_recommend_nothing(inputs, aws, sandbox, tmp_path):
+    only_security_hub(aws, inputs, PRODUCTION, unusedAccess={"scope": "account", "securityHubRecommendations": {}})
+    sandbox.settings(hubStatus=4)
+    report = run_pass(inputs, tmp_path / "state")
+    source = next(s for s in status(report).sources if s.name == "recommended-policies")
+    assert (source.state, source.reason) == ("partial", "FindingsSetAside")
+    assert {one.recommendation for one in proposals(report).values()} == {""}
+    assert "RecommendedPolicyV2" not in json.dumps(sandbox.calls())
+
+
 def test_proposals_are_compared_with_what_aws_recommends(inputs, aws, sandbox, tmp_path, monkeypatch):
     monkeypatch.setattr(recommendations, "WAITS", (0.0, 0.0))
     write(tmp_path, unusedAccess={"scope": "account", "recommendations": True})

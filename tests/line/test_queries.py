@@ -71,3 +71,28 @@ def test_a_query_that_fails_makes_nothing_unused(inputs, sandbox, tmp_path, fiel
     assert (found["EvidenceComplete"].status, found["EvidenceComplete"].reason) == ("False", "SourcesIncomplete")
     (source,) = [s for s in status.sources if s.name == "source"]
     assert source.remedy
+
+
+HELD = {
+    "skew": ("ClockSkew", "NTP or chrony"),
+    "expire": ("SessionExpired", "Renew the operator's own AWS credentials"),
+}
+
+
+@pytest.mark.parametrize("kind", HELD)
+@pytest.mark.parametrize(("field", "service"), [("cloudTrailLake", "cloudtrail"), ("athena", "athena")])
+def test_a_wrong_clock_or_an_ended_session_removes_nothing(inputs, by_files, sandbox, tmp_path, field, service, kind):
+    reason, remedy = HELD[kind]
+    sandbox.fault(kind, service=service, operation="GetQueryResults", after=1)
+    state = tmp_path / "state"
+    status = run_pass(inputs(field), state).landscapes["default"].status
+    assert not {key for key, (verdict, _) in verdicts(state).items() if verdict == "unused"}
+    assert not list(state.glob("proposals/*/*.yaml"))
+    (source,) = [s for s in status.sources if s.name == "source"]
+    assert (source.state != "complete", source.reason) == (True, reason)
+    assert remedy in source.remedy
+    # What was read is kept, what was not is read, and nothing of it is left in the verdicts.
+    sandbox.heal()
+    run_pass(inputs(field), state)
+    assert verdicts(state) == verdicts(by_files)
+    assert list(state.glob("proposals/*/*.yaml"))

@@ -57,6 +57,12 @@ def test_which_leaves_less(steps, expected):
     assert compared_with_aws(said(steps), OURS) == expected
 
 
+def test_what_is_about_former_policies_is_said_to_be():
+    principal = role(INLINE)
+    agreement = Agreement(outdated=True)
+    assert compared_with_aws(RoleAssessment(principal, (), Counts(), 0, agreement=agreement), OURS) == "outdated"
+
+
 def test_changes_of_every_kind_are_followed():
     both = (INLINE, MANAGED)
     steps = (create(READ), RecommendedStep(MANAGED.key))

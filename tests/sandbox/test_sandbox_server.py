@@ -37,6 +37,20 @@ THROTTLES = {
     "accessanalyzer": ("ThrottlingException", 429),
     "s3": ("SlowDown", 503),
 }
+SKEWS = {
+    "iam": ("SignatureDoesNotMatch", 403),
+    "organizations": ("InvalidSignatureException", 400),
+    "account": ("InvalidSignatureException", 403),
+    "accessanalyzer": ("InvalidSignatureException", 403),
+    "s3": ("RequestTimeTooSkewed", 403),
+}
+EXPIRED = {
+    "iam": ("ExpiredToken", 403),
+    "organizations": ("ExpiredTokenException", 400),
+    "account": ("ExpiredTokenException", 403),
+    "accessanalyzer": ("ExpiredTokenException", 403),
+    "s3": ("ExpiredToken", 400),
+}
 FAILURES = {
     "iam": "ServiceFailure",
     "organizations": "ServiceException",
@@ -94,6 +108,12 @@ def test_faults_speak_the_words_of_the_service(aws, refused, sandbox, name):
         getattr(client, call)(**parameters)
     sandbox.heal()
 
+    for kind, words in (("skew", SKEWS), ("expire", EXPIRED)):
+        sandbox.fault(kind, **target)
+        with refused(*words[service]):
+            getattr(client, call)(**parameters)
+        sandbox.heal()
+
     assert getattr(client, call)(**parameters)["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
@@ -140,6 +160,9 @@ def test_rates_are_exact_and_times_are_a_limit(aws, sandbox):
     assert failures(20) == 6
     sandbox.heal()
     sandbox.fault("error500", service="iam", operation="ListAccountAliases", times=2)
+    assert failures(5) == 2
+    sandbox.heal()
+    sandbox.fault("expire", service="iam", operation="ListAccountAliases", after=3)
     assert failures(5) == 2
     sandbox.heal()
     assert failures(3) == 0

@@ -10,7 +10,8 @@ from plumbline.aws.errors import Denied, Invalid, NotFound, Throttled, Transient
 from plumbline.model.coverage import State
 from plumbline.model.evidence import RecommendedStep
 from plumbline.model.snapshot import Policy
-from plumbline.usage.sources.recommended_policies import MOST, TOGETHER, WAITS, Hub, collect
+from plumbline.usage.sources.hub_findings import TOGETHER
+from plumbline.usage.sources.recommended_policies import MOST, WAITS, Hub, collect
 
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
 ACCOUNT, OTHER, ADMINISTRATOR = "100000000003", "100000000004", "100000000002"
@@ -36,11 +37,12 @@ class Script:
     answers in turn, before and after it was made; an error is raised."""
 
     def __init__(self):
-        self.findings, self.there, self.to_make, self.refuses = {}, {}, {}, {}
+        self.findings, self.there, self.to_make, self.refuses, self.more = {}, {}, {}, {}, {}
         self.asked, self.filters = [], []
 
-    def add(self, uid, role, *made, account=ACCOUNT, there=()):
+    def add(self, uid, role, *made, account=ACCOUNT, there=(), **more):
         self.findings.setdefault(account, {})[uid] = role.arn
+        self.more[uid] = more
         self.there[uid], self.to_make[uid] = list(there), list(made)
 
     def pages(self, service, operation, *, account, region, Filters=None, MetadataUid=None):  # noqa: N803
@@ -54,7 +56,7 @@ class Script:
             self.filters.append(arns)
             for uid, arn in self.findings.get(account, {}).items():
                 if arn in arns:
-                    yield {"Findings": [{"metadata": {"uid": uid}} if uid else {}]}
+                    yield {"Findings": [{"metadata": {"uid": uid}} | self.more[uid] if uid else {}]}
             return
         answers = self.there[MetadataUid]
         if not answers:
@@ -92,8 +94,9 @@ def waits():
 
 @pytest.fixture
 def ask(script, waits):
-    def run(*roles, account=None, now=NOW):
-        return collect(script, Hub("eu-central-1", account), roles, now=now, sleep=waits.append)
+    def run(*roles, account=None, now=NOW, asked=()):
+        hub = Hub("eu-central-1", account)
+        return collect(script, hub, roles, asked=frozenset(asked), now=now, sleep=waits.append)
 
     return run
 
@@ -129,17 +132,97 @@ def test_what_is_there_is_not_made_again(ask, script, waits, principal):
     assert waits == [WAITS[0]]
 
 
-@pytest.mark.parametrize("named", ["shared", "arn:aws:iam::100000000003:policy/shared"])
-@pytest.mark.parametrize(("days", "made"), [(-1, 1), (0, 0), (1, 0)])
-def test_one_that_is_older_than_its_policy_is_made_again(ask, script, principal, named, days, made):
-    policy = Policy("shared", "managed", POLICY, "arn:aws:iam::100000000003:policy/shared", version_created_at=NOW)
-    app = replace(principal("app"), policies=(policy, Policy("own", "inline", POLICY)))
-    step = DETACH | {"ExistingPolicyId": named, "PolicyUpdatedAt": NOW + timedelta(days=days)}
-    own = CREATE | {"ExistingPolicyId": "own", "PolicyUpdatedAt": NOW - timedelta(days=9)}
-    script.add("1", app, said(app, CREATE), there=[said(app, own, step)])
-    (first, *_) = ask(app).steps[app.arn]
-    assert first.existing == ("p" if made else "own")
+SHARED = Policy("shared", "managed", POLICY, "arn:aws:iam::100000000003:policy/shared", version_created_at=NOW)
+OWN = Policy("own", "inline", '{"Statement":[{"Action":"s3:*","Effect":"Allow","Resource":"*"}]}')
+ALIKE = '{"Statement": {"Effect": "Allow", "Action": ["s3:*"], "Resource": "*"}}'
+OTHER_TEXT = '{"Statement": {"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"}}'
+BEFORE, LATER = NOW - timedelta(days=1), NOW + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("step", "asked", "made"),
+    [
+        ({"ExistingPolicyId": "shared", "PolicyUpdatedAt": BEFORE}, True, True),
+        ({"ExistingPolicyId": SHARED.arn, "PolicyUpdatedAt": BEFORE}, True, True),
+        ({"ExistingPolicyId": "shared", "PolicyUpdatedAt": NOW}, False, False),
+        ({"ExistingPolicyId": SHARED.arn, "PolicyUpdatedAt": LATER}, False, False),
+        ({"ExistingPolicyId": "own", "ExistingPolicy": ALIKE}, False, False),
+        ({"ExistingPolicyId": "own", "ExistingPolicy": OTHER_TEXT}, True, True),
+        ({"ExistingPolicyId": "own", "ExistingPolicy": OTHER_TEXT, "PolicyUpdatedAt": LATER}, True, True),
+        # Of an inline policy a time says nothing, unless the role itself is younger.
+        ({"ExistingPolicyId": "own", "PolicyUpdatedAt": LATER}, False, True),
+        ({"ExistingPolicyId": "own", "PolicyUpdatedAt": LATER}, True, False),
+        ({"ExistingPolicyId": "own", "PolicyUpdatedAt": datetime(2023, 1, 1, tzinfo=UTC)}, True, True),
+        ({"ExistingPolicyId": "own"}, False, True),
+        ({"ExistingPolicyId": "of nobody"}, False, False),
+    ],
+)
+def test_one_about_former_policies_is_made_anew(ask, script, principal, step, asked, made):
+    app = replace(principal("app"), policies=(SHARED, OWN))
+    script.add("1", app, said(app, DETACH), there=[said(app, CREATE | step)])
+    found = ask(app, asked=[app.arn] if asked else ())
+    assert [one.existing for one in found.steps[app.arn]] == (["q"] if made else [step["ExistingPolicyId"]])
     assert script.times("GenerateRecommendedPolicy") == made
+    assert found.made == ({app.arn} if made else set())
+
+
+def test_one_that_is_still_about_a_former_policy_when_made_anew_is_none(ask, script, principal):
+    app, other = replace(principal("app"), policies=(OWN,)), principal("other")
+    former = said(app, CREATE | {"ExistingPolicyId": "own", "ExistingPolicy": OTHER_TEXT})
+    script.add("1", app, former, there=[former])
+    script.add("2", other, said(other, CREATE))
+    found = ask(app, other)
+    assert set(found.steps) == {other.arn}
+    assert found.outdated == {app.arn}
+    state = found.states[ACCOUNT]
+    assert (state.state, state.reason) == (State.PARTIAL, "RecommendationOutdated")
+    assert app.arn in state.message
+    # It is asked for anew in each pass, until it is about the policy as it is.
+    script.to_make["1"] = [said(app, CREATE | {"ExistingPolicyId": "own", "ExistingPolicy": ALIKE})]
+    again = ask(app, other, asked=[app.arn, other.arn])
+    assert set(again.steps) == {app.arn, other.arn}
+    assert again.states[ACCOUNT].state is State.COMPLETE
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"status_id": 3},
+        {"status_id": 4},
+        {"status_id": 5},
+        {"status": "Suppressed"},
+        {"status": "RESOLVED"},
+        {"status": "Archived"},
+        {"finding_info": {"created_time_dt": "2023-12-31T23:59:59Z"}},
+    ],
+)
+def test_a_finding_that_is_closed_or_about_a_former_role_counts_for_nothing(ask, script, principal, more):
+    app, other = principal("app"), principal("other")
+    script.add("1", app, said(app, CREATE), **more)
+    found = ask(app)
+    assert found.steps == {}
+    state = found.states[ACCOUNT]
+    assert (state.state, state.reason) == (State.PARTIAL, "FindingsSetAside")
+    script.add("2", other, said(other, CREATE))
+    assert set(ask(app, other).steps) == {other.arn}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"status_id": 1, "status": "New"},
+        {"status_id": 2},
+        {"status": "In Progress"},
+        {"status": None, "finding_info": None},
+        {"finding_info": {"created_time_dt": "2024-01-01T00:00:00Z"}},
+        {"finding_info": {"created_time_dt": "yesterday"}},
+        {"finding_info": {"created_time_dt": 1_700_000_000_000}},
+    ],
+)
+def test_what_a_finding_does_not_say_is_not_held_against_it(ask, script, principal, more):
+    app = principal("app")
+    script.add("1", app, said(app, CREATE), **more)
+    assert ask(app).steps == {app.arn: (CREATED,)}
 
 
 def test_one_that_is_never_ready_is_left_to_the_next_pass(ask, script, waits, principal):

@@ -9,6 +9,7 @@ from plumbline.aws.errors import Denied, NotFound, Throttled
 from plumbline.model.analyzers import Analyzer
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.evidence import RecommendedStep
+from plumbline.model.snapshot import Policy
 from plumbline.usage.sources import recommendations, recommended_policies, unused_access
 
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
@@ -42,6 +43,7 @@ class Script:
             "resource": principal.arn,
             "resourceType": "AWS::IAM::Role",
             "resourceOwnerAccount": principal.account,
+            "status": "ACTIVE",
             "findingType": kind,
             "analyzedAt": NOW,
             "updatedAt": NOW,
@@ -57,7 +59,7 @@ class Script:
         if refused:
             raise refused
         if operation == "ListFindingsV2":
-            assert filter == {"status": {"eq": ["ACTIVE"]}}
+            assert filter == {"status": {"eq": ["ACTIVE", "ARCHIVED"]}}
             for one in self.findings.get(account, {}).values():
                 yield {"findings": [one]}
         elif operation == "GetFindingRecommendation":
@@ -195,6 +197,46 @@ def test_a_list_that_is_not_whole_is_no_list(collect, script, principal):
     assert found.lists[0].failed is not None
 
 
+# What an analyzer has looked at, and what somebody decided not to see
+
+
+def test_a_young_analyzer_says_nothing_of_those_that_it_may_not_have_looked_at(collect, script, principal):
+    app, idle, quiet = principal("app"), principal("idle"), principal("quiet")
+    script.add(app, READ)
+    script.add(idle, {"lastAccessed": MADE}, kind="UnusedIAMRole")
+    young = replace(analyzer(), created_at=NOW - timedelta(hours=23), last_resource=app.arn)
+    found = collect(app, idle, quiet, analyzers=[young])
+    assert set(found.answers) == {app.arn, idle.arn}
+    state = found.states[quiet.arn]
+    assert (state.state, state.reason) == (State.PARTIAL, "PartlyAnalyzed")
+    assert "findings about 2 principals" in state.message
+    assert f"looked last at {app.arn}" in state.message
+    later = collect(app, idle, quiet, analyzers=[young], now=NOW + timedelta(hours=1))
+    assert later.states[quiet.arn].state is State.COMPLETE
+
+
+def test_archived_findings_are_read_and_kept_apart(collect, script, principal):
+    app, idle, hidden = principal("app"), principal("idle"), principal("hidden")
+    script.add(app, READ)
+    script.add(app, WHOLE, number=2, status="ARCHIVED")
+    script.add(idle, {"lastAccessed": MADE}, kind="UnusedIAMRole", status="ARCHIVED")
+    script.add(hidden, READ, status="ARCHIVED", error="ACCESS_DENIED")
+    script.to_recommend = [answer("SUCCEEDED", STEP)]
+    found = collect(app, idle, hidden, recommendations=True)
+    said = found.answers[app.arn]
+    assert (list(said.services), list(said.archived), said.findings) == (["s3"], ["ec2"], ("id-app",))
+    unused = found.answers[idle.arn]
+    assert (unused.role_unused, unused.role_archived, unused.role_last) == (False, True, None)
+    assert found.answers[hidden.arn].archived == {}
+    (listed,) = found.lists
+    assert [one.id for one in listed.findings] == ["id-app"]
+    # Nobody wants to know what could be done about them, and they are not read twice.
+    assert {one for name, one in script.asked if name == "GenerateFindingRecommendation"} == {"id-app"}
+    script.asked.clear()
+    collect(app, idle, hidden)
+    assert {name for name, _ in script.asked} == {"ListFindingsV2"}
+
+
 # Recommendations
 
 
@@ -225,6 +267,55 @@ def test_a_recommendation_is_asked_for_once(collect, script, principal):
     script.asked.clear()
     assert collect(app, recommendations=True).answers[app.arn].recommended == steps
     assert [one for one in script.asked if one[1] == identifier] == []
+
+
+OWN = Policy("p", "inline", '{"Statement":[]}')
+CHANGED = Policy("p", "inline", '{"Statement":[{"Action":"s3:*","Effect":"Allow","Resource":"*"}]}')
+WIDER = Policy("m", "managed", '{"Statement":[]}', "arn:aws:iam::aws:policy/m", version_created_at=NOW)
+
+
+@pytest.mark.parametrize("after", [(CHANGED,), (OWN, WIDER), ()])
+def test_a_recommendation_about_former_policies_counts_for_nothing(collect, script, principal, after):
+    app = replace(principal("app"), policies=(OWN,))
+    script.add(app, READ)
+    script.to_recommend = [answer("SUCCEEDED", STEP)]
+    assert collect(app, recommendations=True).answers[app.arn].recommended
+    assert collect(app).answers[app.arn].recommended
+    # The finding is the same, the policies are not: nobody is asked any more, then AWS is asked anew.
+    changed = replace(app, policies=after)
+    kept = collect(changed).answers[app.arn]
+    assert (kept.recommended, kept.recommended_outdated) == (None, True)
+    script.to_recommend = [answer("IN_PROGRESS")]
+    assert collect(changed, recommendations=True).answers[app.arn].recommended is None
+    script.asked.clear()
+    script.recommended["id-app"] = [answer("SUCCEEDED", DETACH)]
+    (step,) = collect(changed, recommendations=True).answers[app.arn].recommended
+    # What was under way already is read and not started once more.
+    assert (step.existing, "GenerateFindingRecommendation" in dict(script.asked)) == ("q", False)
+
+
+def test_what_somebody_else_asked_for_may_be_about_any_policy(collect, script, principal):
+    app = replace(principal("app"), policies=(OWN,))
+    script.recommended[script.add(app, READ)] = [answer("SUCCEEDED", DETACH)]
+    script.to_recommend = [answer("SUCCEEDED", STEP)]
+    (step,) = collect(app, recommendations=True).answers[app.arn].recommended
+    assert step.existing == "p"
+
+
+@pytest.mark.parametrize("days", [-1, 0, 1])
+def test_one_that_is_about_a_former_text_still_is_none(collect, script, principal, days):
+    app = replace(principal("app"), policies=(WIDER,))
+    script.add(app, READ)
+    at = NOW + timedelta(days=days)
+    script.to_recommend = [answer("SUCCEEDED", STEP | {"existingPolicyId": WIDER.arn, "policyUpdatedAt": at})]
+    for _ in range(2):
+        found = collect(app, recommendations=True)
+        said = found.answers[app.arn]
+        assert (said.recommended is None, said.recommended_outdated) == (days < 0, days < 0)
+        state = found.recommended[ACCOUNT]
+        assert state.reason == ("RecommendationOutdated" if days < 0 else "")
+    times = sum(name == "GenerateFindingRecommendation" for name, _ in script.asked)
+    assert times == (2 if days < 0 else 1)
 
 
 @pytest.mark.parametrize(
@@ -296,12 +387,14 @@ def hub(monkeypatch):
 
     class Asked(list):
         def __init__(self):
-            self.answers, self.states = {}, {}
+            self.answers, self.states, self.before = {}, {}, []
+            self.made = self.outdated = frozenset()
 
-        def collect(self, sessions, hub, principals, **_):
+        def collect(self, sessions, hub, principals, *, asked, **_):
             self.append([one.name for one in principals])
+            self.before.append(asked)
             steps = {one.arn: self.answers[one.arn] for one in principals if one.arn in self.answers}
-            return recommended_policies.Recommended(steps, self.states)
+            return recommended_policies.Recommended(steps, self.states, self.made, self.outdated)
 
     asked = Asked()
     monkeypatch.setattr(recommended_policies, "collect", asked.collect)
@@ -356,13 +449,46 @@ def test_what_access_analyzer_refuses_to_recommend_is_told(collect, script, prin
     assert found.states[other.arn].state is State.COMPLETE  # it takes nothing else with it
 
 
-def test_of_an_account_that_could_not_be_read_nothing_is_said_to_be_recommended_completely(
-    collect, script, principal, hub
-):
-    app = principal("app")
+@pytest.mark.parametrize("asking", [{"hub": HUB}, {"recommendations": True}, {"hub": HUB, "recommendations": True}])
+def test_each_account_has_a_state_also_where_findings_could_not_be_read(collect, script, principal, hub, asking):
+    app, other, bare = principal("app"), principal("other", account=OTHER), principal("bare", account="100000000005")
+    for role in (app, other):
+        script.add(role, READ)
+    script.to_recommend = [answer("SUCCEEDED", STEP)]
+    script.refuses["ListFindingsV2", ACCOUNT] = Denied("no", remedy="allow it")
+    said = collect(app, other, bare, analyzers=[analyzer(), analyzer(OTHER)], **asking).recommended
+    assert {account: (state.state, state.reason) for account, state in said.items()} == {
+        ACCOUNT: (State.UNAVAILABLE, "AccessDenied"),
+        OTHER: (State.COMPLETE, ""),
+        bare.account: (State.UNAVAILABLE, "NoAnalyzer"),
+    }
+    assert said[ACCOUNT].remedy == "allow it"
+    assert "nothing was asked" in said[ACCOUNT].message
+
+
+def test_an_account_of_which_some_findings_are_known_is_partial(collect, script, principal, hub):
+    app, other = principal("app"), principal("other")
+    identifier = script.add(app, READ)
+    script.add(other, READ)
+    script.refuses["GetFindingV2", identifier] = NotFound("resolved meanwhile")
+    said = collect(app, other, hub=HUB).recommended[ACCOUNT]
+    assert (said.state, said.reason) == (State.PARTIAL, "NotFound")
+
+
+def test_security_hub_is_asked_anew_when_policies_have_changed(collect, script, principal, hub):
+    app = replace(principal("app"), policies=(OWN,))
     script.add(app, READ)
-    script.refuses["ListFindingsV2", ACCOUNT] = Denied("no")
-    assert collect(app, hub=HUB).recommended == {}
+    hub.answers, hub.made = {app.arn: STEPS}, {app.arn}
+    assert collect(app, hub=HUB).answers[app.arn].recommended == STEPS
+    changed = replace(app, policies=(CHANGED,))
+    hub.answers, hub.outdated = {}, {app.arn}
+    said = collect(changed, hub=HUB).answers[app.arn]
+    assert (said.recommended, said.recommended_outdated) == (None, True)
+    hub.answers, hub.outdated = {app.arn: STEPS}, frozenset()
+    said = collect(changed, hub=HUB).answers[app.arn]
+    assert (said.recommended, said.recommended_outdated) == (STEPS, False)
+    # Only the last time it was known that what Security Hub has is about the policies as they are.
+    assert hub.before == [frozenset(), frozenset(), {app.arn}]
 
 
 def test_what_security_hub_lacks_takes_nothing_with_it(collect, script, principal, hub):

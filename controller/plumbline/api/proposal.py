@@ -117,7 +117,7 @@ class ProposalStatus(StatusModel):
         Field(description="Agreement with findings of IAM Access Analyzer, where there are any."),
     ] = None
     recommendation: Annotated[
-        Literal["", "same", "removesMore", "removesLess", "differs", "undecided", "notCompared"],
+        Literal["", "same", "removesMore", "removesLess", "differs", "undecided", "notCompared", "outdated"],
         Field(description="The plan compared with what AWS recommends; empty where that is not known."),
     ] = ""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from plumbline.assess.silence import LAST_ACCESSED, dated_services
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import Catalogue
 from plumbline.model.assessment import Agreement, Finding, Verdict
-from plumbline.model.evidence import PrincipalUsage, UnusedAccess
+from plumbline.model.evidence import PrincipalUsage, ServiceAccess
 
 
 def agreement(
@@ -22,10 +22,12 @@ def agreement(
     for finding in findings:
         of[finding.verdict] |= finding.bits
     unused = of[Verdict.UNUSED]
-    listed = _listed(said, catalogue)
+    listed = _named(said.services, said.role_unused, catalogue)
+    # Who archived a finding did not make use of what it names: that it is missing among the active ones says nothing.
+    hidden = _named(said.archived, said.role_archived, catalogue)
     # One of a longer age does not call unused what was used before the lookback.
     comparable = _evaluated(usage, window, catalogue) if said.age <= (window.end - window.start).days else 0
-    only_plumbline = unused & comparable & ~listed
+    only_plumbline = unused & comparable & ~listed & ~hidden
     return Agreement(
         agreed=(unused & listed).bit_count(),
         only_plumbline=only_plumbline.bit_count(),
@@ -35,17 +37,18 @@ def agreement(
         analyzer=said.analyzer,
         findings=said.findings,
         recommended=said.recommended,
+        outdated=said.recommended_outdated,
     )
 
 
-def _listed(said: UnusedAccess, catalogue: Catalogue) -> int:
+def _named(services: Mapping[str, ServiceAccess], role: bool, catalogue: Catalogue) -> int:
     """What findings call unused, for as long as the analyzer's age."""
-    if said.role_unused:
+    if role:
         return catalogue.expand("*")
-    listed = 0
-    for service in said.services.values():
-        listed |= catalogue.expand_all(service.actions) if service.actions else catalogue.service(service.namespace)
-    return listed
+    named = 0
+    for service in services.values():
+        named |= catalogue.expand_all(service.actions) if service.actions else catalogue.service(service.namespace)
+    return named
 
 
 def _evaluated(usage: PrincipalUsage, window: Window, catalogue: Catalogue) -> int:

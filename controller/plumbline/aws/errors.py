@@ -95,14 +95,22 @@ _THROTTLED = frozenset({
     "ProvisionedThroughputExceededException", "EC2ThrottledException", "LimitExceededException",
 })  # fmt: skip
 _DENIED = frozenset({
-    "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedAccess", "AuthFailure",
-    "NotAuthorized", "403", "Forbidden", "AllAccessDisabled",
+    "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedAccess", "NotAuthorized", "403",
+    "Forbidden", "AllAccessDisabled",
 })  # fmt: skip
 _CREDENTIALS = frozenset({
-    "InvalidClientTokenId", "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException",
-    "SignatureDoesNotMatch", "InvalidAccessKeyId", "RequestExpired", "MissingAuthenticationToken",
-    "IncompleteSignature", "TokenRefreshRequired", "InvalidToken",
+    "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException",
+    "InvalidAccessKeyId", "MissingAuthenticationToken", "MissingAuthenticationTokenException", "IncompleteSignature",
+    "IncompleteSignatureException", "InvalidToken", "AuthFailure",
 })  # fmt: skip
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+# A request is refused that seems to be more than some minutes old, or of the future. Most services say so with a code that
+# they have for wrong signatures too. botocore neither corrects its clock nor tries such a request again.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+# https://docs.aws.amazon.com/awsconsolehelpdocs/latest/gsg/common-errors.html
+_SKEWED = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture", "RequestExpired"})
+_SKEWED_MESSAGES = ("Signature expired", "Signature not yet current")
 _NOT_FOUND = frozenset({
     "NoSuchEntity", "NoSuchEntityException", "NoSuchKey", "NoSuchBucket", "404", "NotFound", "ResourceNotFoundException",
     "TrailNotFoundException", "PolicyNotFoundException", "TargetNotFoundException", "AccountNotFoundException",
@@ -157,9 +165,10 @@ def _answered(response: Mapping[str, Any], service: str, operation: str, account
     error = response.get("Error", {})
     code = str(error.get("Code") or "Unknown")
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    kind, reason, remedy = _by_code(code, status, service, operation, account)
+    message = str(error.get("Message") or "no further message")
+    kind, reason, remedy = _refused(code, message) or _by_code(code, status, service, operation, account)
     return kind(
-        str(error.get("Message") or "no further message"),
+        message,
         service=service,
         operation=operation,
         account=account,
@@ -167,6 +176,21 @@ def _answered(response: Mapping[str, Any], service: str, operation: str, account
         remedy=remedy,
         reason=reason,
     )
+
+
+def _refused(code: str, message: str) -> tuple[type[AwsError], str, str] | None:
+    """What is wrong with the signature of a request, before anything was asked about permissions; None: nothing."""
+    if code in _SKEWED or (code in _CREDENTIALS and any(words in message for words in _SKEWED_MESSAGES)):
+        remedy = "The clock of this machine is wrong: let NTP or chrony synchronise that of the node"
+        if code == "RequestExpired":  # of EC2, a session that has ended too
+            remedy += "; if it is right, renew the operator's own AWS credentials"
+        return Denied, "ClockSkew", remedy
+    if code in _EXPIRED:
+        # Sessions as a member role are renewed before their end, by this machine's clock.
+        return Denied, "SessionExpired", "Renew the operator's own AWS credentials, and check the clock of this machine"
+    if code in _CREDENTIALS:
+        return Denied, "InvalidCredentials", "Renew the AWS credentials, and check the clock of this machine"
+    return None
 
 
 def _by_code(
@@ -180,8 +204,6 @@ def _by_code(
         )
     if code in _THROTTLED or status == 429:
         return Throttled, "", "It is tried again later; lower awsRequestsPerSecond if this goes on"
-    if code in _CREDENTIALS:
-        return Denied, "InvalidCredentials", "Renew the AWS credentials, and check the clock of this machine"
     if code in _DENIED or status in (401, 403):
         return Denied, "", _grant(service, operation, account)
     if code in _NOT_FOUND or status == 404:

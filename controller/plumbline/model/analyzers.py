@@ -70,7 +70,7 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An active finding as it is listed. `public` and `principals` are told of external access only. `error`: the resource
+    """A finding as it is listed. `public` and `principals` are told of external access only. `error`: the resource
     could not be analyzed, so that it says nothing of it."""
 
     id: str
@@ -87,8 +87,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class FindingList:
-    """All active findings of one analyzer; `failed` says why they are not known. Then there may be any."""
+    """All active findings of one analyzer, and of unused access those that were archived, by a rule or by hand; `failed`
+    says why they are not known. Then there may be any."""
 
     analyzer: Analyzer
     findings: tuple[Finding, ...] = ()
+    archived: tuple[Finding, ...] = ()
     failed: SourceState | None = None

@@ -92,7 +92,8 @@ class GrantDrift:
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """Numbers of actions: what findings of unused access and verdicts say of them. `used` and `undetermined`: by the
-    verdict, of those that findings call unused. `recommended`: what AWS would do about it."""
+    verdict, of those that findings call unused. `recommended`: what AWS would do about it; `outdated`: what it would do
+    about former policies is all that is known."""
 
     agreed: int = 0
     only_plumbline: int = 0
@@ -102,6 +103,7 @@ class Agreement:
     analyzer: str = ""
     findings: tuple[str, ...] = ()
     recommended: tuple[RecommendedStep, ...] | None = None
+    outdated: bool = False
 
     @property
     def disagreements(self) -> int:

@@ -107,10 +107,14 @@ class LastAccessed:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedPolicy:
-    """A finished policy generation: the actions it named, and those it knows by service only."""
+    """What the finished policy generations of a principal name together: actions, and services that they know only as such.
+
+    `start` and `end` are those of the first and the last window; `is_complete`: nothing between is missing, and AWS calls
+    the answer about each window complete.
+    """
 
     principal: str
-    job_id: str
+    job_ids: tuple[str, ...]
     start: datetime
     end: datetime
     actions: tuple[str, ...]
@@ -121,10 +125,13 @@ class GeneratedPolicy:
 @dataclass(frozen=True, slots=True)
 class RecommendedStep:
     """What AWS recommends about one policy. `existing`: as AWS names it; `policy`: the document to be in its place; None:
-    it is to be detached."""
+    it is to be detached. `updated_at` and `text`: since when the existing policy was as it is, and its canonical document, as
+    far as AWS says so."""
 
     existing: str
     policy: str | None = None
+    updated_at: datetime | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +140,9 @@ class UnusedAccess:
 
     `services`: what it calls unused. A service without actions is unused as a whole; of one with actions only these are,
     each with its last access. `role_unused`: the whole role. What is missing here is not known to be used. `age`: after how
-    many days the analyzer calls something unused; `since`: when it was made. `recommended` None: not known.
+    many days the analyzer calls something unused; `since`: when it was made. `recommended` None: not known;
+    `recommended_outdated`: something is, about former policies. `archived` and `role_archived`: what archived findings named,
+    which somebody decided not to see.
     """
 
     principal: str
@@ -145,6 +154,9 @@ class UnusedAccess:
     role_unused: bool = False
     role_last: datetime | None = None
     recommended: tuple[RecommendedStep, ...] | None = None
+    recommended_outdated: bool = False
+    archived: Mapping[str, ServiceAccess] = field(default_factory=dict)
+    role_archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,15 @@ from plumbline.model.evidence import RecommendedStep
 from plumbline.model.plan import Plan
 from plumbline.model.snapshot import Principal
 
-Compared = Literal["", "same", "removesMore", "removesLess", "differs", "undecided", "notCompared"]
+Compared = Literal["", "same", "removesMore", "removesLess", "differs", "undecided", "notCompared", "outdated"]
 
 
 def compared_with_aws(assessment: RoleAssessment, plan: Plan) -> Compared:
-    """Empty where AWS recommends nothing that is known. `removesMore`: the plan leaves less than AWS would."""
+    """Empty where AWS recommends nothing that is known. `removesMore`: the plan leaves less than AWS would. `outdated`: AWS
+    speaks of policies that have changed since."""
     said = assessment.agreement
     if said is None or not said.recommended:
-        return ""
+        return "outdated" if said is not None and said.outdated else ""
     ours, theirs = _planned(assessment.principal, plan), _recommended(assessment.principal, said.recommended)
     if ours is None or theirs is None:
         return "notCompared"

@@ -16,12 +16,14 @@ from plumbline.store.schema import analyzer_finding
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What a finding says, as of its last update."""
+    """What a finding says, as of its last update. `asked`: policy key -> digest, of the policies for which the recommendation
+    was asked for; None: not known, so that one that is there may be about any."""
 
     updated_at: datetime
     services: Mapping[str, ServiceAccess] = field(default_factory=dict)
     role_last: datetime | None = None
     recommended: tuple[RecommendedStep, ...] | None = None
+    asked: Mapping[str, str] | None = None
 
 
 def load_findings(engine: sa.Engine, landscape: str) -> dict[str, Detail]:
@@ -63,8 +65,17 @@ def _json(detail: Detail) -> dict[str, Any]:
     return {
         "services": services_json(detail.services),
         "roleLast": time_text(detail.role_last),
-        "recommended": None if steps is None else [[step.existing, step.policy] for step in steps],
+        "recommended": None if steps is None else [_step_json(step) for step in steps],
+        "asked": None if detail.asked is None else dict(sorted(detail.asked.items())),
     }
+
+
+def _step_json(step: RecommendedStep) -> list[str | None]:
+    return [step.existing, step.policy, time_text(step.updated_at), step.text]
+
+
+def _step(existing: str, policy: str | None, updated_at: str | None = None, text: str | None = None) -> RecommendedStep:
+    return RecommendedStep(existing, policy, time_from(updated_at), text)
 
 
 def _detail(row: Any) -> Detail:
@@ -73,5 +84,6 @@ def _detail(row: Any) -> Detail:
         updated_at=row.updated_at,
         services=services_from(data["services"]),
         role_last=time_from(data["roleLast"]),
-        recommended=None if data["recommended"] is None else tuple(RecommendedStep(*s) for s in data["recommended"]),
+        recommended=None if data["recommended"] is None else tuple(_step(*step) for step in data["recommended"]),
+        asked=data.get("asked"),
     )

@@ -178,6 +178,7 @@ generation_job = sa.Table(
     sa.Column("error_code", sa.String),
     sa.Column("error_message", sa.String),
     sa.Column("result", sa.JSON),  # {"actions": [...], "serviceTemplates": [...], "isComplete": bool}
+    sa.Column("scope", sa.String),  # the trail and, unless all of them, the Regions whose logs it reads
 )
 
 # Since when our own snapshots have seen a policy on a principal with this digest: proves the age of a grant.
@@ -218,7 +219,9 @@ analyzer_finding = sa.Table(
     sa.Column("landscape", sa.String, primary_key=True),
     sa.Column("finding", sa.String, primary_key=True),
     sa.Column("updated_at", Utc, nullable=False),
-    sa.Column("details", sa.JSON, nullable=False),  # {"services": as in last_accessed, "roleLast", "recommended"}
+    sa.Column(
+        "details", sa.JSON, nullable=False
+    ),  # {"services": as in last_accessed, "roleLast", "recommended", "asked"}
 )
 
 # What people have said no to; an object that says so can go with its baseline.

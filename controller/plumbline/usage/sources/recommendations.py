@@ -1,95 +1,134 @@
 """What AWS recommends about a finding of unused permissions: asked for, waited for shortly, read. Judges nothing.
 
-One that is not ready is read in the next pass; one that fails is none.
+One that is not ready is read in the next pass; one that fails is none, and one about a former text of a policy is none either.
 https://docs.aws.amazon.com/access-analyzer/latest/APIReference/API_GenerateFindingRecommendation.html
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from plumbline.aws.errors import AwsError, Denied, Invalid, NotFound, Throttled
 from plumbline.aws.generation import SERVICE
 from plumbline.aws.session import AwsSessions
+from plumbline.iam.documents import canonical
 from plumbline.model.analyzers import Analyzer, Finding
 from plumbline.model.evidence import RecommendedStep
+from plumbline.model.snapshot import Principal
+from plumbline.usage.sources.about import About, about
 
 MOST: Final = 200  # that are asked for in one pass
 WAITS: Final = (0.5, 1.0, 2.0)
+OUTDATED: Final = "RecommendationOutdated"
+
+Pages = list[dict[str, Any]]
 
 
 @dataclass
 class Recommendations:
-    """Denial or throttling ends it for this pass: the rest would fare the same."""
+    """Denial or throttling ends it for this pass: the rest would fare the same. `made`: ids of findings for which one was
+    started in this pass; `outdated`: those for which AWS has none but about a former text."""
 
     sessions: AwsSessions
     sleep: Callable[[float], None] = time.sleep
-    asked: int = 0
+    number: int = 0
     stopped: dict[Analyzer, AwsError] = field(default_factory=dict)
     lacking: dict[Analyzer, tuple[str, str]] = field(default_factory=dict)  # reason and message of the first
+    made: set[str] = field(default_factory=set)
+    outdated: set[str] = field(default_factory=set)
 
-    def of(self, finding: Finding, analyzer: Analyzer) -> tuple[RecommendedStep, ...] | None:
-        """None where it is not known. Never raises AwsError."""
+    def of(
+        self, finding: Finding, analyzer: Analyzer, principal: Principal, *, asked: bool
+    ) -> tuple[RecommendedStep, ...] | None:
+        """None where it is not known. `asked`: for the policies as they are it was before. Never raises AwsError."""
         if analyzer in self.stopped:
             return None
         lacks = "Unfinished", f"one pass asks about at most {MOST} findings, and does not wait long for each"
-        if self.asked < MOST:
-            self.asked += 1
+        if self.number < MOST:
+            self.number += 1
             try:
-                steps = self._steps(finding, analyzer)
-                if steps is not None:
+                steps = self._steps(finding, analyzer, principal, asked)
+                if steps is not None and about(steps, principal) is not About.FORMER:
                     return steps
+                if steps is not None:
+                    self.outdated.add(finding.id)
+                    lacks = OUTDATED, outdated_message(finding.resource)
             except (Denied, Throttled) as error:
                 self.stopped[analyzer] = error
                 return None
             except AwsError as error:
                 lacks = error.reason, error.summary
-            except (KeyError, TypeError, AttributeError, ValueError) as error:
+            except (LookupError, TypeError, AttributeError, ValueError) as error:
                 lacks = "MalformedAnswer", f"an answer about {finding.resource} is not whole: {error}"
         self.lacking.setdefault(analyzer, lacks)
         return None
 
-    def _steps(self, finding: Finding, analyzer: Analyzer) -> tuple[RecommendedStep, ...] | None:
-        try:
-            pages = self._pages(finding, analyzer)
-        except (NotFound, Invalid):
-            pages = []
-        # One that was made before the finding was updated is about something else.
-        if not pages or pages[0]["startedAt"] < finding.updated_at:
+    def _steps(
+        self, finding: Finding, analyzer: Analyzer, principal: Principal, asked: bool
+    ) -> tuple[RecommendedStep, ...] | None:
+        pages = self._there(finding, analyzer) if asked else []
+        # One that was made before the finding was updated, or its policies changed, is about something else.
+        if not pages or pages[0]["startedAt"] < finding.updated_at or _of_former(pages, principal):
             self.sessions.call(SERVICE, "GenerateFindingRecommendation", **_about(finding, analyzer))
+            self.made.add(finding.id)
             pages = self._pages(finding, analyzer)
         for wait in WAITS:
             if pages[0]["status"] != "IN_PROGRESS":
                 break
             self.sleep(wait)
             pages = self._pages(finding, analyzer)
-        if pages[0]["status"] != "SUCCEEDED":
-            return None
-        return tuple(_steps(raw for page in pages for raw in page["recommendedSteps"]))
+        return tuple(_steps(pages)) if pages[0]["status"] == "SUCCEEDED" else None
 
-    def _pages(self, finding: Finding, analyzer: Analyzer) -> list[dict[str, Any]]:
+    def _there(self, finding: Finding, analyzer: Analyzer) -> Pages:
+        try:
+            return self._pages(finding, analyzer)
+        except (NotFound, Invalid):
+            return []
+
+    def _pages(self, finding: Finding, analyzer: Analyzer) -> Pages:
         return list(self.sessions.pages(SERVICE, "GetFindingRecommendation", **_about(finding, analyzer)))
+
+
+def outdated_message(arn: str) -> str:
+    return f"what is recommended about {arn} is about a former text of one of its policies"
 
 
 def _about(finding: Finding, analyzer: Analyzer) -> dict[str, Any]:
     return {"account": analyzer.account, "region": analyzer.region, "analyzerArn": analyzer.arn, "id": finding.id}
 
 
-def _steps(raw: Iterator[Mapping[str, Any]]) -> Iterator[RecommendedStep]:
-    for one in raw:
-        step = one["unusedPermissionsRecommendedStep"]
-        yield recommended_step(step["recommendedAction"], step.get("existingPolicyId"), step.get("recommendedPolicy"))
+def _of_former(pages: Pages, principal: Principal) -> bool:
+    return pages[0]["status"] == "SUCCEEDED" and about(tuple(_steps(pages)), principal) is About.FORMER
 
 
-def recommended_step(action: str, existing: str | None, policy: str | None) -> RecommendedStep:
+def _steps(pages: Pages) -> Iterator[RecommendedStep]:
+    for one in (raw for page in pages for raw in page["recommendedSteps"]):
+        step: Mapping[str, Any] = one["unusedPermissionsRecommendedStep"]
+        yield recommended_step(
+            step["recommendedAction"],
+            step.get("existingPolicyId"),
+            step.get("recommendedPolicy"),
+            updated_at=step.get("policyUpdatedAt"),
+        )
+
+
+def recommended_step(
+    action: str,
+    existing: str | None,
+    policy: str | None,
+    *,
+    updated_at: datetime | None = None,
+    text: str | None = None,
+) -> RecommendedStep:
     """Access Analyzer and Security Hub say the same in other words. Raises ValueError for what is not whole."""
+    known = None if text is None else canonical(text)
     if action == "DETACH_POLICY":
-        return RecommendedStep(existing or "")
+        return RecommendedStep(existing or "", None, updated_at, known)
     if action != "CREATE_POLICY" or policy is None:
         raise ValueError(f"{action} without a policy")
-    json.loads(policy)
-    return RecommendedStep(existing or "", policy)
+    canonical(policy)
+    return RecommendedStep(existing or "", policy, updated_at, known)

@@ -1,7 +1,7 @@
 """What Security Hub recommends about unused permissions: found by role, asked for together, waited for together.
 
-Knows a finding by its id alone, because no form of these findings is published: which role an answer is about, it says
-itself. Judges nothing. One that is not ready is read in the next pass.
+Knows a finding by its id, its status and its age, because no form of these findings is published: which role an answer is
+about, it says itself. Judges nothing. One that is not ready is read in the next pass.
 https://docs.aws.amazon.com/securityhub/latest/userguide/unused-access-recommendations.html
 """
 
@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from plumbline.aws.errors import AwsError, Denied, Invalid, NotFound, Throttled
 from plumbline.aws.session import AwsSessions
@@ -21,20 +21,22 @@ from plumbline.model.analyzers import RECOMMENDED
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.evidence import RecommendedStep
 from plumbline.model.snapshot import Principal, digest_of
-from plumbline.usage.sources.recommendations import recommended_step
+from plumbline.usage.sources.about import About, about
+from plumbline.usage.sources.hub_findings import TOGETHER, HubFinding, about_roles, closed, hub_finding, steps_of
+from plumbline.usage.sources.recommendations import OUTDATED, outdated_message
 
 MOST: Final = 200  # roles, and findings about them, that are asked about in one pass
 WAITS: Final = (2.0, 6.0, 12.0)  # AWS says that one takes less than 20 seconds
-TOGETHER: Final = (
-    20  # filters of one kind: https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_GetFindingsV2.html
-)
 CONCURRENT: Final = 8
 
 _SERVICE: Final = "securityhub"
-_NOT_OF_CONTROLS: Final = {
-    "FieldName": "metadata.product.name",
-    "Filter": {"Value": "Security Hub CSPM", "Comparison": "NOT_EQUALS"},
-}
+_SET_ASIDE: Final = SourceState(
+    RECOMMENDED,
+    State.PARTIAL,
+    "FindingsSetAside",
+    "all that Security Hub has found is suppressed, resolved or archived there, or is about former roles of the same name",
+    "nothing: a finding that is opened again is asked about again",
+)
 
 _UNFINISHED: Final = SourceState(
     RECOMMENDED,
@@ -69,15 +71,14 @@ class Hub:
 
 @dataclass
 class Recommended:
-    """`steps` by principal ARN; none where AWS says that it cannot recommend any. `states` by account that was asked."""
+    """`steps` by principal ARN, about its policies as they are; none where AWS says that it cannot recommend any. `made`: of
+    which principals one was started in this pass; `outdated`: of which there is none but about former policies. `states`
+    by account that was asked."""
 
     steps: dict[str, tuple[RecommendedStep, ...]] = field(default_factory=dict)
     states: dict[str, SourceState] = field(default_factory=dict)
-
-
-class _Finding(NamedTuple):
-    account: str
-    uid: str
+    made: frozenset[str] = frozenset()
+    outdated: frozenset[str] = frozenset()
 
 
 def collect(
@@ -85,12 +86,14 @@ def collect(
     hub: Hub,
     principals: Sequence[Principal],
     *,
+    asked: frozenset[str] = frozenset(),
     now: datetime,
     sleep: Callable[[float], None] = time.sleep,
     progress: Progress = lambda _: None,
 ) -> Recommended:
-    """What is recommended about `principals`, as far as it is known by now. Never raises AwsError."""
-    asking = _Asking(sessions, hub, {principal.arn: principal for principal in principals})
+    """What is recommended about `principals`, as far as it is known by now. `asked`: those for which one was started before
+    that is about their policies as they are. Never raises AwsError."""
+    asking = _Asking(sessions, hub, {principal.arn: principal for principal in principals}, asked)
     by_account: dict[str, list[str]] = {}
     turn = in_turn(principals, now)
     for principal in turn[:MOST]:
@@ -107,11 +110,16 @@ def collect(
             sleep(wait)
             waiting = _those(waiting, pool.map(asking.read, waiting))
     asking.unfinished |= {finding.account for finding in (*later, *waiting)}
-    told = {account for account, _ in asking.answers}
+    told = {finding.account for finding in asking.answers}
     asking.silent |= by_account.keys() - told
     asking.unfinished |= {hub.asked_about(one) for one in turn[MOST:]}
     accounts = {hub.asked_about(one) for one in principals}
-    found = Recommended(asking.steps(), {account: asking.state(account) for account in accounts})
+    found = Recommended(
+        asking.steps(),
+        {account: asking.state(account) for account in accounts},
+        frozenset(asking.made),
+        frozenset(asking.outdated()),
+    )
     if by_account:
         progress(
             f"recommended policies: of {len(principals)} roles {sum(map(len, by_account.values()))} were asked about, "
@@ -126,7 +134,7 @@ def in_turn(principals: Iterable[Principal], now: datetime) -> list[Principal]:
     return sorted(principals, key=lambda one: digest_of([day, one.arn]))
 
 
-def _those(findings: Sequence[_Finding], waiting: Iterable[bool]) -> list[_Finding]:
+def _those(findings: Sequence[HubFinding], waiting: Iterable[bool]) -> list[HubFinding]:
     return [finding for finding, is_waiting in zip(findings, waiting, strict=True) if is_waiting]
 
 
@@ -138,19 +146,26 @@ class _Asking:
     sessions: AwsSessions
     hub: Hub
     principals: Mapping[str, Principal]
-    answers: dict[_Finding, tuple[str, tuple[RecommendedStep, ...]]] = field(default_factory=dict)
+    asked: frozenset[str]
+    answers: dict[HubFinding, tuple[str, tuple[RecommendedStep, ...]]] = field(default_factory=dict)
     stopped: dict[str, SourceState] = field(default_factory=dict)
-    broken: dict[_Finding, SourceState] = field(default_factory=dict)
+    broken: dict[HubFinding, SourceState] = field(default_factory=dict)
     unfinished: set[str] = field(default_factory=set)  # accounts, here and below
     silent: set[str] = field(default_factory=set)
+    set_aside: set[str] = field(default_factory=set)
+    started: set[HubFinding] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)  # principals, here and below
+    former: set[str] = field(default_factory=set)
 
-    def find(self, account: str, arns: Sequence[str]) -> list[_Finding]:
+    def find(self, account: str, arns: Sequence[str]) -> list[HubFinding]:
         """Findings of any kind about the roles but those of controls: the API itself refuses others than it means."""
-        found: dict[_Finding, None] = {}
+        found: dict[HubFinding, None] = {}
         try:
             for at in range(0, len(arns), TOGETHER):
                 for page in self._findings(account, arns[at : at + TOGETHER]):
-                    found |= dict.fromkeys(_Finding(account, one["metadata"]["uid"]) for one in page["Findings"])
+                    known = [(closed(one), hub_finding(account, one)) for one in page["Findings"]]
+                    found |= dict.fromkeys(finding for is_closed, finding in known if not is_closed)
+                    self.set_aside |= {account for is_closed, _ in known if is_closed}
                     if len(found) > MOST:
                         return list(found)
         except AwsError as error:
@@ -159,8 +174,8 @@ class _Asking:
             self.stopped[account] = _malformed(State.UNAVAILABLE, account, error)
         return list(found)
 
-    def begin(self, finding: _Finding) -> bool:
-        """Reads what is there, and has one made where none is or its policy was changed since: making it again discards
+    def begin(self, finding: HubFinding) -> bool:
+        """Reads what is there, and has one made where none is or it may be about former policies: making it again discards
         what AWS keeps for 90 days. Whether it is to be read again."""
 
         def attempt() -> bool:
@@ -168,17 +183,23 @@ class _Asking:
                 pages = self._pages(finding)
             except NotFound:
                 pages = []
-            if pages and not self._outdated(pages):
+            if pages and self._believed(finding, pages):
                 return self._take(finding, pages)
-            account, uid = finding
             self.sessions.call(
-                _SERVICE, "GenerateRecommendedPolicyV2", account=account, region=self.hub.region, MetadataUid=uid
+                _SERVICE,
+                "GenerateRecommendedPolicyV2",
+                account=finding.account,
+                region=self.hub.region,
+                MetadataUid=finding.uid,
             )
+            self.started.add(finding)
+            if pages:
+                self.made.add(pages[0]["ResourceArn"])
             return True
 
         return self._attempted(finding, attempt)
 
-    def read(self, finding: _Finding) -> bool:
+    def read(self, finding: HubFinding) -> bool:
         """Whether it is to be read again."""
 
         def attempt() -> bool:
@@ -192,22 +213,31 @@ class _Asking:
     def steps(self) -> dict[str, tuple[RecommendedStep, ...]]:
         """By role, which may have several findings, such as one of each Region."""
         found: dict[str, tuple[RecommendedStep, ...]] = {}
-        for _, (role, steps) in sorted(self.answers.items()):
+        for _, (role, steps) in sorted(self.answers.items(), key=_by_id):
             if not found.get(role):
                 found[role] = steps
         return found
 
+    def outdated(self) -> set[str]:
+        return self.former - self.steps().keys()
+
     def state(self, account: str) -> SourceState:
         if account in self.stopped:
             return self.stopped[account]
-        for finding, state in sorted(self.broken.items()):
+        for finding, state in sorted(self.broken.items(), key=_by_id):
             if finding.account == account:
                 return state
+        for arn in sorted(self.outdated()):
+            if self.hub.asked_about(self.principals[arn]) == account:
+                remedy = "nothing at first: the next passes ask anew"
+                return SourceState(RECOMMENDED, State.PARTIAL, OUTDATED, outdated_message(arn), remedy)
         if account in self.unfinished:
             return _UNFINISHED
-        return _SILENT if account in self.silent else SourceState(RECOMMENDED, State.COMPLETE)
+        if account in self.silent:
+            return _SET_ASIDE if account in self.set_aside else _SILENT
+        return SourceState(RECOMMENDED, State.COMPLETE)
 
-    def _attempted(self, finding: _Finding, attempt: Callable[[], bool]) -> bool:
+    def _attempted(self, finding: HubFinding, attempt: Callable[[], bool]) -> bool:
         if finding.account in self.stopped:
             return False
         try:
@@ -222,16 +252,19 @@ class _Asking:
             self.broken[finding] = _malformed(State.PARTIAL, finding.account, error)
         return False
 
-    def _take(self, finding: _Finding, pages: Sequence[Mapping[str, Any]]) -> bool:
+    def _take(self, finding: HubFinding, pages: Sequence[Mapping[str, Any]]) -> bool:
         """Whether there is nothing to take yet."""
         first = pages[0]
+        principal = self._meant(finding, first)
+        if principal is not None and finding in self.started:
+            self.made.add(principal.arn)
         match first["Status"]:
             case "IN_PROGRESS":
                 return True
             case "SUCCEEDED":
                 if any("RecommendationSteps" not in page for page in pages):
                     raise ValueError("RecommendationSteps is missing")
-                role, steps = first["ResourceArn"], tuple(_steps(pages))
+                role, steps = first["ResourceArn"], steps_of(pages)
             case "FAILED":
                 said = first.get("Error") or {}
                 text = f"Security Hub could not recommend a policy: {said.get('Code')}: {said.get('Message')}"
@@ -239,42 +272,39 @@ class _Asking:
                 return False
             case other:
                 raise ValueError(f"status {other}")
-        principal = self.principals.get(role)
-        # An account is believed about what it was asked, and about nothing else.
-        if principal is not None and self.hub.asked_about(principal) == finding.account:
+        if principal is None:
+            return False
+        if about(steps, principal) is About.FORMER:
+            self.former.add(role)
+        else:
             self.answers[finding] = role, steps
         return False
 
-    def _outdated(self, pages: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether a policy was changed after what is recommended about it. Of inline policies the time of a change is not
-        known; AWS closes the finding and makes another."""
-        principal = self.principals.get(pages[0].get("ResourceArn", ""))
-        if principal is None:
-            return False
-        changed = {
-            name: policy.version_created_at
-            for policy in principal.policies
-            if policy.version_created_at is not None
-            for name in (policy.name, policy.key)
-        }
-        for step in _raw_steps(pages):
-            at, changed_at = step.get("PolicyUpdatedAt"), changed.get(step.get("ExistingPolicyId", ""))
-            if at is not None and changed_at is not None and at < changed_at:
-                return True
-        return False
+    def _meant(self, finding: HubFinding, page: Mapping[str, Any]) -> Principal | None:
+        """The principal that an answer is about. An account is believed about what it was asked, and about nothing else; a
+        finding of before its creation is about a former one of the same name."""
+        principal = self.principals.get(page.get("ResourceArn", ""))
+        if principal is None or self.hub.asked_about(principal) != finding.account:
+            return None
+        if finding.created is not None and finding.created < principal.created_at:
+            self.set_aside.add(finding.account)
+            return None
+        return principal
+
+    def _believed(self, finding: HubFinding, pages: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether what is there, whoever asked for it, is about the policies as they are."""
+        principal = self._meant(finding, pages[0])
+        if principal is None or pages[0]["Status"] != "SUCCEEDED":
+            return True
+        which = about(steps_of(pages), principal)
+        return which is About.PRESENT or (which is About.UNKNOWN and principal.arn in self.asked)
 
     def _findings(self, account: str, arns: Sequence[str]) -> Iterator[dict[str, Any]]:
-        about = [{"FieldName": "resources.uid", "Filter": {"Value": arn, "Comparison": "EQUALS"}} for arn in arns]
-        filters = {
-            "CompositeFilters": [
-                {"StringFilters": about, "Operator": "OR"},
-                {"StringFilters": [_NOT_OF_CONTROLS], "Operator": "AND"},
-            ],
-            "CompositeOperator": "AND",
-        }
-        return self.sessions.pages(_SERVICE, "GetFindingsV2", account=account, region=self.hub.region, Filters=filters)
+        return self.sessions.pages(
+            _SERVICE, "GetFindingsV2", account=account, region=self.hub.region, Filters=about_roles(arns)
+        )
 
-    def _pages(self, finding: _Finding) -> list[dict[str, Any]]:
+    def _pages(self, finding: HubFinding) -> list[dict[str, Any]]:
         return list(
             self.sessions.pages(
                 _SERVICE,
@@ -293,21 +323,14 @@ class _Asking:
         )
         if isinstance(error, NotFound) or error.code == "InvalidAccessException":
             return SourceState(RECOMMENDED, State.UNAVAILABLE, "HubNotEnabled", error.summary, enable)
-        if isinstance(error, Denied):
+        if error.reason == Denied.default_reason:
             remedy = f"{error.remedy}. {enable}" if error.remedy else enable
             return SourceState(RECOMMENDED, State.UNAVAILABLE, error.reason, error.summary, remedy)
         return _state(State.UNAVAILABLE, error)
 
 
-def _raw_steps(pages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    for page in pages:
-        for one in page.get("RecommendationSteps") or ():
-            yield one["UnusedPermissions"]
-
-
-def _steps(pages: Iterable[Mapping[str, Any]]) -> Iterator[RecommendedStep]:
-    for step in _raw_steps(pages):
-        yield recommended_step(step["RecommendedAction"], step.get("ExistingPolicyId"), step.get("RecommendedPolicy"))
+def _by_id(item: tuple[HubFinding, Any]) -> tuple[str, str]:
+    return item[0].account, item[0].uid
 
 
 def _state(state: State, error: AwsError) -> SourceState:

@@ -1,0 +1,124 @@
+"""What findings of unused access say, each read once until it is updated, with what AWS recommends about it.
+
+Knows what is kept of it in the store. Judges nothing.
+https://docs.aws.amazon.com/access-analyzer/latest/APIReference/API_GetFindingV2.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from plumbline.aws.errors import AwsError, Denied, Throttled
+from plumbline.aws.generation import SERVICE
+from plumbline.aws.session import AwsSessions
+from plumbline.model.analyzers import Analyzer, Finding
+from plumbline.model.evidence import RecommendedStep, ServiceAccess, TrackedAction
+from plumbline.model.snapshot import Principal
+from plumbline.store.analyzer_findings import Detail
+from plumbline.usage.sources.about import digests, unchanged
+from plumbline.usage.sources.finding_lists import malformed
+from plumbline.usage.sources.recommendations import Recommendations
+
+
+@dataclass
+class Details:
+    """Reads what is not known or has changed. A denial or throttling of an analyzer's details ends them for this pass: the
+    rest would fare the same. `without`: by principal ARN, findings about which nothing is recommended for the policies as
+    they are; `outdated`: principals about whose former policies something is."""
+
+    sessions: AwsSessions
+    known: Mapping[str, Detail]
+    recommendations: Recommendations | None
+    fresh: dict[str, Detail] = field(default_factory=dict)
+    without: dict[str, Finding] = field(default_factory=dict)
+    outdated: set[str] = field(default_factory=set)
+    stopped: dict[str, AwsError] = field(default_factory=dict)
+
+    def of(self, finding: Finding, analyzer: Analyzer) -> Detail:
+        """Raises AwsError, also for an answer that is not whole."""
+        known = self.known.get(finding.id)
+        if known is not None and known.updated_at == finding.updated_at:
+            return known
+        if analyzer.arn in self.stopped:
+            raise self.stopped[analyzer.arn]
+        try:
+            detail = self._read(finding, analyzer)
+        except (Denied, Throttled) as error:
+            self.stopped[analyzer.arn] = error
+            raise
+        except (KeyError, TypeError, AttributeError) as error:
+            raise malformed(analyzer, error) from error
+        self.fresh[finding.id] = detail
+        return detail
+
+    def recommended(
+        self, finding: Finding, analyzer: Analyzer, principal: Principal
+    ) -> tuple[RecommendedStep, ...] | None:
+        """What AWS recommends about the policies as they are; None where that is not known. The details of the finding are."""
+        detail = self._now(finding)
+        asked = unchanged(detail.asked, principal)
+        if detail.recommended is not None and asked:
+            return detail.recommended
+        steps = None
+        if self.recommendations is not None:
+            steps = self.recommendations.of(finding, analyzer, principal, asked=asked)
+            if finding.id in self.recommendations.made:
+                self.made(finding, principal)
+        if steps is not None:
+            self.keep(finding, principal, steps)
+            return steps
+        self.without[principal.arn] = finding
+        if detail.recommended is not None or (self.recommendations and finding.id in self.recommendations.outdated):
+            self.outdated.add(principal.arn)
+        return None
+
+    def asked(self, principal: Principal) -> bool:
+        """Whether one was asked for about the policies as they are, of a principal `without`."""
+        return unchanged(self._now(self.without[principal.arn]).asked, principal)
+
+    def made(self, finding: Finding, principal: Principal) -> None:
+        """One is being made about the policies as they are. What was recommended before is forgotten."""
+        self.fresh[finding.id] = replace(self._now(finding), recommended=None, asked=digests(principal))
+
+    def keep(self, finding: Finding, principal: Principal, steps: tuple[RecommendedStep, ...]) -> None:
+        self.fresh[finding.id] = replace(self._now(finding), recommended=steps, asked=digests(principal))
+
+    def _now(self, finding: Finding) -> Detail:
+        return self.fresh.get(finding.id) or self.known[finding.id]
+
+    def _read(self, finding: Finding, analyzer: Analyzer) -> Detail:
+        pages = self.sessions.pages(
+            SERVICE,
+            "GetFindingV2",
+            account=analyzer.account,
+            region=analyzer.region,
+            analyzerArn=analyzer.arn,
+            id=finding.id,
+        )
+        services: dict[str, ServiceAccess] = {}
+        role_last: datetime | None = None
+        for raw in (one for page in pages for one in page["findingDetails"]):
+            if "unusedPermissionDetails" in raw:
+                service = _service(raw["unusedPermissionDetails"])
+                services[service.namespace] = service
+            elif "unusedIamRoleDetails" in raw:
+                role_last = _time(raw["unusedIamRoleDetails"].get("lastAccessed"))
+        return Detail(finding.updated_at, services, role_last)
+
+
+def _service(raw: Mapping[str, Any]) -> ServiceAccess:
+    namespace = raw["serviceNamespace"]
+    tracked = [_action(namespace, one) for one in raw.get("actions") or ()]
+    return ServiceAccess(namespace, _time(raw.get("lastAccessed")), {action.action: action for action in tracked})
+
+
+def _action(namespace: str, raw: Mapping[str, Any]) -> TrackedAction:
+    name = raw["action"]
+    return TrackedAction(name if ":" in name else f"{namespace}:{name}", _time(raw.get("lastAccessed")))
+
+
+def _time(at: datetime | None) -> datetime | None:
+    return None if at is None else at.astimezone(UTC)
