@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from plumbline.api.baseline import BaselineStatus, RoleStatus
     from plumbline.api.common import Condition
     from plumbline.api.landscape import InactivityStatus, LandscapeStatus, SourceStatus
+    from plumbline.reconcile.baseline_pass import BaselinePass
     from plumbline.reconcile.landscape import LandscapePass
     from plumbline.reconcile.run import PassReport
-from plumbline.reconcile.baseline_pass import BaselinePass
 
 SCHEMA_VERSION = "1"
 _LISTED_ROLES = 10
