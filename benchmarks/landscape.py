@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,7 +12,12 @@ from benchmarks.accounts import write as written
 from benchmarks.timer import Timer, run, settle
 from benchmarks.workload import roles
 from plumbline.assess.analysis import Analysis, Facts, Memory, analyse
+from plumbline.assess.blast_radius import data_actions
+from plumbline.assess.escalation_ways import ASSUME_ROLE, known_ways
+from plumbline.assess.guardrails import granted_in
+from plumbline.assess.reach import hops as hops_of
 from plumbline.assess.window import Window
+from plumbline.garbage import uncollected
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.overlay import overlay
 from plumbline.inventory.files import read_account_details
@@ -41,6 +46,33 @@ def own(folder: str, to: str) -> Result:
     return timer, {"roles": len(ranked), "highest": ranked[0].risk.score, "hops": len(found.hops)}
 
 
+def scan(folder: str, to: str) -> Result:
+    """What the policies of each role hold, and nothing about resources, boundaries and targets: what a scanner of policies
+    asks. From account files in memory, as the peer's."""
+    principals = read_account_details(sorted(Path(folder).glob("*.json")))
+    known = catalogue()
+    ways = [(way, known.bits_of(action for action in way.actions if action != ASSUME_ROLE)) for way in known_ways()]
+    data_actions()
+    settle()
+    found = {}
+    with Timer() as timer, uncollected():
+        for arn, principal in principals.items():
+            granted = granted_in(replace(principal, boundary=None), None).granted
+            held = [way.actions for way, bits in ways if not bits & ~granted]
+            found[arn] = held, granted & known.privileged, granted & data_actions()
+    Path(to).write_text(json.dumps({arn: _lower(held) for arn, (held, _, _) in found.items()}))
+    return timer, {"roles": len(found)}
+
+
+def edges(folder: str) -> Result:
+    """The assume-role edges alone: trust policies, identity policies, boundaries, conditions."""
+    principals = read_account_details(sorted(Path(folder).glob("*.json")))
+    settle()
+    with Timer() as timer, uncollected():
+        found = hops_of(principals, {})
+    return timer, {"edges": len(found), "accounts": len({one.account for one in principals.values()})}
+
+
 def refresh(folder: str) -> Result:
     """One account changed since the last analysis: everything is analysed again."""
     principals = read_account_details(sorted(Path(folder).glob("*.json")))
@@ -58,13 +90,14 @@ def refresh(folder: str) -> Result:
 def _ways(found: Analysis) -> dict[str, list[list[str]]]:
     """Role -> the sets of actions that gain privileges, with a target or without."""
     return {
-        one.principal.arn: [
-            sorted(action.lower() for action in way.actions)
-            for way in (*one.escalations.escalations, *one.escalations.potential)
-        ]
+        one.principal.arn: _lower(way.actions for way in (*one.escalations.escalations, *one.escalations.potential))
         for one in found.principals
     }
 
 
+def _lower(ways: Iterable[Sequence[str]]) -> list[list[str]]:
+    return [sorted(action.lower() for action in actions) for actions in ways]
+
+
 if __name__ == "__main__":
-    run({"write": write, "own": own, "refresh": refresh}, *sys.argv[1:])
+    run({"write": write, "own": own, "scan": scan, "edges": edges, "refresh": refresh}, *sys.argv[1:])

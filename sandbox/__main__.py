@@ -12,9 +12,10 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
-# moto reads this when it is first imported.
-os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+if TYPE_CHECKING:
+    from sandbox.world import World
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,6 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
     serve.add_argument("--port", type=int, default=0, help="0 takes a free port")
     serve.add_argument("--as-of", type=date.fromisoformat, required=True, help="the day on which the logs end")
     serve.add_argument("--seed", type=int, default=1)
+    serve.add_argument(
+        "--organization",
+        choices=("grown", "planted"),
+        default="grown",
+        help="as it grows over the years, with its logs; or one full of hops and ways to gain privileges",
+    )
     serve.add_argument("--port-file", type=Path, help="write the port here when ready")
     serve.add_argument("--truth", type=Path, help="write the truth here before being ready")
     serve.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
@@ -54,24 +61,34 @@ def _stop_with_input() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _serve(options: argparse.Namespace) -> int:
-    from sandbox.behaviour import behave
+def _world(options: argparse.Namespace) -> "World":
+    # moto reads this when it is first imported. Nobody in the planted organization has a policy of AWS.
+    os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", str(options.organization == "grown").lower())
+    from sandbox.behaviour import Behaviour, behave
     from sandbox.inventory import install
-    from sandbox.server import serve as bind
+    from sandbox.planted.install import install as plant
     from sandbox.trail import deliver
     from sandbox.world import World
 
+    if options.organization == "planted":
+        return plant(Behaviour(options.as_of, options.seed, ()))
+    behaviour = behave(options.as_of, options.seed)
+    install(behaviour)
+    return World(behaviour, deliver(behaviour))
+
+
+def _serve(options: argparse.Namespace) -> int:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     if options.until_eof:
         threading.Thread(target=_stop_with_input, daemon=True).start()
     gc.disable()  # what is made here lives as long as the process
-    behaviour = behave(options.as_of, options.seed)
-    install(behaviour)
-    world = World(behaviour, deliver(behaviour))
+    world = _world(options)
     if options.truth:
         options.truth.write_text(json.dumps(world.truth, indent=1, sort_keys=True) + "\n")
     gc.freeze()
     gc.enable()
+    from sandbox.server import serve as bind  # after moto was told what to load
+
     server = bind(world, options.port)
     if options.port_file:
         options.port_file.write_text(f"{server.port}\n")

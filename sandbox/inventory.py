@@ -27,7 +27,7 @@ POLICIES = CUSTOMER_POLICIES | TRAP_POLICIES
 
 
 def install(behaviour: Behaviour) -> None:
-    _organization(behaviour)
+    organization(behaviour, org.UNITS, tuple(org.ACCOUNTS.values()), org.GUARDRAILS)
     # What is called from now on is no part of the past: moto would date each role's last use by the real clock.
     moto_iam.mark_account_as_visited = lambda **_: None
     for role in ROLES:
@@ -36,15 +36,20 @@ def install(behaviour: Behaviour) -> None:
                 _policy(behaviour, role.account, reference)
     _policy(behaviour, org.DEVELOPMENT, "customer:SharedRead")  # attached to nobody
     for role in ROLES:
-        _role(behaviour, role)
+        add_role(behaviour, role)
     for user in USERS:
-        _user(behaviour, user)
+        add_user(behaviour, user)
     for account in org.ACCOUNTS:
         _providers(behaviour, account)
     _trail(behaviour)
 
 
-def _organization(behaviour: Behaviour) -> None:
+def organization(
+    behaviour: Behaviour,
+    units: tuple[org.Unit, ...],
+    accounts: tuple[org.Account, ...],
+    guardrails: tuple[org.Guardrail, ...],
+) -> None:
     joined = behaviour.ago(1200)
     backend = organizations_backends[org.MANAGEMENT]["aws"]
     backend.create_organization(org.HOME_REGION, FeatureSet="ALL")
@@ -59,25 +64,25 @@ def _organization(behaviour: Behaviour) -> None:
         default._arn_format = f"arn:{{0}}:organizations::aws:policy/{kind}/{{3}}"
     for entity in (
         root,
-        *(_unit(backend, unit) for unit in org.UNITS),
-        *(_account(backend, a, joined) for a in org.ACCOUNTS.values()),
+        *(_unit(backend, unit) for unit in units),
+        *(_account(backend, a, joined) for a in accounts),
     ):
         entity.attached_policies = []
         entity.organization_id = org.ORGANIZATION_ID
     for kind in ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"):
         backend.enable_policy_type(RootId=org.ROOT_ID, PolicyType=kind)
-    for target in (org.ROOT_ID, *(unit.id for unit in org.UNITS), *org.ACCOUNTS):
+    for target in (org.ROOT_ID, *(unit.id for unit in units), *(a.id for a in accounts)):
         for full_access in ("p-FullAWSAccess", "p-RCPFullAWSAccess"):
             backend.attach_policy(PolicyId=full_access, TargetId=target)
-    for g in org.GUARDRAILS:
+    for g in guardrails:
         policy = FakePolicy(backend.org, Name=g.name, Description=g.name, Type=g.type, Content=json.dumps(g.document))
         policy.id = g.id
         backend.policies.append(policy)
         for target in g.targets:
             backend.attach_policy(PolicyId=g.id, TargetId=target)
     # The member accounts' default roles that moto makes are no part of this estate.
-    for account in org.ACCOUNTS:
-        identity_store(account).roles.clear()
+    for account in accounts:
+        identity_store(account.id).roles.clear()
     backend.register_delegated_administrator(AccountId=org.SECURITY, ServicePrincipal="access-analyzer.amazonaws.com")
 
 
@@ -115,7 +120,7 @@ def _policy(behaviour: Behaviour, account: str, reference: str) -> None:
         version.create_date = policy.update_date = behaviour.ago(changed - 0.5)
 
 
-def _role(behaviour: Behaviour, role: Role) -> None:
+def add_role(behaviour: Behaviour, role: Role) -> None:
     store = identity_store(role.account)
     made = store.create_role(
         role_name=role.name,
@@ -139,9 +144,13 @@ def _role(behaviour: Behaviour, role: Role) -> None:
         made.last_used_region = used[1]  # type: ignore[assignment]
 
 
-def _user(behaviour: Behaviour, user: User) -> None:
+def add_user(behaviour: Behaviour, user: User) -> None:
     store = identity_store(user.account)
-    made = store.create_user(org.HOME_REGION, user.name, user.path, [])
+    tags = [{"Key": k, "Value": v} for k, v in user.tags.items()]
+    made = store.create_user(org.HOME_REGION, user.name, user.path, tags)
+    made.permissions_boundary_arn = policy_arn(user.account, user.boundary) if user.boundary else None  # type: ignore[attr-defined]  # moto has none of users
+    for group in user.groups:
+        store.add_user_to_group(group, user.name)
     made.id, made.create_date = user.id, behaviour.ago(user.age)
     for reference in user.managed:
         store.attach_user_policy(policy_arn(user.account, reference), user.name)

@@ -63,7 +63,9 @@ class Sandbox:
 
 
 @contextmanager
-def running(as_of: date | str, seed: int = 1, port: int = 0, truth: Path | None = None) -> Iterator[Sandbox]:
+def running(
+    as_of: date | str, seed: int = 1, port: int = 0, truth: Path | None = None, organization: str = "grown"
+) -> Iterator[Sandbox]:
     """A sandbox that is ready, for the duration of the block."""
     command = [
         sys.executable,
@@ -76,6 +78,8 @@ def running(as_of: date | str, seed: int = 1, port: int = 0, truth: Path | None 
         str(seed),
         "--port",
         str(port),
+        "--organization",
+        organization,
         "--until-eof",
     ]
     if truth:

@@ -79,6 +79,9 @@ class User:
     console: bool = False  # has a password
     signs_in: bool = True  # and uses it
     disabled_key: int = 0  # age in days of a second key that was deactivated
+    boundary: str = ""
+    groups: tuple[str, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def arn(self) -> str:

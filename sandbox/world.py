@@ -27,7 +27,8 @@ class Settings:
     policyGenerationPolls: int = 2  # noqa: N815 - the names are the JSON keys of the control endpoint
     recommendationPolls: int = 1  # noqa: N815
     policyGenerationDailyQuota: int = 50  # noqa: N815
-    policyGenerationLogFiles: int = 100_000  # noqa: N815
+    policyGenerationLogFiles: int = 100_000  # noqa: N815 - these two: how much one job reads
+    policyGenerationBytes: int = 25_000_000_000  # noqa: N815
     lastAccessedPolls: int = 1  # noqa: N815
     lastAccessedFails: str = ""  # noqa: N815 - the principal whose jobs fail
     credentialReportPolls: int = 1  # noqa: N815 - how often a report is not ready yet

@@ -45,18 +45,23 @@ def sandbox_server():
         yield server
 
 
+def reached(server, patch, folder):
+    """The environment in which plain boto3 reaches a server as the operator's user."""
+    for name in _FOREIGN:
+        patch.delenv(name, raising=False)
+    environment = server.env | {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(folder / "no-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(folder / "no-credentials"),
+    }
+    for name, value in environment.items():
+        patch.setenv(name, value)
+
+
 @pytest.fixture
 def sandbox(sandbox_server, service_models, monkeypatch, tmp_path):
     """The server, with the environment in which plain boto3 reaches it as the operator's user."""
-    for name in _FOREIGN:
-        monkeypatch.delenv(name, raising=False)
-    environment = sandbox_server.env | {
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    reached(sandbox_server, monkeypatch, tmp_path)
     yield sandbox_server
     sandbox_server.reset()
 

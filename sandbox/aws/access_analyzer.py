@@ -126,11 +126,31 @@ def _failure(world: World, job: Generation) -> tuple[str, str] | None:
     if end - start > LONGEST.total_seconds():
         return "SERVICE_QUOTA_EXCEEDED_ERROR", f"The time range is longer than {LONGEST.days} days."
     own = f"/{job.account}/CloudTrail/"
-    files = sum(own in o.key and start <= o.modified < end for o in world.bucket.objects.values())
-    if files > world.settings.policyGenerationLogFiles:
-        limit = world.settings.policyGenerationLogFiles
-        return "SERVICE_QUOTA_EXCEEDED_ERROR", f"The number of log files in the time range is more than {limit}."
+    regions = _regions(job)
+    logs = [
+        o
+        for o in world.bucket.objects.values()
+        if own in o.key and start <= o.modified < end
+        if regions is None or o.key.partition(own)[2].partition("/")[0] in regions
+    ]
+    # As AWS words the first of them; the quotas are named at
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-quotas.html
+    for what, amount, limit in (
+        ("CloudTrail log files processed per policy generation", len(logs), world.settings.policyGenerationLogFiles),
+        (
+            "Policy generation CloudTrail data size",
+            sum(len(o.body) for o in logs),
+            world.settings.policyGenerationBytes,
+        ),
+    ):
+        if amount > limit:
+            return "SERVICE_QUOTA_EXCEEDED_ERROR", f"{what} limit exceeded. Please fix before trying again."
     return None
+
+
+def _regions(job: Generation) -> list[str] | None:
+    trail = job.details["trails"][0]
+    return None if trail.get("allRegions") else trail.get("regions") or [org.HOME_REGION]
 
 
 def _window(job: Generation) -> tuple[float, float]:
@@ -142,8 +162,7 @@ def _observed(world: World, job: Generation) -> list[str]:
     """Actions of the successful management events in the trail; never data events, never iam:PassRole."""
     behaviour, (start, end) = world.behaviour, _window(job)
     start = max(start, behaviour.end - LOG_DAYS * 86_400)
-    trail = job.details["trails"][0]
-    regions = None if trail.get("allRegions") else trail.get("regions") or [org.HOME_REGION]
+    regions = _regions(job)
     return sorted(
         {
             h.action

@@ -79,11 +79,15 @@ def list_clusters(world: World, call: Call) -> dict[str, Any]:
 @operation("eks", "CreatePodIdentityAssociation")
 def create_pod_identity_association(world: World, call: Call) -> dict[str, Any]:
     """The role need not trust pods.eks.amazonaws.com: nothing looks at its trust policy before pods ask for credentials."""
-    cluster, given = _cluster(world, call, call.params["clusterName"]), call.params
+    made = associate(_cluster(world, call, call.params["clusterName"]), call.params, world.now())
+    return {"association": made}
+
+
+def associate(cluster: Cluster, given: dict[str, Any], now: datetime) -> dict[str, Any]:
     place = given["namespace"], given["serviceAccount"]
     if any((one["namespace"], one["serviceAccount"]) == place for one in cluster.associations.values()):
         raise AwsError("ResourceInUseException", f"Association already exists: {'/'.join(place)}", 409)
-    if given["roleArn"].split(":")[4] != call.account:
+    if given["roleArn"].split(":")[4] != cluster.account:
         raise AwsError("InvalidParameterException", "Cross-account pass role is not allowed.", 400)
     identifier = f"a-{unique_id('', cluster.arn, *place).lower()}"
     made = {
@@ -94,8 +98,8 @@ def create_pod_identity_association(world: World, call: Call) -> dict[str, Any]:
         "associationArn": f"{cluster.arn.replace(':cluster/', ':podidentityassociation/')}/{identifier}",
         "associationId": identifier,
         "tags": given.get("tags") or {},
-        "createdAt": world.now(),
-        "modifiedAt": world.now(),
+        "createdAt": now,
+        "modifiedAt": now,
         "disableSessionTags": bool(given.get("disableSessionTags")),
     }
     if given.get("targetRoleArn"):
@@ -104,7 +108,7 @@ def create_pod_identity_association(world: World, call: Call) -> dict[str, Any]:
     if given.get("policy"):
         made["policy"] = given["policy"]
     cluster.associations[identifier] = made
-    return {"association": made}
+    return made
 
 
 @operation("eks", "ListPodIdentityAssociations")

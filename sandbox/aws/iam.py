@@ -116,7 +116,9 @@ def _boundary(call: Call) -> None:
 
 
 def boundary_uses(account: str, arn: str) -> int:
-    return sum(role.permissions_boundary_arn == arn for role in identity_store(account).roles.values())
+    store = identity_store(account)
+    bounded: list[Any] = [*store.roles.values(), *store.users.values()]
+    return sum(getattr(one, "permissions_boundary_arn", None) == arn for one in bounded)
 
 
 @operation("iam", "GetPolicy")
@@ -214,7 +216,10 @@ def _entity(entity: Any, kind: str) -> dict[str, Any]:
 
 
 def _user(user: Any) -> dict[str, Any]:
-    return _entity(user, "User") | {"GroupList": user.group_list, "Tags": user.tags or []}
+    detail = _entity(user, "User") | {"GroupList": user.group_list, "Tags": user.tags or []}
+    boundary = getattr(user, "permissions_boundary_arn", None)  # moto knows none of users
+    told = {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": boundary}
+    return detail | ({"PermissionsBoundary": told} if boundary else {})
 
 
 def _role_detail(role: Any) -> dict[str, Any]:

@@ -109,6 +109,9 @@ class _Text(str):
     def matches(self, pattern):
         return re.search(pattern, self) is not None
 
+    def contains(self, part):
+        return part in self
+
 
 class _Object(dict):
     __getattr__ = dict.__getitem__
@@ -116,7 +119,7 @@ class _Object(dict):
 
 def _cel(value):
     if isinstance(value, dict):
-        return _Object({key: _cel(member) for key, member in value.items()})
+        return _Object({_Text(key): _cel(member) for key, member in value.items()})
     if isinstance(value, list):
         return [_cel(item) for item in value]
     return _Text(value) if isinstance(value, str) else value
@@ -126,10 +129,11 @@ def _holds(rule, value, old):
     python = re.sub(r"has\(self\.(\w+)\)", r"('\1' in self)", rule)
     exists = r"(self\.\w+)\.exists\((\w), (self\.\w+)\.exists\((\w), ([^()]+)\)\)"
     python = re.sub(exists, r"some(\5 for \2 in \1 for \4 in \3)", python)
+    python = re.sub(r"self\.all\((\w+), (.+?\))\)", r"every(\2 for \1 in self)", python)
     python = python.replace("&&", " and ").replace("||", " or ")
     python = re.sub(r"!(?!=)", " not ", python).strip()
     try:
-        names = {"self": _cel(value), "oldSelf": _cel(old), "size": len, "some": any}
+        names = {"self": _cel(value), "oldSelf": _cel(old), "size": len, "some": any, "every": all}
         return eval(python, {"__builtins__": {}, **names})
     except (KeyError, TypeError, AttributeError):
         return True  # the schema has refused the value already

@@ -13,7 +13,7 @@ from plumbline.assess.escalation import MOST_TARGETS, Escalations, escalations
 from plumbline.assess.escalation_steps import Steps
 from plumbline.assess.escalation_ways import PASSING, known_ways, read_ways
 from plumbline.iam.documents import canonical
-from plumbline.model.snapshot import Account
+from plumbline.model.snapshot import Account, Organization
 from tests.iam.policies import allow, deny, document_of, inline, managed, role
 
 HERE, THERE = "111111111111", "222222222222"
@@ -169,6 +169,27 @@ def test_tags_of_principal_and_target_are_known(way, action):
         other = Scene(way, condition={action: {"Condition": {"StringEquals": {key: "green"}}}})
         assert other.finding() is None
         assert other.potential()
+
+
+def test_tags_of_a_role_whose_sessions_may_have_others_depend_on_the_caller():
+    way = next(way for way in WAYS if way.id == "iam-update-login-profile")
+    key = {"Condition": {"StringEquals": {"aws:PrincipalTag/team": "red"}}}
+    scene = Scene(way, condition={way.actions[0]: key}, tags={"team": "blue"})
+    assert scene.finding() is None
+    tagged = trusts({"AWS": THERE}, action=["sts:AssumeRole", "sts:TagSession"])
+    scene.all[0] = replace(scene.own, trust=tagged)
+    assert scene.finding().conditional
+
+
+@pytest.mark.parametrize(("organization", "opens"), [("o-ours", True), ("o-theirs", False)])
+def test_the_organization_is_known(organization, opens):
+    way = next(way for way in WAYS if way.id == "iam-update-login-profile")
+    key = {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-ours", "aws:ResourceOrgID": "o-ours"}}}
+    scene = Scene(way, condition={way.actions[0]: key})
+    account = Account(HERE, organization=Organization(organization, complete=True))
+    finding = scene.finding(accounts=[account])
+    assert bool(finding) == opens
+    assert not opens or finding.assumes == way.premises
 
 
 @each([way for way in WAYS if way.kind in PASSING])
@@ -366,6 +387,38 @@ def test_a_resource_is_looked_for_on_which_all_layers_agree(statements, opens):
     own = named("a", inline("p", allow("iam:PassRole"), *statements), kind="user", tags={"team": "blue"})
     result = found(own, named("t", ADMIN, trust=LAMBDA))
     assert (INVOKE in {id_ for id_, _ in where(result, own)}) == opens
+
+
+def _trust(*statements):
+    return canonical({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def _to(principal, effect="Allow", element="Principal", action="sts:AssumeRole"):
+    return {"Effect": effect, element: principal, "Action": action}
+
+
+@pytest.mark.parametrize(
+    ("trust", "opens"),
+    [
+        (_trust(_to({"Service": ["ec2.amazonaws.com", "lambda.amazonaws.com"]})), True),
+        (_trust(_to({"Service": "ec2.amazonaws.com"})), False),
+        (_trust(_to({"AWS": HERE})), False),
+        (_trust(_to("*")), True),
+        (_trust(_to({"AWS": "*"})), True),
+        (_trust(_to({"Service": "ec2.amazonaws.com"}, element="NotPrincipal", effect="Deny")), False),
+        (_trust(_to({"Service": "lambda.amazonaws.com"}, effect="Deny")), False),
+        (_trust(_to("*"), _to({"Service": "lambda.amazonaws.com"}, effect="Deny")), False),
+        (_trust(_to({"Service": "lambda.amazonaws.com"}, action="sts:TagSession")), False),
+        (_trust(_to({"AWS": HERE}), _to({"Service": "lambda.amazonaws.com"})), True),
+        (None, True),
+        ("no policy", True),
+    ],
+)
+def test_a_role_is_passed_to_whom_its_trust_policy_may_let_in(trust, opens):
+    own = named("a", inline("p", allow("iam:PassRole"), allow("lambda:*")))
+    target = replace(named("t", ADMIN, trust=LAMBDA), trust=trust)
+    result = found(own, target)
+    assert (INVOKE in {id_ for id_, target_ in where(result, own) if target_ == target.arn}) == opens
 
 
 def test_identity_policy_boundary_and_scp_must_meet_in_one_resource():

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from plumbline.assess.escalation import Escalation
-from plumbline.assess.escalation_ways import PASSING, WayError, known_ways, read_ways
+from plumbline.assess.escalation_ways import PASSING, WayError, known_ways, read_ways, ways_beside
 from plumbline.iam.catalogue import catalogue
 from tests.docs.pages import blocks, code, table
 
@@ -96,6 +96,18 @@ def test_each_kind_has_its_own_fields(entry, expected):
 def test_what_is_no_list_of_ways_is_refused(text):
     with pytest.raises(WayError, match=r"own\.yaml"):
         read_ways(text, "own.yaml")
+
+
+def test_what_is_wrong_takes_no_other_way_down_and_replaces_none():
+    taken = GOOD | {"id": "sts-assume-role", "summary": "Another one."}
+    ways, errors = ways_beside([taken, GOOD, GOOD, {"id": "x"}], "list")
+    assert {way.id: way for way in ways}.items() >= {way.id: way for way in known_ways()}.items()
+    assert [way.summary for way in ways if way.id == "my-way"] == [GOOD["summary"]]
+    assert [str(error) for error in errors] == [
+        "list[0].id: 'sts-assume-role' is taken; write an id that no other way has",
+        "list[2].id: 'my-way' is taken; write an id that no other way has",
+        "list[3].kind: is missing; every way has id, kind, summary, needs",
+    ]
 
 
 # The docs

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from plumbline.assess.reach import Hop, hops, paths
 from plumbline.iam.documents import canonical
-from plumbline.model.snapshot import Account
+from plumbline.model.snapshot import Account, Organization
 from tests.iam.policies import allow, deny, inline, managed, role
 
 HERE, THERE, FOREIGN = "111111111111", "222222222222", "999999999999"
@@ -115,6 +116,181 @@ def test_services_providers_foreign_accounts_and_everybody_are_sources():
         f"arn:aws:iam::{FOREIGN}:root": ("identity", "unconfirmed", True, ("StringEquals sts:ExternalId",)),
     }
     assert found(replace(TARGET, trust=trusts("*")))["*", TARGET.arn].external
+
+
+SAML, OIDC = f"arn:aws:iam::{HERE}:saml-provider/corp", f"arn:aws:iam::{HERE}:oidc-provider/token.example.com"
+WITH_SAML, WITH_WEB = "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"
+
+
+@pytest.mark.parametrize(
+    ("provider", "action", "reaches"),
+    [
+        (SAML, WITH_SAML, True),
+        (SAML, [WITH_SAML, "sts:TagSession"], True),
+        (SAML, "sts:*", True),
+        (SAML, WITH_WEB, False),
+        (SAML, "sts:AssumeRole", False),
+        (SAML, "sts:TagSession", False),
+        (OIDC, WITH_WEB, True),
+        (OIDC, "sts:AssumeRoleWith*", True),
+        (OIDC, WITH_SAML, False),
+        (OIDC, "sts:AssumeRole", False),
+        ("cognito-identity.amazonaws.com", WITH_WEB, True),
+        ("cognito-identity.amazonaws.com", WITH_SAML, False),
+        ("cognito-identity.amazonaws.com", "sts:AssumeRole", False),
+    ],
+)
+def test_an_identity_provider_lets_in_by_its_own_call_only(provider, action, reaches):
+    result = found(replace(TARGET, trust=trusts({"Federated": provider}, action=action)))
+    expected = {(provider, TARGET.arn): ("federation", "confirmed", ())} if reaches else {}
+    assert {key: (hop.basis, hop.status, hop.conditions) for key, hop in result.items()} == expected
+
+
+@pytest.mark.parametrize("key", ["SAML:aud", "SAML:iss", "SAML:sub", "saml:sub_type", "saml:eduPersonOrgDN"])
+@pytest.mark.parametrize("operator", ["StringEquals", "StringLike", "ForAnyValue:StringLike", "StringNotEquals"])
+def test_what_a_saml_assertion_says_is_a_condition_on_the_hop(operator, key):
+    """Nobody knows what the provider will assert, also where it is a negation."""
+    condition = {"Condition": {operator: {key: "https://signin.aws.amazon.com/saml"}}}
+    result = found(replace(TARGET, trust=trusts({"Federated": SAML}, action=WITH_SAML, **condition)))
+    (hop,) = result.values()
+    assert (hop.source, hop.basis, hop.status, hop.external) == (SAML, "federation", "conditional", False)
+    assert hop.conditions == (f"{operator} {key}",)
+
+
+def test_all_conditions_of_a_saml_trust_are_named_and_its_denials_count():
+    condition = {
+        "StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml", "SAML:iss": "https://idp.example.com"}
+    }
+    allowed = {"Effect": "Allow", "Principal": {"Federated": SAML}, "Action": WITH_SAML, "Condition": condition}
+
+    def into(*denied):
+        trust = canonical({"Version": "2012-10-17", "Statement": [allowed, *denied]})
+        return {source: hop.conditions for (source, _), hop in found(replace(TARGET, trust=trust)).items()}
+
+    def refused(*actions, principal="*", **more):
+        return {"Effect": "Deny", "Principal": principal, "Action": list(actions), **more}
+
+    named = ("StringEquals SAML:aud", "StringEquals SAML:iss")
+    assert into() == {SAML: named}
+    assert into(refused(WITH_WEB, "sts:AssumeRole")) == {SAML: named}
+    contractors = {"StringLike": {"SAML:sub": "ext-*"}}
+    assert into(refused(WITH_SAML, Condition=contractors)) == {SAML: (*named, "StringLike SAML:sub")}
+    assert into(refused(WITH_SAML)) == {}
+    assert into(refused("sts:AssumeRoleWith*", principal={"Federated": SAML})) == {}
+
+
+RED = {"Condition": {"StringEquals": {"aws:PrincipalTag/team": "red"}}}
+TO_RED = inline("p", allow("sts:AssumeRole", Condition={"StringEquals": {"aws:ResourceTag/Team": "red"}}))
+
+
+@pytest.mark.parametrize(
+    ("tags", "tagged", "status"),
+    [
+        ({"team": "red"}, False, "confirmed"),
+        ({"team": "blue"}, False, None),
+        ({}, False, None),
+        ({"team": "blue"}, True, "conditional"),  # whoever assumes it may say otherwise
+    ],
+)
+def test_tags_of_who_asks_are_known_unless_its_sessions_may_have_others(tags, tagged, status):
+    trust = trusts({"AWS": FOREIGN}, action=["sts:AssumeRole", *(["sts:TagSession"] if tagged else [])])
+    source = replace(named("a", ASSUME, trust=trust), tags=tags)
+    hop = found(source, replace(TARGET, trust=trusts({"AWS": HERE}, **RED))).get((source.arn, TARGET.arn))
+    assert (hop.status if hop else None) == status
+
+
+@pytest.mark.parametrize(("tags", "status"), [({"team": "red"}, "confirmed"), ({"team": "blue"}, None), ({}, None)])
+def test_tags_of_a_role_are_known(tags, status):
+    source = named("a", TO_RED)
+    hop = found(source, replace(TARGET, tags=tags)).get((source.arn, TARGET.arn))
+    assert (hop.status if hop else None) == status
+
+
+OURS, THEIRS = "o-ours", "o-theirs"
+UNIT = ("r-1", "ou-1")
+
+
+def in_organization(identifier, *, complete=True):
+    return Account(identifier, ou_path=UNIT, organization=Organization(OURS, complete))
+
+
+@pytest.mark.parametrize(
+    ("condition", "ours", "strangers"),
+    [
+        ({"StringEquals": {"aws:PrincipalOrgID": OURS}}, "confirmed", None),
+        ({"StringEquals": {"aws:PrincipalOrgID": THEIRS}}, None, "unconfirmed"),
+        ({"StringLike": {"aws:PrincipalOrgID": "o-*"}}, "confirmed", "unconfirmed"),
+        ({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": f"{OURS}/r-1/ou-1/*"}}, "confirmed", None),
+        ({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": f"{OURS}/r-1/ou-2/*"}}, None, None),
+        ({"StringEquals": {"aws:PrincipalAccount": THERE}}, "confirmed", None),
+        ({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{THERE}:role/*"}}, "confirmed", None),
+        ({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{FOREIGN}:role/*"}}, None, "unconfirmed"),
+    ],
+)
+def test_everybody_within_limits(condition, ours, strangers):
+    source = named("a", ASSUME, account=THERE)
+    target = replace(TARGET, trust=trusts("*", Condition=condition))
+    accounts = [in_organization(HERE), in_organization(THERE)]
+    result = {key: hop.status for key, hop in found(source, target, accounts=accounts).items()}
+    wanted = {(source.arn, TARGET.arn): ours, ("*", TARGET.arn): strangers}
+    assert result == {key: status for key, status in wanted.items() if status}
+
+
+def test_accounts_that_are_left_out_may_be_of_the_organization():
+    target = replace(TARGET, trust=trusts("*", Condition={"StringEquals": {"aws:PrincipalOrgID": OURS}}))
+    hop = found(target, accounts=[in_organization(HERE, complete=False)])["*", TARGET.arn]
+    assert hop.conditions == ("StringEquals aws:PrincipalOrgID",)
+    missing = replace(in_organization(THERE), error="denied")
+    result = found(target, accounts=[in_organization(HERE), missing])
+    assert {source: hop.external for (source, _), hop in result.items()} == {f"arn:aws:iam::{THERE}:root": True}
+
+
+def test_an_account_without_principals_is_not_an_empty_one():
+    """It is named in the organization, and nobody gave its principals."""
+    target = replace(TARGET, trust=trusts({"AWS": [THERE, arn("a", THERE)]}))
+    there = Account(THERE)
+    [hop] = found(target, accounts=[Account(HERE), there]).values()
+    assert (hop.source, hop.status) == (f"arn:aws:iam::{THERE}:root", "unconfirmed")
+    collected = replace(there, collected_at=datetime(2026, 6, 30, tzinfo=UTC))
+    for empty in (collected, replace(there, state="SUSPENDED")):
+        assert found(target, accounts=[Account(HERE), empty]) == {}
+
+
+def test_the_organization_as_a_border():
+    """An RCP that lets only the organization in, and an SCP that lets nobody out."""
+    inward = {**deny("sts:*", Condition={"StringNotEqualsIfExists": {"aws:PrincipalOrgID": OURS}}), "Principal": "*"}
+    outward = deny("sts:*", Condition={"StringNotEquals": {"aws:ResourceOrgID": OURS}})
+    rcp, scp = (json.dumps({"Version": "2012-10-17", "Statement": [one]}) for one in (inward, outward))
+    full = json.dumps({"Version": "2012-10-17", "Statement": [allow("*")]})
+    source = named("a", ASSUME, account=THERE)
+    target = replace(TARGET, trust=trusts({"AWS": [THERE, FOREIGN]}))
+    there = replace(in_organization(THERE), scp_levels=((full, scp),))
+    result = found(source, target, accounts=[replace(in_organization(HERE), rcp_levels=((rcp,),)), there])
+    assert {key: hop.status for key, hop in result.items()} == {(source.arn, TARGET.arn): "confirmed"}
+    assert found(source, target, accounts=[Account(HERE), there])[source.arn, TARGET.arn].status == "conditional"
+
+
+def test_a_role_that_trusts_everybody_needs_no_policies_in_its_own_account():
+    inside, denied, other = named("a"), named("b", inline("no", deny("sts:*"))), named("c", account=THERE)
+    result = found(inside, denied, other, replace(TARGET, trust=trusts("*")))
+    assert {(source, hop.basis) for (source, _), hop in result.items()} == {(inside.arn, "trust"), ("*", "trust")}
+
+
+@pytest.mark.parametrize(
+    ("provider", "key", "opens"),
+    [
+        ("oidc-provider/token.example.com", "token.example.com:sub", True),
+        ("oidc-provider/token.example.com", "accounts.google.com:sub", False),
+        ("oidc-provider/token.example.com", "saml:aud", False),
+        ("saml-provider/staff", "SAML:aud", True),
+        ("saml-provider/staff", "token.example.com:aud", False),
+    ],
+)
+def test_a_token_has_no_claims_of_another_provider(provider, key, opens):
+    action = "sts:AssumeRoleWithSAML" if "saml" in provider else "sts:AssumeRoleWithWebIdentity"
+    federated = {"Federated": f"arn:aws:iam::{HERE}:{provider}"}
+    trust = trusts(federated, action=action, Condition={"StringEquals": {key: "x"}})
+    assert bool(found(replace(TARGET, trust=trust))) == opens
 
 
 def test_a_named_session_is_a_condition_on_its_role():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from plumbline.api.baseline import Pool
 from plumbline.api.risk import Weights
 from plumbline.assess.analysis import Facts, Memory, Terms, analyse
+from plumbline.assess.escalation_ways import known_ways, read_ways
 from plumbline.assess.silence import LAST_ACCESSED
 from plumbline.assess.window import Window
 from plumbline.model.coverage import Coverage, SourceState, State
@@ -34,6 +35,8 @@ POLICIES = (
 LONGER = Window.of(AS_OF, 180, MEMORY)
 LAMBDA = {"Service": "lambda.amazonaws.com"}
 PODS = {"Service": "pods.eks.amazonaws.com"}
+OWN = "{id: acme-queue, kind: new-passrole, summary: s, service: lambda.amazonaws.com, needs: {iam:PassRole: target}"
+WAYS = (known_ways(), read_ways(f"[{OWN}}}]", "own"), read_ways(f"[{OWN}, premises: [a queue]}}]", "own"), ())
 STATES = [SourceState(LAST_ACCESSED, state, "Why", "for a reason") for state in State]
 
 
@@ -96,7 +99,7 @@ def changed_account(facts, account, pick):
             put(accounts, account, replace(known, rcp_levels=levels)),
             put(accounts, account, replace(known, error="AccessDenied")),
             without(accounts, account),
-            put(accounts, "444444444444", Account("444444444444")),
+            put(accounts, "444444444444", Account("444444444444", collected_at=WINDOW.end)),
         ]
     )
 
@@ -148,6 +151,7 @@ def change(facts, pick):
             lambda: replace(facts, watched_since=put(facts.watched_since, account, pick.choice([BEFORE, IN]))),
             lambda: replace(facts, terms=put(facts.terms, arn, Terms(LONGER, pick.random() < 0.5))),
             lambda: replace(facts, pod_identity=put(facts.pod_identity, account, pods)),
+            lambda: replace(facts, ways=pick.choice(WAYS)),
             lambda: replace(facts, pools=[(Pool(by="policy"), sorted(facts.principals))]),
         ]
     )()
@@ -242,7 +246,9 @@ def role_of(account, name, trust, *policies):
         # An account is known from now on, with nobody who may assume the role.
         (
             trusts({"AWS": "444444444444"}),
-            lambda facts: replace(facts, accounts=put(facts.accounts, "444444444444", Account("444444444444"))),
+            lambda facts: replace(
+                facts, accounts=put(facts.accounts, "444444444444", Account("444444444444", collected_at=WINDOW.end))
+            ),
             "arn:aws:iam::444444444444:root",
         ),
     ],
@@ -277,6 +283,22 @@ def test_ways_rest_on_roles_elsewhere_whose_trust_cannot_be_read():
     first = ways(hidden)
     assert ways(known) != first
     assert ways(hidden) == first
+
+
+def test_findings_rest_on_the_ways():
+    """An own way that comes, changes and goes is found, as changed, and no more; one that is equal is no news."""
+    memory, arn = Memory(), f"arn:aws:iam::{IDS[0]}:role/app"
+    own = []
+    for ways in WAYS:
+        facts = replace(world(), ways=ways)
+        found = analyse(facts, memory=memory)
+        assert found == analyse(facts)
+        (one,) = (one for one in found.principals if one.principal.arn == arn)
+        own.append({(way.id, way.assumes) for way in one.escalations.escalations if way.id == "acme-queue"})
+    assert own == [set(), {("acme-queue", ())}, {("acme-queue", ("a queue",))}, set()]
+    analyse(replace(world(), ways=WAYS[1]), memory=memory)
+    equal = read_ways(f"[{OWN}}}]", "own")
+    assert again(replace(world(), ways=equal), memory)["ways"] == 0
 
 
 def with_role(facts, role):

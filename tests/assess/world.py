@@ -4,8 +4,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from plumbline.api.baseline import Thresholds
+from plumbline.assess.additions import escalating_bits
 from plumbline.assess.ages import Age, GrantAge
 from plumbline.assess.assess import Rules, assess_role
+from plumbline.assess.escalation_ways import known_ways
 from plumbline.assess.log_reach import classes, log_reach
 from plumbline.assess.silence import GENERATION, LAST_ACCESSED
 from plumbline.assess.verdicts import Context, verdicts
@@ -56,7 +58,7 @@ def unmapped(service, at=IN):
 
 
 def generated(*actions, start=WINDOW.start, end=WINDOW.end):
-    return GeneratedPolicy(ARN, "job", start, end, actions)
+    return GeneratedPolicy(ARN, ("job",), start, end, actions)
 
 
 def access(**services):
@@ -150,7 +152,7 @@ class World:
 
     def assess(self):
         ages = {p.key: GrantAge(Age.OLD) for p in self.policies} | self.ages
-        rules = Rules(self.thresholds, self.exemptions)
+        rules = Rules(self.thresholds, self.exemptions, escalating_bits(known_ways()))
         findings = verdicts(self.principal, self.granted, self.usage, ages, self.coverage.about(ARN), self.context)
         return assess_role(self.principal, self.granted, self.usage, findings, self.drift, rules, self.context)
 

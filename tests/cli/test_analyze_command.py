@@ -236,6 +236,68 @@ def test_trust_paths_and_escalations(analyze):
     assert scores[ADMIN] > scores[APP]
 
 
+OWN_WAY = """
+- id: acme-queue
+  kind: self-escalation
+  summary: Asks the service desk by a message.
+  needs: {sqs:SendMessage: any}
+  target: role
+  gains: anything
+"""
+
+
+def test_ways_of_ones_own_are_judged_beside_the_known_ones(analyze, tmp_path):
+    (tmp_path / "one.yaml").write_text(OWN_WAY)
+    (tmp_path / "two.json").write_text(json.dumps([{**OWN_WAY_JSON, "id": "acme-other"}]))
+    known = result(analyze())
+    found = result(analyze("--ways", str(tmp_path / "one.yaml"), "--ways", str(tmp_path / "two.json")))
+    added = [way["id"] for way in of(found, APP)["escalations"] if way not in of(known, APP)["escalations"]]
+    assert added == ["acme-other", "acme-queue"]
+    assert [way for way in of(found, APP)["escalations"] if way["id"] not in added] == of(known, APP)["escalations"]
+    assert of(found, ALICE)["escalations"] == of(known, ALICE)["escalations"]
+    risk = {one["arn"]: one["risk"]["score"] for one in found["principals"]}
+    assert risk[APP] > of(known, APP)["risk"]["score"]
+
+
+OWN_WAY_JSON = {
+    "id": "acme-queue",
+    "kind": "self-escalation",
+    "summary": "Asks the service desk by a message.",
+    "needs": {"sqs:SendMessage": "any"},
+    "target": "role",
+    "gains": "anything",
+}
+WRONG_WAYS = {
+    "replaces a known one": (OWN_WAY.replace("acme-queue", "sts-assume-role"), "ways.yaml[0].id: 'sts-assume-role' is taken; write an id that no other way has"),
+    "no way": ("[{id: x}]", "ways.yaml[0].kind: is missing; every way has id, kind, summary, needs"),
+    "no list": ("id: x", "is no list; write a list of ways"),
+    "no YAML": ("[{", "ways.yaml: is neither YAML nor JSON: while parsing"),
+    "no text": (b"\xff\xfe\x00", "ways.yaml: is no text in UTF-8"),
+    "no file": (None, "ways.yaml: cannot be read: No such file or directory"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_WAYS)
+def test_ways_that_are_none_are_wrong_usage(analyze, tmp_path, case):
+    content, message = WRONG_WAYS[case]
+    path = tmp_path / "ways.yaml"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    ended = analyze("--ways", str(path))
+    assert (ended.status, ended.out) == (64, "")
+    said = " ".join(ended.err.replace("│", " ").split())
+    assert "--ways" in said
+    assert "Traceback" not in said
+    assert message.replace(" ", "") in said.replace(" ", "")  # lines are broken within words
+
+
+def test_a_way_may_stand_in_one_file_only(analyze, tmp_path):
+    (tmp_path / "ways.yaml").write_text(OWN_WAY)
+    ended = analyze(*["--ways", str(tmp_path / "ways.yaml")] * 2)
+    assert ended.status == 64
+    assert "'acme-queue' is taken" in " ".join(ended.err.replace("│", " ").split())
+
+
 def test_an_organization_masks_and_is_no_upper_bound(analyze):
     organization = {
         "root": {

@@ -135,13 +135,42 @@ def in_production(sandbox, monkeypatch):
     monkeypatch.setenv("AWS_SESSION_TOKEN", session["SessionToken"])
 
 
-@pytest.mark.slow
-def test_from_access_analyzer(plumbline, in_production, monkeypatch):
+@pytest.fixture
+def on_the_day(monkeypatch):
+    """The sandbox's events end on its own day."""
     monkeypatch.setattr("time.sleep", lambda _: None)
-    # The sandbox's events end on its own day.
     monkeypatch.setattr(
         generation, "window", lambda _, lookback: window(datetime(2026, 6, 30, 6, tzinfo=UTC), lookback)
     )
+
+
+@pytest.mark.slow
+def test_more_logs_than_one_job_reads_are_read_in_halves(plumbline, in_production, on_the_day, sandbox):
+    principal = f"arn:aws:iam::{org.PRODUCTION}:role/trap-production-window"
+    sandbox.settings(policyGenerationLogFiles=16 * 48)
+    ended = plumbline("generate", principal, *SANDBOX)
+    assert ended.status == 0, ended.err
+    found = result(ended)
+    # The first was used fifty days ago.
+    assert found["generatedActions"] == ["states:DescribeStateMachine", "states:ListStateMachines"]
+    assert found["window"] == {"start": "2026-05-01T00:00:00Z", "end": "2026-06-30T00:00:00Z"}
+    assert "2026-05-01 to 2026-06-30 has more logs than one job reads; it is read in halves" in ended.err
+    again = plumbline("generate", principal, *SANDBOX)
+    assert result(again) == found  # by the jobs that there are
+
+
+@pytest.mark.slow
+def test_a_day_with_more_logs_than_one_job_reads_is_said(plumbline, in_production, on_the_day, sandbox):
+    sandbox.settings(policyGenerationLogFiles=1)
+    principal = f"arn:aws:iam::{org.PRODUCTION}:role/orders-api"
+    ended = plumbline("generate", principal, *SANDBOX, "--lookback", "2d")
+    assert (ended.status, ended.out) == (2, "")
+    assert "SERVICE_QUOTA_EXCEEDED_ERROR" in ended.err
+    assert "a trail of management events only" in ended.err
+
+
+@pytest.mark.slow
+def test_from_access_analyzer(plumbline, in_production, on_the_day):
     principal = f"arn:aws:iam::{org.PRODUCTION}:role/mail-sender"
     ended = plumbline("generate", principal, *SANDBOX)
     assert ended.status == 0, ended.err

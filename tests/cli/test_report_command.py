@@ -20,6 +20,20 @@ def test_report_writes_one_file(plumbline, tmp_path):
     assert plumbline("analyze", *written(tmp_path / "in"), "--format", "html").out == text
 
 
+def test_ways_of_ones_own_are_in_the_report(plumbline, tmp_path):
+    given, ways = written(tmp_path / "in"), tmp_path / "ways.yaml"
+    ways.write_text(
+        "[{id: acme-read, kind: self-escalation, summary: s, needs: {s3:GetObject: any}, target: principal, gains: anything}]"
+    )
+    assert "acme-read" not in plumbline("report", *given, "--output", "-").out
+    assert "acme-read" in plumbline("report", *given, "--output", "-", "--ways", str(ways)).out
+    ways.write_text("[]]")
+    for command in ("report", "serve"):
+        ended = plumbline(command, *given, "--ways", str(ways))
+        assert (ended.status, ended.out) == (64, "")
+        assert "--ways" in ended.err
+
+
 def test_details_are_as_many_as_asked_for(plumbline, tmp_path):
     given = written(tmp_path / "in")
     sizes = [len(plumbline("report", *given, "--output", "-", "--details", str(n)).out) for n in (0, 1, 5)]

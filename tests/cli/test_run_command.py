@@ -119,6 +119,33 @@ def test_without_credentials_for_a_list_of_accounts(run, samples):
     assert report(ended)["baselines"]["platform/production"]["unassessed"]
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_person_at_a_terminal_sees_how_far_it_is(run, samples, monkeypatch, terminal):
+    landscape = yaml.safe_load((samples / "landscape.yaml").read_text())
+    landscape["spec"]["accounts"] = {"ids": [org.PRODUCTION, org.DEVELOPMENT]}
+    (samples / "landscape.yaml").write_text(yaml.safe_dump(landscape))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    ended = run("--format", "json")
+    told = [line.rpartition(" (")[2] for line in ended.err.splitlines() if line.startswith("inventory: account ")]
+    assert told == (["1 of 2, 1 failed)", "2 of 2, 2 failed)"] if terminal else [])
+    report(ended)  # stdout is for the output alone
+
+
+def test_a_way_that_is_not_looked_for_is_a_problem(run, samples):
+    landscape = yaml.safe_load((samples / "landscape.yaml").read_text())
+    way = {"id": "sts-assume-role", "kind": "principal-access", "summary": "s", "needs": {"sqs:SendMessage": "any"}}
+    landscape["spec"] |= {
+        "accounts": {"ids": [org.PRODUCTION]},
+        "escalationWays": [way | {"target": "role", "gains": "target"}],
+    }
+    (samples / "landscape.yaml").write_text(yaml.safe_dump(landscape))
+    ended = run()
+    assert ended.status == 2
+    message = "spec.escalationWays[0].id: 'sts-assume-role' is taken; write an id that no other way has"
+    assert f"landscape default: {message}" in ended.err
+    assert any(message in problem for problem in report(ended)["problems"])
+
+
 def test_a_report_of_what_could_not_be_collected_is_not_clean(run, samples, tmp_path):
     landscape = samples / "landscape.yaml"
     document = yaml.safe_load(landscape.read_text())

@@ -93,6 +93,18 @@ def test_files_say_that_nothing_was_checked(files):
     assert "because the landscape has no policyValidation" in text_of(replace(files, live=True))
 
 
+def test_where_it_is_switched_off_the_page_says_since_when_nobody_knows(picture):
+    last = ValidationDay(date(2026, 6, 12), {"ERROR": 1, "WARNING": 2}, 3, 0)
+    off = replace(picture, validations=None, last_validated=last)
+    text = text_of(off)
+    assert "no policyValidation any more: it was last checked on 2026-06-12, and then 3 findings were open" in text
+    assert "what there is now is not known. That does not mean that the policies are without findings" in text
+    assert "1 finding was open" in text_of(replace(off, last_validated=replace(last, findings={"ERROR": 1})))
+    # Nothing of it is shown as current.
+    assert "What policy validation says" not in Page(pages.principal(off, NOW, APP)).text
+    assert "Findings at the end of each day" not in text
+
+
 def test_the_page_says_what_is_found_and_what_is_not_known(picture):
     text = text_of(picture)
     assert "2 findings in live policies: 1 error, 0 security warnings, 1 warning, 0 suggestions" in text

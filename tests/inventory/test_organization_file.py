@@ -6,6 +6,7 @@ import pytest
 
 from plumbline.inventory.organization_file import read_organization
 from plumbline.json_files import JsonFileError
+from plumbline.model.snapshot import Organization
 
 FULL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 RCP = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*"}]}
@@ -47,6 +48,12 @@ def test_levels_from_the_root_down(organization):
     assert found[TWO].rcp_levels == ()  # no level has any: they are not in use
 
 
+def test_its_id_makes_it_the_organization_of_all_accounts(organization):
+    root = {"accounts": [{"id": ONE}]}
+    assert organization({"root": root})[ONE].organization is None
+    assert organization({"id": "o-1", "root": root})[ONE].organization == Organization("o-1", complete=True)
+
+
 def test_a_level_that_does_not_say_is_unknown_where_others_do(organization):
     root = {"serviceControlPolicies": [FULL], "resourceControlPolicies": [RCP], "accounts": [{"id": ONE}]}
     found = organization({"root": root})
@@ -59,7 +66,8 @@ def test_a_level_that_does_not_say_is_unknown_where_others_do(organization):
         ("{", "is not JSON"),
         ("[]", "$ is no JSON object"),
         ({}, "$.root is missing"),
-        ({"roots": {}}, "$.roots is not known; there are managementAccount, root"),
+        ({"roots": {}}, "$.roots is not known; there are id, managementAccount, root"),
+        ({"id": "r-1", "root": {}}, "$.id is 'r-1', and no id of an organization"),
         ({"root": {"accounts": {}}}, "$.root.accounts is no list"),
         ({"root": {"accounts": [{"id": 111111111111}]}}, "$.root.accounts[0].id is 111111111111, and no account id"),
         ({"root": {"accounts": [{"id": ONE}, {"id": ONE}]}}, f"$.root has account {ONE} twice"),

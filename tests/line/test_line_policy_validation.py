@@ -35,11 +35,12 @@ def inputs(sandbox, tmp_path, monkeypatch):
     return wanted(write(tmp_path))
 
 
-def wanted(inputs, **validation):
+def wanted(inputs, *, off=False, **validation):
     path = inputs / "landscape.yaml"
     body = yaml.safe_load(path.read_text())
     body["spec"].pop("analyzers", None)
-    body["spec"]["policyValidation"] = validation
+    body["spec"].pop("policyValidation", None)
+    body["spec"] |= {} if off else {"policyValidation": validation}
     path.write_text(yaml.safe_dump(body))
     return inputs
 
@@ -57,9 +58,9 @@ def document(*actions):
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def attached(iam, *actions):
+def attached(iam, *actions, name="checked"):
     """A customer managed policy of the production account that a role has."""
-    made = iam.create_policy(PolicyName="checked", PolicyDocument=document(*actions))["Policy"]["Arn"]
+    made = iam.create_policy(PolicyName=name, PolicyDocument=document(*actions))["Policy"]["Arn"]
     role = iam.list_roles(PathPrefix="/")["Roles"][0]["RoleName"]
     iam.attach_role_policy(RoleName=role, PolicyArn=made)
     return made
@@ -179,6 +180,28 @@ def test_a_bound_is_spent_pass_by_pass(inputs, sandbox, tmp_path):
         rows = connection.execute(sa.text("select checked, unchecked from policy_validation_day")).all()
     engine.dispose()
     assert rows == [(20, second.documents_unchecked)]
+
+
+def test_where_it_is_switched_off_nothing_is_current_and_history_goes_on_later(inputs, aws, sandbox, tmp_path):  # noqa: F811
+    made = attached(aws(PRODUCTION, "iam"), "s3:Nope", name="later")
+    before = status(run_pass(inputs, tmp_path / "state")).policy_validation
+    wanted(inputs, off=True)
+    sandbox.control("DELETE", "calls")
+    report = run_pass(inputs, tmp_path / "state", NOW + DAY)
+    done = report.landscapes["default"]
+    assert asked(sandbox) == 0
+    assert (done.status.policy_validation, done.evidence.validations) == (None, None)
+    assert "policy-validation" not in {one.name for one in done.status.sources}
+    assert "plumbline_policy_findings{" not in render(figures_of(report))
+    picture = picture_of(done, report_of(done, []), [], [])
+    text = Page(pages.validation(picture, NOW + DAY, 1)).text
+    number = sum(before.findings.values())
+    assert f"it was last checked on {NOW:%Y-%m-%d}, and then {number} findings were open" in text
+    assert made not in text
+    assert run_pass(inputs, tmp_path / "state", NOW + DAY + DAY / 24).written == 0
+    wanted(inputs)
+    register = run_pass(inputs, tmp_path / "state", NOW + 3 * DAY).landscapes["default"].evidence.validations.register
+    assert {one.first_seen for one in register if one.policy == made} == {NOW}
 
 
 def test_scps_are_checked_and_an_account_that_fails_keeps_its_findings(inputs, sandbox, tmp_path):

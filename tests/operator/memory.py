@@ -2,6 +2,7 @@
 
 import copy
 from collections import Counter, deque
+from dataclasses import replace
 from datetime import UTC
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from plumbline.operator.reconcile import Reconciler, Settings
 from plumbline.reconcile.baseline_pass import assess_one
 from plumbline.reconcile.evidence import Evidence
 from plumbline.reconcile.landscape import LandscapePass, _status, govern, select_roles
+from plumbline.reconcile.ways import ways_of
 from plumbline.store.database import open_store
 from tests.assess.world import ACCOUNT
 from tests.reconcile.facts import NOW, Line
@@ -136,7 +138,7 @@ class Cluster:
         return assess_one(engine, done, baseline, as_of, now)
 
     def _collect(self, landscape, baselines, accounts, engine, sessions, *, as_of, now, progress, changed):
-        view = self.line.view
+        view = replace(self.line.view, ways=ways_of(landscape.spec)[0])
         evidence = Evidence(view.usage, view.coverage, view.changes, {"records": 0}, view.log_sources)
         selections = select_roles(landscape, baselines, view.snapshot, accounts)
         status = _status(landscape, view.snapshot, evidence, now)

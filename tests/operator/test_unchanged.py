@@ -18,6 +18,14 @@ from tests.iam.policies import allow, inline
 from tests.operator.memory import BASELINE, LANDSCAPE, Cluster
 from tests.reconcile.facts import DAY, NOW, READ, Line, a_role
 
+OWN_WAY = {
+    "id": "acme-read",
+    "kind": "principal-access",
+    "summary": "Reads a password.",
+    "target": "role",
+    "gains": "target",
+    "needs": {"s3:GetObject": "any"},
+}
 WHOLE = (logs(covered=dict.fromkeys(REGIONS, ((NOW - 300 * DAY, NOW + 90 * DAY),))),)
 
 
@@ -90,6 +98,7 @@ CHANGES = {
     "logs": lambda c: look(c, logs=()),
     "account": lambda c: look(c, account=replace(c.line.account, scp_levels=(("{}",),))),
     "allowed": lambda c: c.landscape(allowedTargets=[{"namespaces": ["pay"], "accounts": [ACCOUNT]}, {"namespaces": ["pay"], "accounts": []}]),
+    "ways": lambda c: c.landscape(escalationWays=[OWN_WAY]),
     "limit": lambda c: c.landscape(limits={"openProposals": 7}),
     "decision": lambda c: c.decide(c.name_of("app")),
     "proposal": lambda c: c.remove(PROPOSALS, c.name_of("app"), "pay"),

@@ -19,7 +19,7 @@ def trusts(*principals):
     return json.dumps({"Statement": [statement], "Version": "2012-10-17"}, sort_keys=True, separators=(",", ":"))
 
 
-WIDE = a_role("wide", inline("p", allow("iam:*", "s3:*")), trust=trusts("*"))
+WIDE = a_role("wide", inline("p", allow("iam:*", "s3:*")), trust=trusts(f"arn:aws:iam::{OTHER}:root"))
 CLIMBER = a_role("climber", inline("climb", allow("iam:PutRolePolicy")), trust=trusts(f"arn:aws:iam::{ACCOUNT}:root"))
 QUIET = a_role("quiet", inline("p", allow(READ)), trust=trusts(f"arn:aws:iam::{ACCOUNT}:root"))
 IDLE = a_role("idle", trust=trusts(f"arn:aws:iam::{ACCOUNT}:root"))
@@ -94,3 +94,52 @@ def test_used_actions_lower_the_score(cluster):
     cluster.line = cluster.line.but(used={"quiet": [READ], "idle": [READ, WRITE]})
     cluster.settle(LANDSCAPE)
     assert by_name(cluster)["idle"]["score"] < before
+
+
+OWN_WAY = {
+    "id": "acme-console",
+    "kind": "self-escalation",
+    "summary": "Opens the console of an instance.",
+    "target": "role",
+    "gains": "anything",
+    "needs": {READ: "any"},
+}
+
+
+def valid_ways(cluster):
+    return cluster.conditions("default", "", LANDSCAPES).get("EscalationWaysValid")
+
+
+def test_ways_of_the_landscapes_own_are_judged_from_the_next_pass_on(cluster):
+    assert (risk(cluster)["escalating"], valid_ways(cluster)) == (2, None)
+    cluster.landscape(risk={}, escalationWays=[OWN_WAY])
+    assert risk(cluster)["escalating"] == 4
+    assert (valid_ways(cluster)["status"], valid_ways(cluster)["reason"]) == ("True", "AllValid")
+    assert by_name(cluster)["quiet"]["recommendation"] == f"take away {READ} of inline/p: acme-console"
+    cluster.landscape(risk={}, escalationWays=[OWN_WAY | {"needs": {"ec2:StopInstances": "any"}}])
+    assert risk(cluster)["escalating"] == 2
+    cluster.landscape(risk={})
+    assert (risk(cluster)["escalating"], valid_ways(cluster)) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"id": "sts-assume-role"}, "[0].id: 'sts-assume-role' is taken; write an id that no other way has"),
+        (
+            {"needs": {"iam:PassRole": "any/bucket"}},
+            "[0].needs.iam:PassRole: 'bucket' is no resource type of the action",
+        ),
+    ],
+)
+def test_a_way_that_is_none_is_told_and_takes_nothing_down(cluster, change, message):
+    """A newer version of Plumbline may come with a way of that id."""
+    cluster.landscape(risk={}, escalationWays=[OWN_WAY | change, OWN_WAY | {"id": "acme-other"}])
+    found = valid_ways(cluster)
+    assert (found["status"], found["reason"]) == ("False", "WaysInvalid")
+    assert found["message"].startswith(f"spec.escalationWays{message}")
+    assert cluster.conditions("default", "", LANDSCAPES)["Ready"]["status"] == "True"
+    assert risk(cluster)["escalating"] == 4  # by the other one
+    assert [e["reason"] for e in cluster.kube.events if e["regarding"]["kind"] == "IAMLandscape"].count(
+        "WaysInvalid"
+    ) == 1

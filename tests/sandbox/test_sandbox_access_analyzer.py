@@ -97,12 +97,18 @@ def test_the_day_has_a_quota_that_cancelled_jobs_count_against(analyzer, sandbox
     ("settings", "more", "code", "message"),
     [
         ({}, {"days": 91}, "SERVICE_QUOTA_EXCEEDED_ERROR", "longer than 90 days"),
-        ({"policyGenerationLogFiles": 100}, {}, "SERVICE_QUOTA_EXCEEDED_ERROR", "log files"),
+        (
+            {"policyGenerationLogFiles": 100},
+            {},
+            "SERVICE_QUOTA_EXCEEDED_ERROR",
+            "log files processed per policy generation limit",
+        ),
+        ({"policyGenerationBytes": 10_000}, {}, "SERVICE_QUOTA_EXCEEDED_ERROR", "data size limit exceeded"),
         ({}, {"access_role": role("orders-api")}, "AUTHORIZATION_ERROR", "not authorized to assume"),
         ({}, {"access_role": role("nobody")}, "AUTHORIZATION_ERROR", "not authorized to assume"),
         ({}, {"cloudTrailArn": org.TRAIL_ARN.replace("org-trail", "other")}, "RESOURCE_NOT_FOUND_ERROR", "other"),
     ],
-    ids=["days", "files", "trust", "no role", "no trail"],
+    ids=["days", "files", "bytes", "trust", "no role", "no trail"],
 )
 def test_jobs_that_fail_say_why(analyzer, sandbox, settings, more, code, message):
     sandbox.settings(**settings)
@@ -117,6 +123,20 @@ def test_ninety_days_and_the_accounts_own_log_files_are_within_the_limits(analyz
     days, regions = 90, 2
     sandbox.settings(policyGenerationLogFiles=days * 24 * regions)
     assert generated(analyzer, days=days)["jobDetails"]["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("days", "more", "status"),
+    [
+        (3, {}, "FAILED"),
+        (1, {}, "SUCCEEDED"),
+        (3, {"allRegions": False, "regions": [org.SECOND_REGION]}, "SUCCEEDED"),
+    ],
+    ids=["all", "fewer days", "one Region"],
+)
+def test_fewer_days_and_fewer_regions_are_fewer_log_files(analyzer, sandbox, days, more, status):
+    sandbox.settings(policyGenerationLogFiles=72)
+    assert generated(analyzer, days=days, **more)["jobDetails"]["status"] == status
 
 
 @pytest.mark.parametrize(

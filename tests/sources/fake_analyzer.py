@@ -1,8 +1,11 @@
 """Access Analyzer in a few lines, for one landscape: one job at a time, tokens, and deaths of the process at any call."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from plumbline.aws.errors import Invalid, QuotaExceeded
+
+OVER_QUOTA = "SERVICE_QUOTA_EXCEEDED_ERROR"
 
 
 class Killed(BaseException):
@@ -18,6 +21,9 @@ class Analyzer:
         self.jobs, self.looks, self.now = [], looks, datetime(2026, 6, 30, 6, tzinfo=UTC)
         self.actions = actions or {}
         self.failure = {}  # role name -> jobError
+        self.files, self.quota = (lambda day: 1), 100_000  # how many log files a day has; how many a job reads
+        self.seen = None  # (role name, start, end) -> actions, instead of the same ones for any window
+        self.complete = False
         self.status = {}  # role name -> how its job ends
         self.policy = {}  # role name -> text instead of a policy
         self.refuses = {}  # operation -> error
@@ -50,6 +56,7 @@ class Analyzer:
         principal = request["policyGenerationDetails"]["principalArn"]
         details = request["cloudTrailDetails"]
         assert details["endTime"] - details["startTime"] <= timedelta(days=90)
+        assert details["startTime"] < details["endTime"]
         same = [job for job in self.jobs if (job["account"], job["token"]) == (account, clientToken)]
         if same:
             return {"jobId": same[0]["id"]}
@@ -66,18 +73,19 @@ class Analyzer:
             "start": details["startTime"],
             "end": details["endTime"],
             "access_role": details["accessRole"],
+            "trails": details["trails"],
+            "error": None,
         }
         self.jobs.append(job)
         return {"jobId": job["id"]}
 
-    def ListPolicyGenerations(self, account, region, *, principalArn, **_):  # noqa: N802, N803
+    def ListPolicyGenerations(self, account, region, **_):  # noqa: N802
         week = self.now - timedelta(days=7)
-        found = [j for j in self.jobs if (j["account"], j["principal"]) == (account, principalArn)]
         return {
             "policyGenerations": [
-                {"jobId": j["id"], "principalArn": principalArn, "status": j["status"], "startedOn": j["started"]}
-                for j in found
-                if j["started"] > week
+                {"jobId": j["id"], "principalArn": j["principal"], "status": j["status"], "startedOn": j["started"]}
+                for j in self.jobs
+                if j["started"] > week and j["account"] == account
             ]
         }
 
@@ -89,17 +97,29 @@ class Analyzer:
         name = job["principal"].rpartition("/")[2]
         job["looks"] += 1
         if job["status"] == "IN_PROGRESS" and job["looks"] > self.looks:
-            job["status"] = self.status.get(name, "FAILED" if name in self.failure else "SUCCEEDED")
+            job["error"] = OVER_QUOTA if self.size(job) > self.quota else self.failure.get(name)
+            job["status"] = self.status.get(name, "FAILED" if job["error"] else "SUCCEEDED")
         details = {"jobId": jobId, "status": job["status"], "startedOn": job["started"]}
         if job["status"] == "FAILED":
-            details["jobError"] = {"code": self.failure.get(name, "SERVICE_ERROR"), "message": "it went wrong"}
+            details["jobError"] = {"code": job["error"] or "SERVICE_ERROR", "message": "it went wrong"}
         names = self.actions.get(name, ["s3:GetBucketLocation"])
-        listed = ", ".join(f'"{action}"' for action in names)
-        text = self.policy.get(name) or f'{{"Statement": [{{"Effect": "Allow", "Action": [{listed}]}}]}}'
-        properties = {"isComplete": False, "principalArn": job["principal"]}
-        properties["cloudTrailProperties"] = {"startTime": job["start"], "endTime": job["end"]}
+        if self.seen is not None:
+            names = self.seen(name, job["start"], job["end"])
+        text = self.policy.get(name) or json.dumps({"Statement": [{"Effect": "Allow", "Action": names}]})
+        properties = {"isComplete": self.complete, "principalArn": job["principal"]}
+        properties["cloudTrailProperties"] = {
+            "trailProperties": job["trails"],
+            "startTime": job["start"],
+            "endTime": job["end"],
+        }
         policies = [{"policy": text}] if job["status"] == "SUCCEEDED" else []
         return {
             "jobDetails": details,
             "generatedPolicyResult": {"properties": properties, "generatedPolicies": policies},
         }
+
+    def size(self, job):
+        day, files = job["start"], 0
+        while day < job["end"]:
+            files, day = files + self.files(day), day + timedelta(days=1)
+        return files

@@ -106,15 +106,32 @@ def test_a_lost_store_starts_nothing_twice(sessions, new_store, passes):
     assert jobs(sessions, wishes) == [1] * len(wishes)
 
 
+def test_more_logs_than_one_job_reads_are_read_in_halves(sandbox, sessions, engine, new_store):
+    sandbox.settings(policyGenerationLogFiles=16 * 48)
+    wishes = wanted("trap-production-window", "trap-pass-role")
+    for _ in range(8):
+        step(sessions, engine, wishes)
+    found = finish(sessions, new_store(), wishes, passes=80)  # the store is lost in between
+    assert actions(found) == {one.principal.name: EXPECTED[one.principal.name] for one in wishes}
+    assert {state.reason for state in found.states.values()} == {"Incomplete"}  # as AWS calls each of them
+    read = {(len(policy.job_ids), policy.end - policy.start) for policy in found.policies.values()}
+    assert read == {(4, timedelta(days=60))}
+    started = [job for one in wishes for job in list_jobs(sessions, source(PRODUCTION), one.principal.arn)]
+    answers = [read_job(sessions, source(PRODUCTION), job.job_id) for job in started]
+    windows = {(job.principal, answer.start, answer.end) for job, answer in zip(started, answers, strict=True)}
+    assert len(windows) == len(started) == 11
+    assert sum(answer.error_code == "SERVICE_QUOTA_EXCEEDED_ERROR" for answer in answers) == 3
+
+
 def test_failed_jobs_are_said_with_code_and_remedy_and_stop_no_other_account(sandbox, sessions, engine):
-    # Only production has the access role; and its log files are too many.
-    sandbox.settings(policyGenerationLogFiles=100)
-    wishes = wanted("orders-api") + wanted("developer", account=DEVELOPMENT)
+    # Only production has the access role; and its log files are too many, even for a day.
+    sandbox.settings(policyGenerationLogFiles=1)
+    wishes = wanted("orders-api", days=2) + wanted("developer", account=DEVELOPMENT)
     found = finish(sessions, engine, wishes)
     files, role = (found.states[one.principal.arn] for one in wishes)
-    assert (files.state, files.reason) == (State.UNAVAILABLE, "JobFailed")
-    assert "SERVICE_QUOTA_EXCEEDED_ERROR: The number of log files" in files.message
-    assert "Shorten the lookback" in files.remedy
+    assert (files.state, files.reason) == (State.UNAVAILABLE, "LogQuotaExceeded")
+    assert "cannot read even a day of the logs of 2026-06-28, 2026-06-29" in files.message
+    assert "a trail of management events only" in files.remedy
     assert role.reason == "JobFailed"
     assert "AUTHORIZATION_ERROR: Access Analyzer is not authorized to assume" in role.message
     assert "deploy/aws/access-analyzer-role-policy.json" in role.remedy
@@ -122,10 +139,11 @@ def test_failed_jobs_are_said_with_code_and_remedy_and_stop_no_other_account(san
     sandbox.control("DELETE", "calls")
     step(sessions, engine, wishes, NOW + timedelta(hours=3))
     assert sandbox.calls() == {}  # not again today
-    sandbox.settings(policyGenerationLogFiles=100_000, daysPassed=1)
-    found = finish(sessions, engine, wishes, now=NOW + timedelta(days=1))
-    assert found.states[wishes[0].principal.arn].state is State.PARTIAL
-    assert "kms:Decrypt" in actions(found)["orders-api"]
+    sandbox.settings(policyGenerationLogFiles=100_000, daysPassed=9)
+    wishes = wanted("orders-api", days=14)
+    state = finish(sessions, engine, wishes, now=NOW + timedelta(days=9)).states[wishes[0].principal.arn]
+    assert (state.state, state.reason) == (State.PARTIAL, "LogQuotaExceeded")
+    assert "not read: 2026-06-28 to 2026-06-29" in state.message
 
 
 def test_the_quota_of_the_day_is_waited_for(sandbox, sessions, engine):
@@ -217,4 +235,4 @@ def test_a_job_shows_its_window_and_its_failure(sandbox, sessions):
     answer = read_job(sessions, source(PRODUCTION), job)
     assert (answer.status, answer.error_code) == ("FAILED", "SERVICE_QUOTA_EXCEEDED_ERROR")
     assert (answer.start, answer.end, answer.policies) == (end - timedelta(days=91), end, ())
-    assert "at most 90 days" in answer.remedy
+    assert "at most 25 GB" in answer.remedy

@@ -1,5 +1,6 @@
 """Policy validation played by a script: what is not answered is never clean, and what is known is not asked again."""
 
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -7,9 +8,10 @@ import pytest
 
 from plumbline.api.policy_validation import PolicyValidation
 from plumbline.aws.errors import Denied, Invalid, Throttled, Transient
-from plumbline.inventory.policy_validation import PATIENCE, validate
+from plumbline.inventory.policy_validation import ACCOUNTS, BATCH, CONCURRENT_ACCOUNTS, PATIENCE, validate
 from plumbline.model.policy_validation import LivePolicy
 from plumbline.store.policy_validation import load_policy_answers
+from tests.inventory.in_flight import InFlight
 
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
 ONE, TWO, THREE = "111111111111", "222222222222", "333333333333"
@@ -60,9 +62,9 @@ def script():
 
 @pytest.fixture
 def run(engine, script):
-    def run(*policies, now=NOW, **spec):
+    def run(*policies, now=NOW, progress=lambda _: None, **spec):
         script.asked.clear()
-        return validate(script, engine, "all", PolicyValidation(**spec), policies, now=now)
+        return validate(script, engine, "all", PolicyValidation(**spec), policies, now=now, progress=progress)
 
     return run
 
@@ -203,3 +205,66 @@ def test_answers_about_what_is_gone_are_forgotten_when_they_are_old(run, engine)
     assert len(load_policy_answers(engine, "all")) == 2  # an account may only have failed
     run(policy("stays"), now=NOW + timedelta(days=30))
     assert len(load_policy_answers(engine, "all")) == 1
+
+
+# Many accounts
+
+MANY = [f"{n:012}" for n in range(1, 3 * CONCURRENT_ACCOUNTS + 2)]
+LINE = re.compile(r"policy validation: ([0-9]+) of ([0-9]+) documents(?:, ([0-9]+) not answered)?")
+
+
+def counted(lines):
+    """(done, of how many, not answered) of each line."""
+    return [tuple(int(number or 0) for number in LINE.fullmatch(line).groups()) for line in lines]
+
+
+def many(each=2):
+    return [policy(f"{account}/{n}", (account,)) for account in MANY for n in range(each)]
+
+
+def test_accounts_that_refuse_take_no_other_down_however_many_there_are(run, script):
+    """The first ones would fill all workers."""
+    refusing = {*MANY[:CONCURRENT_ACCOUNTS], *MANY[::3]}
+    script.refuses = {(account, None): Denied("no", account=account) for account in refusing}
+    found = run(*many())
+    assert {one.policy.key for one in found if not one.checked} == {
+        f"{account}/{n}" for account in refusing for n in range(2)
+    }
+    assert {one.state.reason for one in found if not one.checked} == {"AccessDenied"}
+
+
+def test_accounts_are_asked_side_by_side_and_each_one_call_at_a_time(run, script):
+    script.call = meter = InFlight(script.call, CONCURRENT_ACCOUNTS)
+    assert all(one.checked for one in run(*many(5)))
+    assert meter.most_of_all == CONCURRENT_ACCOUNTS
+    assert set(meter.most_of_account.values()) == {1}
+    assert meter.most_of_account.keys() == set(MANY)
+
+
+def test_progress_only_grows_and_ends_at_all_with_what_failed(run, script):
+    shared = [policy(f"shared/{n}", tuple(MANY[n : n + ACCOUNTS + 1])) for n in range(4)]
+    script.refuses = {(account, None): Denied("no", account=account) for account in MANY[:3]}
+    script.pages["broken"] = "broken"
+    lines = []
+    found = run(*many(), *shared, policy("broken", (MANY[-1],), document="broken"), progress=lines.append)
+    told = counted(lines)
+    assert told == sorted(told)
+    assert {total for _, total, _ in told} == {len(found)}
+    # Three accounts with two each; the shared ones that are asked about in no account but these; and the broken answer.
+    assert told[-1] == (len(found), len(found), sum(not one.checked for one in found))
+    assert told[-1][2] == 3 * 2 + 1 + 1
+
+
+def test_progress_is_told_while_a_long_account_is_asked(run, script):
+    lines = []
+    policies = [policy(f"{n:04}") for n in range(2 * BATCH + 1)]
+    run(*policies, progress=lines.append)
+    assert [done for done, _, _ in counted(lines)] == [BATCH, 2 * BATCH, 2 * BATCH + 1]
+    assert run(*policies, progress=lines.append)
+    assert len(lines) == 3  # nothing was due
+
+
+def test_what_the_bound_leaves_out_is_counted(run, script):
+    lines = []
+    run(*many(1), callsPerPass=10, progress=lines.append)
+    assert counted(lines)[-1] == (len(MANY), len(MANY), len(MANY) - 10)

@@ -9,7 +9,9 @@ from plumbline.store.jobs import GenerationJob, delete_job, jobs_started, load_j
 
 AT = datetime(2026, 6, 30, 10, tzinfo=UTC)
 ARN = "arn:aws:iam::123456789012:role/app"
-JOB = GenerationJob("l", ARN, "token", "AROA1", "123456789012", "us-east-1", AT - timedelta(days=90), AT)
+JOB = GenerationJob(
+    "l", ARN, "token", "AROA1", "123456789012", "us-east-1", AT - timedelta(days=90), AT, scope="arn:trail eu-west-1"
+)
 
 
 def test_a_job_is_replaced_as_it_goes_on(engine):
@@ -37,8 +39,8 @@ def test_jobs_of_all_landscapes_count_against_the_quota_and_each_once(engine):
                 JOB, landscape=landscape, client_token=number, status="CANCELED", job_id=number, started_at=started
             ),
         )
-    assert jobs_started(engine, "123456789012", "us-east-1", AT - timedelta(days=1)) == 2
-    assert jobs_started(engine, "123456789012", "eu-west-1", AT - timedelta(days=1)) == 0
+    assert jobs_started(engine, "123456789012", "us-east-1", AT - timedelta(days=1)) == {"1", "2"}
+    assert jobs_started(engine, "123456789012", "eu-west-1", AT - timedelta(days=1)) == set()
 
 
 def test_answers_are_replaced_and_forgotten_by_principal(engine):

@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from plumbline.model.policy_validation import PolicyAnswer, PolicyFinding, RegisteredFinding, ValidationDay
 from plumbline.store.policy_validation import (
     forget_policy_answers,
+    forget_policy_validation,
     keep_policy_answers,
     keep_policy_findings,
     keep_validation_day,
+    last_validation_day,
     load_policy_answers,
     load_policy_findings,
 )
@@ -73,3 +75,23 @@ def test_a_day_is_as_its_last_pass_found_it_and_old_ones_are_forgotten(engine, w
     later = replace(days[-1], checked=9)
     assert keep_validation_day(engine, "all", later, today + 2 * DAY) == (days[2], later)
     assert keep_validation_day(engine, "other", days[0], today) == (days[0],)
+
+
+def test_what_nobody_asks_about_any_more_goes_when_it_is_too_old(engine):
+    today = NOW.date()
+    old, new = ValidationDay(today - 2 * DAY, {"ERROR": 1}, 1, 0), ValidationDay(today, {"ERROR": 2}, 1, 0)
+    for name in ("all", "other"):
+        keep_policy_answers(engine, name, {"old": PolicyAnswer(NOW - 2 * DAY), "new": ANSWER})
+        seen_before = replace(one("A"), last_seen=NOW - 2 * DAY)
+        keep_policy_findings(engine, name, [], (seen_before, one("B"), one("C", NOW)), NOW - 9 * DAY)
+        for day in (new, old):
+            keep_validation_day(engine, name, day, old.day)
+    assert last_validation_day(engine, "none") is None
+    forget_policy_validation(engine, "all", NOW - DAY)
+    assert load_policy_answers(engine, "all").keys() == {"new"}
+    assert [finding.code for finding in load_policy_findings(engine, "all")] == ["B", "C"]
+    assert last_validation_day(engine, "all") == new
+    assert len(load_policy_findings(engine, "other")) == 3
+    forget_policy_validation(engine, "all", NOW + 2 * DAY)
+    assert last_validation_day(engine, "all") is None
+    assert last_validation_day(engine, "other") == new

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from plumbline.api.analyzers import NO_ACCOUNT, NO_KIND
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import GROUP, VERSION
+from plumbline.api.escalation import ACTION_PATTERN, ACTIONS, KEYS, NOT_PASSING, PASSING
 from plumbline.api.landscape import IAMLandscape
 from plumbline.api.proposal import RemediationProposal
 from plumbline.api.report import RoleAccessReport
@@ -60,6 +61,9 @@ _NAMES_DIFFER = " && ".join(
     f"(!has(self.{one}) || !has(self.{other}) || !self.{one}.exists(a, self.{other}.exists(b, a.name == b.name)))"
     for one, other in combinations(("cloudTrailLogs", "cloudTrailLake", "athena", "trino"), 2)
 )
+
+_IS_PASSING = "self.kind in ['new-passrole', 'existing-passrole']"
+_NO_SERVICE = " && ".join(f"(!has(self.{name}) || size(self.{name}) == 0)" for name in ("service", "trusts"))
 
 KINDS = (
     Kind(
@@ -138,6 +142,22 @@ KINDS = (
                 )
                 for kind in ("externalAccess", "unusedAccess")
             ),
+            (
+                "escalationWays[]",
+                f"!({_IS_PASSING}) || (has(self.service) && size(self.service) > 0 && !has(self.target) && !has(self.gains))",
+                PASSING,
+            ),
+            (
+                "escalationWays[]",
+                f"{_IS_PASSING} || (has(self.target) && has(self.gains) && {_NO_SERVICE})",
+                NOT_PASSING,
+            ),
+            (
+                "escalationWays[].needs",
+                f"size(self) > 0 && self.all(action, action.matches('{ACTION_PATTERN}'))",
+                ACTIONS,
+            ),
+            ("escalationWays[].context", "self.all(key, key.contains(':'))", KEYS),
             _longer_than_zero("evidence.lastAccessed.refreshInterval"),
             _longer_than_zero("memory"),
             _longer_than_zero("interval"),

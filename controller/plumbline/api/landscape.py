@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from plumbline.api.analyzers import Analyzers, AnalyzersStatus, Region
 from plumbline.api.common import (
@@ -23,6 +23,7 @@ from plumbline.api.common import (
     StatusModel,
     Timestamp,
 )
+from plumbline.api.escalation import EscalationWay, ids_differ
 from plumbline.api.policy_validation import PolicyValidation, PolicyValidationStatus
 from plumbline.api.risk import RiskAnalysis, RiskStatus
 from plumbline.api.sources import EvidenceSources
@@ -184,6 +185,15 @@ class LandscapeSpec(Model):
         PodIdentity | None,
         Field(description="Reads the Pod Identity associations of EKS, so that service accounts are in the exposure."),
     ] = None
+    escalation_ways: Annotated[
+        list[EscalationWay],
+        Field(
+            max_length=50,
+            description="Ways to gain privileges beside those that Plumbline knows.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
+        ),
+        AfterValidator(ids_differ),
+    ] = []
     risk: Annotated[
         RiskAnalysis | None, Field(description="Scores all roles and users; costs some milliseconds for each.")
     ] = None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from plumbline.api.common import Model, StatusModel
+from plumbline.api.common import Model, StatusModel, Timestamp
 
 Points = Annotated[int, Field(ge=0, le=100)]
 
@@ -53,7 +53,8 @@ class RiskContribution(StatusModel):
 
 
 class RiskyPrincipal(StatusModel):
-    """`atLeast`: something about it is not known, so that its risk may be higher. `baseline`: that which governs it."""
+    """`atLeast`: something about it is not known, so that its risk may be higher. `baseline`: that which governs it.
+    `refreshedAt`: when its account was looked at again since the last whole collection, which `collectedAt` dates."""
 
     arn: str
     score: int
@@ -61,6 +62,9 @@ class RiskyPrincipal(StatusModel):
     contributions: list[RiskContribution] = []
     recommendation: str = ""
     baseline: str = ""
+    refreshed_at: Annotated[
+        Timestamp | None, Field(description="Without it, its policies are as of collectedAt; its usage always is.")
+    ] = None
 
 
 class Deciding(StatusModel):

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cache
 from typing import Literal
 
-from plumbline.assess.escalation_ways import known_ways
+from plumbline.assess.escalation_ways import Way
 from plumbline.iam.catalogue import Catalogue, catalogue
 from plumbline.model.assessment import Addition
 from plumbline.model.evidence import Evidence
@@ -21,9 +20,15 @@ ESCALATION, PRIVILEGED, UNKNOWN = "escalation", "privileged", "unknownAction"
 
 
 def possible_additions(
-    evidence: Iterable[Evidence], used_not_granted: Iterable[str], granted: int, since: datetime, known: Catalogue
+    evidence: Iterable[Evidence],
+    used_not_granted: Iterable[str],
+    granted: int,
+    since: datetime,
+    known: Catalogue,
+    escalating: int,
 ) -> tuple[Addition, ...]:
-    """Of the evidence at or after `since`, by action. `granted`: the bits of what is granted or masked."""
+    """Of the evidence at or after `since`, by action. `granted`: the bits of what is granted or masked; `escalating`: of
+    the actions of ways to gain privileges."""
     not_granted = frozenset(used_not_granted)
     found: dict[tuple[str, Literal["denied", "usedNotGranted"]], list[Evidence]] = {}
     for one in evidence:
@@ -41,27 +46,23 @@ def possible_additions(
             last=max(one.last for one in seen),
             resources=tuple(sorted({arn for one in seen for arn in one.resources}))[:_RESOURCES],
             granted_elsewhere=bool(known.expand(action) & granted),
-            guarded=guard(action),
+            guarded=guard(action, escalating),
         )
         for (action, why), seen in sorted(found.items())
     )
 
 
-def guard(action: str) -> str:
+def guard(action: str, escalating: int) -> str:
     """Why the action needs more than a glance before it is granted; empty where it does not."""
     known = catalogue()
     bits = known.expand(action)
     if not bits:
         return UNKNOWN
-    if bits & _escalating():
+    if bits & escalating:
         return ESCALATION
     return PRIVILEGED if bits & known.privileged else ""
 
 
-@cache
-def _escalating() -> int:
-    known, bits = catalogue(), 0
-    for way in known_ways():
-        for need in way.needs:
-            bits |= known.expand(need.action)
-    return bits
+def escalating_bits(ways: Iterable[Way]) -> int:
+    """The actions that any of the ways needs."""
+    return catalogue().bits_of(action for way in ways for action in way.actions)

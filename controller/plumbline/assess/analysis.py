@@ -18,6 +18,7 @@ from plumbline.assess.ages import grant_ages
 from plumbline.assess.assess import count
 from plumbline.assess.blast_radius import BlastRadius, blast_radii
 from plumbline.assess.escalation import Escalations, escalations
+from plumbline.assess.escalation_ways import Way, known_ways
 from plumbline.assess.exposure import Exposure, Sources, exposures
 from plumbline.assess.guardrails import granted_in
 from plumbline.assess.pools import Member, pooled
@@ -53,7 +54,7 @@ class Facts:
     `changes`: account -> IAM writes seen in its logs. `first_seen`: principal -> policy key -> since when snapshots saw it;
     `watched_since`: account -> the first of them. `terms`: principal -> its own, where `window` is not for it.
     `pools`: among which principals the use of one is kept for its twins. `pod_identity`: by account; of one that is not
-    there, nobody asked."""
+    there, nobody asked. `ways`: to gain privileges."""
 
     principals: Mapping[str, Principal]
     accounts: Mapping[str, Account]
@@ -67,6 +68,7 @@ class Facts:
     terms: Mapping[str, Terms] = field(default_factory=dict)
     pools: Sequence[tuple[Pool, Sequence[str]]] = ()
     pod_identity: Mapping[str, PodIdentity] = field(default_factory=dict)
+    ways: tuple[Way, ...] = field(default_factory=known_ways)
 
     def terms_of(self, arn: str) -> Terms:
         return self.terms.get(arn) or Terms(self.window)
@@ -140,7 +142,7 @@ def _analysis(facts: Facts, weights: Weights, memory: Memory) -> Analysis:
     principals, accounts = facts.principals, facts.accounts
     seen = Seen(principals, accounts, memory.seen)
     found = tuple(hops(principals, accounts, facts.pod_identity, remembered=Remembered(seen, memory.hops)))
-    ways = escalations(principals, accounts, hops=found, remembered=Remembered(seen, memory.ways))
+    ways = escalations(principals, accounts, ways=facts.ways, hops=found, remembered=Remembered(seen, memory.ways))
     access = {arn: _access(facts, one, seen, memory.access) for arn, one in principals.items()}
     reaching = exposures(principals, found, accounts, facts.pod_identity).of
     reached = blast_radii(principals, found, accounts, lambda principal: access[principal.arn]).of

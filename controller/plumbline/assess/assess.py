@@ -27,10 +27,11 @@ GRANT_DRIFT = "grantDrift"
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a baseline asks of its roles."""
+    """What a baseline asks of its roles. `escalating`: bits of the actions by which privileges can be gained."""
 
     thresholds: Thresholds
     exemptions: Sequence[Exemption]
+    escalating: int
 
 
 def assess_role(
@@ -61,7 +62,9 @@ def assess_role(
         uses=uses_to_keep(usage, context.window, remove_rare=context.remove_rare),
         used_not_granted=not_granted,
         denied=tuple(sorted({e.action for e in usage.evidence if e.outcome == "denied"})),
-        additions=possible_additions(usage.evidence, not_granted, everything, context.window.start, catalogue),
+        additions=possible_additions(
+            usage.evidence, not_granted, everything, context.window.start, catalogue, rules.escalating
+        ),
         drift=drift,
         not_editable=not_editable(principal),
         generated_difference=generated_difference(usage.generated, granted, catalogue),

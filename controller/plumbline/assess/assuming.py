@@ -5,16 +5,19 @@ Knows principals, their accounts and policies; must not know who else there is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from plumbline.assess import guardrails
 from plumbline.assess.guardrails import document
+from plumbline.assess.known_keys import Keys, no_tag, organization, resource_tags
 from plumbline.iam.authorize import Hit, Layers, Outcome, authorize
 from plumbline.iam.conditions import Context
 from plumbline.iam.principals import Caller
 from plumbline.iam.statements import CompiledDocument, CompiledStatement, Documents, Request
 from plumbline.model.snapshot import Account, Principal
+
+ABSENT = no_tag(principal=False, resource=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,25 @@ def entry(
     return Entry(request, outcome) if outcome.may_allow else None
 
 
-def request_of(who: Caller, action: str, role: Principal, keys: Mapping[str, tuple[str, ...]]) -> Request:
-    """`keys`: what is known of the request; all others are unknown."""
-    known = {**keys, "aws:resourceaccount": (role.account,)}
-    return Request(who, action, role.arn, role.account, Context(known, complete=False))
+def request_of(
+    who: Caller,
+    action: str,
+    role: Principal,
+    keys: Keys,
+    accounts: Mapping[str, Account],
+    *,
+    absent: Callable[[str], bool] = ABSENT,
+    impossible: Callable[[str, str], bool] | None = None,
+) -> Request:
+    """`keys`: what is known of the request beside the role; all others are unknown, or `absent`."""
+    known = {
+        **keys,
+        **resource_tags(role.tags),
+        **organization("resource", accounts.get(role.account)),
+        "aws:resourceaccount": (role.account,),
+    }
+    context = Context(known, complete=False, absent=absent, impossible=impossible)
+    return Request(who, action, role.arn, role.account, context)
 
 
 def _layers(

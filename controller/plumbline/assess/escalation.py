@@ -77,7 +77,7 @@ def escalations(
 
     `accounts`: SCPs and RCPs by account; an account that is not among them has none in the data, which each finding
     then assumes. `ways`: the catalogue unless given. `hops`: those of `reach.hops`, if they are at hand.
-    `remembered`: of the same principals and accounts, the findings in each account by the same ways.
+    `remembered`: of the same principals and accounts, the findings in each account.
     """
     found = tuple(reach.hops(principals, accounts) if hops is None else hops)
     targets = Targets(principals, accounts, found)
@@ -90,8 +90,9 @@ def escalations(
     if remembered is None:
         return {arn: judge(principal) for arn, principal in targets.principals.items()}
     found_in: dict[str, Mapping[str, Escalations]] = {}
+    judged_by = remembered.seen.same("ways", chosen)
     for account, members in targets.members.items():
-        basis = _basis(account, targets, remembered.seen)
+        basis = judged_by, _basis(account, targets, remembered.seen)
         found_in[account] = remembered.findings.of(account, basis, partial(_each, judge, members))
     return {arn: found_in[principal.account][arn] for arn, principal in targets.principals.items()}
 
@@ -131,8 +132,9 @@ class _Judge:
         found: list[Escalation] = []
         potential: list[Escalation] = []
         more: dict[str, int] = {}
+        never = ~self._own.most_some
         for way, bits in ways:
-            if bits & ~self._own.most_some:
+            if bits & never:
                 continue
             anywhere = self._steps.anywhere(way, [need for need in way.needs if need.on == "any"])
             if anywhere is None:

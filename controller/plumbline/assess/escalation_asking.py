@@ -12,9 +12,18 @@ from functools import lru_cache
 from plumbline.assess.assuming import Entry
 from plumbline.assess.escalation_resources import resources
 from plumbline.assess.guardrails import document, rcps, scps
+from plumbline.assess.known_keys import (
+    NO_ORGANIZATION,
+    RESOURCE_TAGS,
+    Keys,
+    no_tag,
+    organization,
+    principal_tags,
+    resource_tags,
+)
 from plumbline.iam.authorize import Layers, authorize
-from plumbline.iam.conditions import Context, Values
-from plumbline.iam.principals import Caller
+from plumbline.iam.conditions import Context
+from plumbline.iam.principals import Caller, Naming
 from plumbline.iam.statements import (
     CompiledDocument,
     CompiledStatement,
@@ -26,14 +35,11 @@ from plumbline.iam.statements import (
 )
 from plumbline.model.snapshot import Account, Principal
 
-Keys = Mapping[str, Values]
 TRUST = "trust"  # stands for the trust policy of the target among policies
 UNREAD = -1
 _NOTHING = Context({})
-_PRINCIPAL_TAG = "aws:principaltag/"
-_RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
 # What a request has of these the caller cannot choose.
-_FACTS = ("aws:principalorg", "aws:resourceorg", "aws:sourceorg", *_RESOURCE_TAGS)
+_FACTS = ("aws:principalorg", "aws:resourceorg", "aws:sourceorg", *RESOURCE_TAGS)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -83,11 +89,12 @@ class Asking:
             scps=scps(principal, accounts.get(principal.account)),
         )
         self._who = Caller(principal.kind, principal.name, principal.arn, principal.account, partition(principal.arn))
-        documents = [*self._layers.identity, *self._layers.boundary, *(d for level in self._layers.scps for d in level)]
-        self._mentioned = frozenset[str]().union(*map(_tag_keys, documents))
-        tags = {f"{_PRINCIPAL_TAG}{key.lower()}": (value,) for key, value in sorted(principal.tags.items())}
+        self._accounts = accounts
+        tags = principal_tags(principal)
+        self._tags_known = tags is not None
         own = {"aws:userid": (principal.unique_id,)} if principal.kind == "user" else {}
-        self._known: Keys = {**self._who.keys(), **own, **tags}
+        of = organization("principal", accounts.get(principal.account))
+        self._known: Keys = {**self._who.keys(), **own, **of, **(tags or {})}
         self._anywhere: dict[tuple[object, ...], Answer | None] = {}
         self._asked_about: dict[str, tuple[frozenset[str], tuple[ResourceSet, ...]]] = {}
 
@@ -106,11 +113,11 @@ class Asking:
         """On one resource. `account`: that of the resource, if it is another. `who`: one session of the role. `tags`:
         those of the resource, where they are known."""
         owner = account or self._principal.account
-        mentioned = self._mentioned.union(*map(_tag_keys, trust))
-        absent = {key: () for key in mentioned if key.startswith(_PRINCIPAL_TAG)}
-        tagged = {} if tags is None else _resource_tags(tags, mentioned)
-        values = {**absent, **self._known, **(who.keys() if who else {}), **tagged, **keys}
-        context = Context({**values, "aws:resourceaccount": (owner,)}, complete=False)
+        tagged = {} if tags is None else resource_tags(tags)
+        of = organization("resource", self._accounts.get(owner))
+        values = {**self._known, **(who.keys() if who else {}), **tagged, **of, **keys}
+        absent = no_tag(principal=self._tags_known, resource=tags is not None)
+        context = Context({**values, "aws:resourceaccount": (owner,)}, complete=False, absent=absent)
         request = Request(who or self._who, action.lower(), resource, owner, context)
         layers = self._layers
         if trust or rcps:
@@ -212,46 +219,38 @@ def unreadable(principal: Principal) -> Iterator[str]:
 def trusted(role: Principal, services: Iterable[str], accounts: Mapping[str, Account]) -> Answer | None:
     """May one of these services act as the role, working for the role's own account?"""
     trust = document(role.trust, "resource")
+    callers = [who for who in (Caller("service", name) for name in services) if _may_name(trust, who)]
+    if not callers:
+        return None
     layers = Layers(resource=(trust,), rcps=rcps(accounts.get(role.account)))
-    tags = _resource_tags(role.tags, _tag_keys(trust))
-    absent = {key: () for key in _tag_keys(trust) if key.startswith(_PRINCIPAL_TAG)}
-    own = {"aws:resourceaccount": (role.account,), "aws:sourceaccount": (role.account,)}
+    account = accounts.get(role.account)
+    own = {
+        **resource_tags(role.tags),
+        **organization("resource", account),
+        **organization("source", account),
+        **NO_ORGANIZATION,
+        "aws:resourceaccount": (role.account,),
+        "aws:sourceaccount": (role.account,),
+    }
     found = []
-    for name in services:
-        who = Caller("service", name)
-        context = Context({**absent, **who.keys(), **tags, **own}, complete=False)
+    absent = no_tag(principal=True, resource=True)
+    for who in callers:
+        context = Context({**who.keys(), **own}, complete=False, absent=absent)
         request = Request(who, "sts:assumerole", role.arn, role.account, context)
         outcome = authorize(request, layers)
         found.append(Answer(request, outcome, "sts:AssumeRole") if outcome.may_allow else None)
     return best(found)
 
 
+def _may_name(trust: CompiledDocument | None, who: Caller) -> bool:
+    """Without this no decision has to be made: most roles name no service, or another."""
+    if trust is None:
+        return True
+    return any(one.allow and one.naming(who) is not Naming.NONE for one in trust.statements)
+
+
 def partition(arn: str) -> str:
     return arn.split(":", 2)[1]
-
-
-def _resource_tags(tags: Mapping[str, str], mentioned: Iterable[str]) -> dict[str, Values]:
-    """Those that policies mention: a tag that the resource has not is absent, and not unknown."""
-    by_key = {key.lower(): (value,) for key, value in sorted(tags.items())}
-    found: dict[str, Values] = {}
-    for key in mentioned:
-        if key.startswith(_RESOURCE_TAGS):
-            found[key] = by_key.get(key.partition("/")[2], ())
-    return found
-
-
-@lru_cache(maxsize=65536)
-def _tag_keys(found: CompiledDocument | None) -> frozenset[str]:
-    """The keys of tags that a document's conditions and variables mention, in lower case."""
-    if found is None:
-        return frozenset()
-    keys = set[str]()
-    for statement in found.statements:
-        for clause in statement.clauses:
-            keys |= {clause.key, *clause.variable_keys}
-        if statement.resources is not None:
-            keys |= {variable.key for variable in statement.resources.variables}
-    return frozenset(key for key in keys if key.startswith((_PRINCIPAL_TAG, *_RESOURCE_TAGS)))
 
 
 @lru_cache(maxsize=65536)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
-from plumbline.assess.escalation_asking import Answer, Asking, Keys, best, of_resource, partition
+from plumbline.assess.escalation_asking import Answer, Asking, best, of_resource, partition
 from plumbline.assess.escalation_resources import SOME, forms
 from plumbline.assess.escalation_targets import Targets, group_arns, groups_of
 from plumbline.assess.escalation_ways import ASSUME_ROLE, PASS_ROLE, Need, Way
 from plumbline.assess.guardrails import document
+from plumbline.assess.known_keys import Keys
 from plumbline.iam.documents import canonical
 from plumbline.iam.statements import CompiledDocument
 from plumbline.model.snapshot import Principal

@@ -6,7 +6,7 @@ Knows the form of the catalogue of ways and checks it; must not know principals,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -90,16 +90,30 @@ def read_ways(text: str, name: str, known: Iterable[Way] | None = None) -> tuple
     try:
         data = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
-        raise WayError(f"{name}: is neither YAML nor JSON: {error}; write a list of ways") from None
+        said = " ".join(str(error).split())
+        raise WayError(f"{name}: is neither YAML nor JSON: {said}; write a list of ways") from None
     if not isinstance(data, list):
         raise WayError(f"{name}: {_shown(data)} is no list; write a list of ways, each with {', '.join(_REQUIRED)}")
+    ways, errors = ways_beside(data, name, known)
+    if errors:
+        raise errors[0]
+    return ways
+
+
+def ways_beside(
+    entries: Sequence[Any], name: str, known: Iterable[Way] | None = None
+) -> tuple[tuple[Way, ...], tuple[WayError, ...]]:
+    """The ways that are `known` (by default the catalogue) with those of `entries`, sorted by id, and what is wrong with
+    the other entries. None replaces another. `name`: of the list, for messages."""
     found = {way.id: way for way in (known_ways() if known is None else known)}
-    for index, entry in enumerate(data):
-        way = _Reader(f"{name}[{index}]", entry).way()
-        if way.id in found:
-            raise WayError(f"{name}[{index}].id: {way.id!r} is taken; write an id that no other way has")
-        found[way.id] = way
-    return tuple(found[key] for key in sorted(found))
+    errors = []
+    for index, entry in enumerate(entries):
+        try:
+            way = _Reader(f"{name}[{index}]", entry).way(taken=found)
+            found[way.id] = way
+        except WayError as error:
+            errors.append(error)
+    return tuple(found[key] for key in sorted(found)), tuple(errors)
 
 
 class _Reader:
@@ -116,7 +130,8 @@ class _Reader:
                 self._fail(name, "is missing", f"every way has {', '.join(_REQUIRED)}")
         self._data: Mapping[str, Any] = data
 
-    def way(self) -> Way:
+    def way(self, taken: Container[str]) -> Way:
+        """`taken`: ids of other ways."""
         kind = cast("Kind", self._one_of("kind", get_args(Kind)))
         service, trusts = self._services("service"), self._services("trusts")
         if kind in PASSING and not service:
@@ -133,8 +148,11 @@ class _Reader:
                 target != "user" and need.on.startswith("group")
             ):
                 self._fail(f"needs.{need.action}", f"a {target} has no {need.on}", "write target or any")
+        id_ = self._matching("id", _ID, "write lower-case words and digits with hyphens between, such as my-way")
+        if id_ in taken:
+            self._fail("id", f"{id_!r} is taken", "write an id that no other way has")
         return Way(
-            id=self._matching("id", _ID, "write lower-case words and digits with hyphens between, such as my-way"),
+            id=id_,
             kind=kind,
             summary=self._text("summary", self._data["summary"], "write one sentence that says what is done"),
             needs=needs,

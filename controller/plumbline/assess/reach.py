@@ -16,6 +16,7 @@ from typing import Literal
 from plumbline.assess import guardrails, pod_identity, service_accounts
 from plumbline.assess.assuming import Entry, entry, request_of
 from plumbline.assess.guardrails import document
+from plumbline.assess.known_keys import NO_ORGANIZATION, no_claim, no_tag, not_inside, organization, principal_tags
 from plumbline.assess.recall import Remembered
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import PolicyError
@@ -130,7 +131,11 @@ class _World:
     def __init__(self, principals: Mapping[str, Principal], accounts: Mapping[str, Account], asked: str) -> None:
         self._principals = {arn: p for arn, p in principals.items() if not _service_linked(p)}
         self._accounts = accounts
-        self._known = {p.account for p in principals.values()} | {a for a, one in accounts.items() if one.error is None}
+        self._known = {p.account for p in principals.values()} | {a for a, one in accounts.items() if _collected(one)}
+        self._members: dict[str, list[Principal]] = {}
+        for principal in self._principals.values():
+            self._members.setdefault(principal.account, []).append(principal)
+        self._outside = not_inside(accounts, frozenset(self._known))
         self._named = {(p.account, p.name): p for p in self._principals.values() if p.kind == "role"}
         self.roles = [p for p in self._principals.values() if p.kind == "role"]
         self._assuming: dict[str, list[Principal]] = {}
@@ -146,7 +151,8 @@ class _World:
     @property
     def shared(self) -> object:
         """What the hops into any role rest on, besides principals and accounts."""
-        return self._known, self._in_cluster
+        complete = {a.organization for a in self._accounts.values() if a.organization and a.organization.complete}
+        return self._known, self._in_cluster, complete
 
     def trusted_accounts(self, role: Principal) -> set[str] | None:
         """Those whose principals the trust policy may let in; None for all."""
@@ -166,7 +172,7 @@ class _World:
         if trust is None:
             return
         seen = set[str]()
-        for who, principal in dict.fromkeys(self._sources(trust)):
+        for who, principal in dict.fromkeys(self._sources(role, trust)):
             cluster = service_accounts.issuer(who)
             for hop in (
                 self._from_cluster(who, cluster, role, trust) if cluster else self._hop(who, principal, role, trust)
@@ -175,7 +181,7 @@ class _World:
                     seen.add(hop.source)
                     yield hop
 
-    def _sources(self, trust: CompiledDocument) -> Iterator[tuple[Caller, str | None]]:
+    def _sources(self, role: Principal, trust: CompiledDocument) -> Iterator[tuple[Caller, str | None]]:
         """(caller, its ARN in the data or None) of everybody whom the trust policy may let in, the most direct first."""
         accounts, everybody = set[str](), False
         for statement in trust.statements:
@@ -194,9 +200,12 @@ class _World:
             for name in sorted(found.providers):
                 yield Caller("provider", name), None
         for account in sorted(self._known if everybody else accounts & self._known):
-            for principal in self._assuming.get(account, ()):
+            # In its own account, a trust policy that lets in everybody needs no identity side.
+            alone = everybody and account == role.account
+            for principal in (self._members if alone else self._assuming).get(account, ()):
                 yield caller(principal.arn), principal.arn
-        for account in sorted(accounts - self._known):
+        uncollected = self._accounts.keys() - self._known if everybody else set[str]()
+        for account in sorted((accounts | uncollected) - self._known):
             yield _root(account), None
         if everybody:
             yield caller(EVERYBODY), None
@@ -214,12 +223,11 @@ class _World:
 
     def _hop(self, who: Caller, arn: str | None, role: Principal, trust: CompiledDocument) -> Iterator[Hop]:
         principal = None if arn is None else self._principals[arn]
-        known = who.keys() if arn is not None or not who.has_identity else _keys_of_foreign(who)
-        keys = {} if who.kind == "anonymous" else known
-        found = entry(request_of(who, _action(who), role, keys), principal, trust, self._accounts)
+        external = principal is None and (who.has_identity or who.kind == "anonymous")
+        request = self._request(who, principal, role, external=external)
+        found = entry(request, principal, trust, self._accounts)
         if found is None:
             return
-        external = principal is None and (who.has_identity or who.kind == "anonymous")
         session = (f"session {who.arn}",) if who.kind == "session" else ()
         yield Hop(
             source=_source(who, principal),
@@ -230,10 +238,26 @@ class _World:
             external=external,
         )
 
+    def _request(self, who: Caller, principal: Principal | None, role: Principal, *, external: bool) -> Request:
+        if who.kind == "provider":
+            keys = {**who.keys(), **NO_ORGANIZATION}
+            return request_of(who, _action(who), role, keys, self._accounts, absent=no_claim(who))
+        if external:
+            own = organization("principal", self._accounts.get(who.account or ""))
+            keys = {**_keys_of_foreign(who), **own}
+            return request_of(who, _ASSUME, role, keys, self._accounts, impossible=None if own else self._outside)
+        tags = None if principal is None else principal_tags(principal)
+        own = NO_ORGANIZATION if principal is None else organization("principal", self._accounts.get(principal.account))
+        keys = {**who.keys(), **own, **(tags or {})}
+        absent = no_tag(principal=tags is not None, resource=True)
+        return request_of(who, _ASSUME, role, keys, self._accounts, absent=absent)
+
     def _from_cluster(self, who: Caller, cluster: str, role: Principal, trust: CompiledDocument) -> Iterator[Hop]:
         """From the service accounts of an EKS cluster instead of its identity provider."""
         for subject in service_accounts.subjects(trust, who, self._in_cluster.get(cluster, ())):
-            request = request_of(who, service_accounts.WEB_IDENTITY, role, {**who.keys(), **subject.keys})
+            keys = {**who.keys(), **NO_ORGANIZATION, **subject.keys}
+            action = service_accounts.WEB_IDENTITY
+            request = request_of(who, action, role, keys, self._accounts, absent=no_claim(who))
             found = entry(request, None, trust, self._accounts)
             if found is not None and any(one.applies(request) is not False for one in subject.statements):
                 also = (*subject.by, *service_accounts.exists(subject.accounts))
@@ -259,6 +283,11 @@ def _status(found: Entry, also: Sequence[str]) -> Status:
     return "confirmed" if found.certain and not also else "conditional"
 
 
+def _collected(account: Account) -> bool:
+    """Are its principals known? In an account that is closed or suspended nobody can do anything."""
+    return account.collected_at is not None or account.state != "ACTIVE"
+
+
 def _service_linked(principal: Principal) -> bool:
     return principal.path.startswith(guardrails.SERVICE_LINKED)
 
@@ -279,6 +308,8 @@ def _root(account: str) -> Caller:
 
 
 def _keys_of_foreign(who: Caller) -> Mapping[str, tuple[str, ...]]:
+    if who.kind == "anonymous":
+        return {}
     keys = who.keys()
     if who.name != EVERYBODY:
         return keys

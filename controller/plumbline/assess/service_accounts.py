@@ -29,7 +29,6 @@ _ISSUER = (
     r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|api\.aws|api\.amazonwebservices\.(?:com\.cn|eu))/id/[0-9A-Za-z]+"
 )
 _PROVIDER = re.compile(rf"arn:[\w-]+:iam::\d{{12}}:oidc-provider/({_ISSUER})")
-_KEY = re.compile(rf"({_ISSUER}):[a-z]+")
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 _NAMED = re.compile(rf"({_LABEL}):({_LABEL}(?:\.{_LABEL})*)")
@@ -114,24 +113,14 @@ def subjects(trust: CompiledDocument, who: Caller, others: Collection[str]) -> l
         for accounts in others:
             if pattern == ANY or matches(pattern, accounts, case_sensitive=True):
                 found.setdefault(accounts, []).extend(found[pattern])
-    absent = _claims_of_others(trust, cluster)
-    return [_subject(cluster, accounts, absent, by) for accounts, by in sorted(found.items())]
+    return [_subject(cluster, accounts, by) for accounts, by in sorted(found.items())]
 
 
-def _subject(
-    cluster: str, accounts: str, absent: Mapping[str, tuple[str, ...]], statements: Sequence[CompiledStatement]
-) -> Subject:
+def _subject(cluster: str, accounts: str, statements: Sequence[CompiledStatement]) -> Subject:
     key = f"{cluster}:sub".lower()
     by = {f"{c.operator.label} {c.name}" for statement in statements for c in statement.clauses if c.key == key}
     known = {} if _wild(accounts) else {key: (f"{_SUBJECT}{accounts.replace('/', ':')}",)}
-    return Subject(cluster, accounts, {**absent, **known}, tuple(sorted(by)), tuple(dict.fromkeys(statements)))
-
-
-def _claims_of_others(trust: CompiledDocument, cluster: str) -> Mapping[str, tuple[str, ...]]:
-    """A token has no claims of another cluster."""
-    clauses = [clause for statement in trust.statements for clause in statement.clauses]
-    own = f"{cluster}:".lower()
-    return {clause.key: () for clause in clauses if _KEY.fullmatch(clause.name) and not clause.key.startswith(own)}
+    return Subject(cluster, accounts, known, tuple(sorted(by)), tuple(dict.fromkeys(statements)))
 
 
 def _wild(accounts: str) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -18,14 +19,21 @@ from plumbline.aws.session import AwsSessions
 SERVICE: Final = "access-analyzer"
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-quotas.html: at most 90 days of logs.
 LONGEST_WINDOW: Final = timedelta(days=90)
+_DAILY_QUOTA: Final = 50
+_DAILY_QUOTA_OF: Final = dict.fromkeys(("af-south-1", "ap-east-1", "ap-southeast-3", "eu-south-1", "me-south-1"), 5)
 FINAL: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELED"})
+_STATES: Final = FINAL | {"IN_PROGRESS"}
+MALFORMED: Final = "MalformedAnswer"
+# Of one job, 25 GB and 100,000 files of logs. Not 1 job at a time, nor the jobs of a day: those refuse the start.
+OVER_QUOTA: Final = "SERVICE_QUOTA_EXCEEDED_ERROR"
 
 # What to do about the codes of `jobError`.
 REMEDIES: Final = {
     "AUTHORIZATION_ERROR": "Let the access role trust access-analyzer.amazonaws.com and read the trail and its bucket"
     " (deploy/aws/access-analyzer-role-policy.json)",
     "RESOURCE_NOT_FOUND_ERROR": "Check that the trail, its bucket and the principal exist",
-    "SERVICE_QUOTA_EXCEEDED_ERROR": "Shorten the lookback: a job reads at most 90 days, 25 GB and 100,000 log files",
+    OVER_QUOTA: "A job reads at most 25 GB and 100,000 files of logs. Give it a trail of management events only, since it reads"
+    " no others, or of one Region; or have these days from another source of events",
     "SERVICE_ERROR": "Access Analyzer failed; it is tried again the next day",
 }
 
@@ -40,17 +48,24 @@ class Source:
     all_regions: bool = True
     account: str | None = None
 
+    @property
+    def scope(self) -> str:
+        """What of which trail is read; jobs of another scope are about other events."""
+        return _scope(self.trail_arn, [] if self.all_regions else [self.region])
+
 
 @dataclass(frozen=True, slots=True)
 class JobRef:
     job_id: str
+    principal: str
     status: str
     started_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class JobAnswer:
-    """A job as AWS shows it. `policies` are JSON texts, only of a job that succeeded; `start` and `end` its window."""
+    """A job as AWS shows it. `policies` are JSON texts, only of a job that succeeded; `start` and `end` its window, `scope`
+    as in Source; these are None where AWS does not tell them."""
 
     job_id: str
     status: str
@@ -62,6 +77,7 @@ class JobAnswer:
     end: datetime | None
     is_complete: bool
     policies: tuple[str, ...]
+    scope: str | None = None
 
     @property
     def remedy(self) -> str:
@@ -75,9 +91,18 @@ def window(now: datetime, lookback: timedelta) -> tuple[datetime, datetime]:
     return end - timedelta(days=days), end
 
 
-def client_token(unique_id: str, start: datetime, end: datetime) -> str:
-    """Equal for equal role and window: a start that is repeated, even after a lost store, starts nothing twice."""
-    text = f"{unique_id}/{start.astimezone(UTC):%Y-%m-%dT%H:%M:%S}/{end.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+def daily_quota(region: str) -> int:
+    """How many jobs AWS lets an account start a day, canceled ones included."""
+    return _DAILY_QUOTA_OF.get(region, _DAILY_QUOTA)
+
+
+def client_token(unique_id: str, scope: str, start: datetime, end: datetime, attempt: int = 0) -> str:
+    """Equal for equal role, logs and window: a start that is repeated, even after a lost store, starts nothing twice.
+
+    `attempt`: how many jobs about the same have ended badly; their tokens would only find them again.
+    """
+    times = f"{start.astimezone(UTC):%Y-%m-%dT%H:%M:%S}/{end.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+    text = f"{unique_id}/{scope}/{times}/{attempt}"
     return "plumbline-" + hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
@@ -102,24 +127,23 @@ def start_job(
         },
         clientToken=token,
     )
-    return str(answer["jobId"])
+    with _whole("StartPolicyGeneration", source):
+        return str(answer["jobId"])
 
 
-def list_jobs(sessions: AwsSessions, source: Source, principal_arn: str) -> list[JobRef]:
-    """The jobs of the last seven days for one principal, whoever started them, newest first. Raises AwsError."""
-    found = [
-        JobRef(job_id=raw["jobId"], status=raw["status"], started_at=raw["startedOn"].astimezone(UTC))
-        for page in sessions.pages(
-            SERVICE,
-            "ListPolicyGenerations",
-            account=source.account,
-            region=source.region,
-            principalArn=principal_arn,
-        )
-        for raw in page["policyGenerations"]
-        if raw["principalArn"] == principal_arn
-    ]
-    return sorted(found, key=lambda job: (job.started_at, job.job_id), reverse=True)
+def list_jobs(sessions: AwsSessions, source: Source, principal_arn: str | None = None) -> list[JobRef]:
+    """The jobs of the last seven days, of one principal or of all, whoever started them, oldest first. Raises AwsError."""
+    about = {} if principal_arn is None else {"principalArn": principal_arn}
+    pages = sessions.pages(SERVICE, "ListPolicyGenerations", account=source.account, region=source.region, **about)
+    with _whole("ListPolicyGenerations", source):
+        found = [
+            JobRef(raw["jobId"], raw["principalArn"], raw["status"], raw["startedOn"].astimezone(UTC))
+            for page in pages
+            for raw in page["policyGenerations"]
+        ]
+    return sorted(
+        [job for job in found if principal_arn in {None, job.principal}], key=lambda job: (job.started_at, job.job_id)
+    )
 
 
 def read_job(sessions: AwsSessions, source: Source, job_id: str) -> JobAnswer:
@@ -142,10 +166,22 @@ def read_job(sessions: AwsSessions, source: Source, job_id: str) -> JobAnswer:
         raise NotFound(
             error.message, service=SERVICE, operation="GetGeneratedPolicy", account=error.account, code=error.code
         ) from error
-    details, result = answer["jobDetails"], answer.get("generatedPolicyResult") or {}
-    properties = result.get("properties") or {}
+    with _whole("GetGeneratedPolicy", source):
+        return _job(answer)
+
+
+def _job(answer: Mapping[str, Any]) -> JobAnswer:
+    details = answer["jobDetails"]
+    if details["status"] == "SUCCEEDED":
+        result = answer["generatedPolicyResult"]
+        properties = result["properties"]
+    else:
+        result = answer.get("generatedPolicyResult") or {}
+        properties = result.get("properties") or {}
     trail = properties.get("cloudTrailProperties") or {}
     failed = details.get("jobError") or {}
+    if details["status"] not in _STATES:
+        raise ValueError(f"the state {details['status']!r} of a job is not known")
     return JobAnswer(
         job_id=details["jobId"],
         status=details["status"],
@@ -155,9 +191,40 @@ def read_job(sessions: AwsSessions, source: Source, job_id: str) -> JobAnswer:
         error_message=failed.get("message"),
         start=_utc(trail.get("startTime")),
         end=_utc(trail.get("endTime")),
-        is_complete=bool(properties.get("isComplete")),
+        is_complete=properties.get("isComplete") is True,
         policies=tuple(policy["policy"] for policy in result.get("generatedPolicies") or ()),
+        scope=_scope_of(trail.get("trailProperties") or ()),
     )
+
+
+def _scope(trail_arn: str, regions: Sequence[str]) -> str:
+    """Without Regions: all of them."""
+    return " ".join([trail_arn, *sorted(regions)])
+
+
+def _scope_of(trails: Sequence[Mapping[str, Any]]) -> str | None:
+    """None where nothing is told, or of several trails, which we never give."""
+    if len(trails) != 1:
+        return None
+    (trail,) = trails
+    return _scope(trail["cloudTrailArn"], [] if trail.get("allRegions") else trail.get("regions") or ["?"])
+
+
+@contextmanager
+def _whole(operation: str, source: Source) -> Iterator[None]:
+    """An answer that lacks what it must have is one that failed. It says nothing of the job itself."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Invalid(
+            f"the answer is not whole: {type(error).__name__}: {error}",
+            service=SERVICE,
+            operation=operation,
+            account=source.account,
+            code=MALFORMED,
+            reason=MALFORMED,
+            remedy="It is tried again in the next pass; if this goes on, look at what lies on the way to AWS",
+        ) from error
 
 
 def wait(

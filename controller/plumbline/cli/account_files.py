@@ -1,4 +1,4 @@
-"""The options --account-details, --organization and --pod-identity, which several commands share."""
+"""The options --account-details, --organization, --pod-identity and --ways, which several commands share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from plumbline.assess.escalation_ways import Way
     from plumbline.model.pod_identity import PodIdentity
     from plumbline.model.snapshot import Account, Principal
 
@@ -27,6 +28,12 @@ POD_IDENTITY = typer.Option(
     "--pod-identity",
     metavar="FILE",
     help="Output of aws eks describe-pod-identity-association; several times.",
+)
+
+WAYS = typer.Option(
+    "--ways",
+    metavar="FILE",
+    help="Ways to gain privileges beside the known ones, as YAML or JSON; several times.",
 )
 
 
@@ -64,6 +71,23 @@ def read_pod_identity(paths: Iterable[Path]) -> dict[str, PodIdentity]:
         return by_account(one for path in paths for one in read_associations(path))
     except JsonFileError as error:
         raise typer.BadParameter(str(error), param_hint="--pod-identity") from error
+
+
+def read_own_ways(paths: Iterable[Path]) -> tuple[Way, ...]:
+    """The known ways with those of the files. Raises typer.BadParameter, which is wrong usage."""
+    from plumbline.assess.escalation_ways import WayError, known_ways, read_ways
+
+    ways = known_ways()
+    for path in paths:
+        try:
+            ways = read_ways(path.read_text("utf-8"), str(path), known=ways)
+        except WayError as error:
+            raise typer.BadParameter(str(error), param_hint="--ways") from error
+        except OSError as error:
+            raise typer.BadParameter(f"{path}: cannot be read: {error.strerror}", param_hint="--ways") from error
+        except UnicodeDecodeError as error:
+            raise typer.BadParameter(f"{path}: is no text in UTF-8: {error}", param_hint="--ways") from error
+    return ways
 
 
 def assumed_of_pods(roles: Iterable[str], associated: Iterable[str]) -> list[str]:

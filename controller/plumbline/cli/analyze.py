@@ -6,11 +6,14 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from plumbline.cli.account_files import WAYS, read_own_ways
 from plumbline.cli.facts_options import Given, with_facts
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ def analyze(
             show_default=False,
         ),
     ] = None,
+    ways: Annotated[list[Path], WAYS] = [],  # noqa: B006 - typer copies it
     output: Annotated[
         Format | None, typer.Option("--format", help="Default: table in a terminal, else json.", show_default=False)
     ] = None,
@@ -71,9 +75,11 @@ def analyze(
     from plumbline.export.analysis import Report
 
     failing = _failing(fail_on)
+    known = read_own_ways(ways)
     given = read()
-    found = analyse(given.facts)
-    report = Report(found, given.facts, given.as_of, given.warnings, actions=detail is Detail.ACTIONS)
+    facts = replace(given.facts, ways=known)
+    found = analyse(facts)
+    report = Report(found, facts, given.as_of, given.warnings, actions=detail is Detail.ACTIONS)
     _print(report, output or (Format.TABLE if sys.stdout.isatty() else Format.JSON))
     sys.stderr.writelines(f"{text}\n" for text in given.warnings)
     if given.incomplete:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +19,7 @@ import typer
 if TYPE_CHECKING:
     from plumbline.aws.generation import JobAnswer, Source
     from plumbline.aws.session import AwsSessions
+    from plumbline.model.coverage import Interval
     from plumbline.model.snapshot import Principal
 
 EXIT_UNDECIDED = 2
@@ -213,7 +215,7 @@ def _needs(what: str, example: str) -> str:
 
 def _from_access_analyzer(arn: str, source: Source, lookback: timedelta, timeout: timedelta) -> dict[str, Any]:
     from plumbline.aws.errors import AwsError
-    from plumbline.aws.generation import failure, window
+    from plumbline.aws.generation import window
     from plumbline.aws.session import AwsSessions
     from plumbline.iam.catalogue import catalogue
     from plumbline.usage.sources.generated import difference, parse_policies
@@ -222,10 +224,8 @@ def _from_access_analyzer(arn: str, source: Source, lookback: timedelta, timeout
     sessions = AwsSessions(None)
     try:
         principal = _principal(sessions, arn)
-        answer = _generated(sessions, principal, source, (start, end), timeout)
-        if answer.status != "SUCCEEDED":
-            raise failure(answer)
-        actions, templates = parse_policies(answer.policies)
+        answers = _generated(sessions, principal, source, (start, end), timeout)
+        actions, templates = parse_policies(text for answer in answers for text in answer.policies)
     except AwsError as error:
         _say(str(error))
         raise typer.Exit(EXIT_UNDECIDED) from error
@@ -234,9 +234,9 @@ def _from_access_analyzer(arn: str, source: Source, lookback: timedelta, timeout
         "source": "access-analyzer",
         "catalogue": catalogue().version,
         "principal": arn,
-        "jobId": answer.job_id,
-        "window": {"start": _time(answer.start or start), "end": _time(answer.end or end)},
-        "isComplete": answer.is_complete,
+        "jobId": answers[0].job_id,
+        "window": {"start": _time(answers[-1].start or start), "end": _time(answers[0].end or end)},
+        "isComplete": all(answer.is_complete for answer in answers),
         "generatedActions": list(actions),
         "serviceTemplates": list(templates),
         **difference(_granted_names(principal), actions),
@@ -273,14 +273,30 @@ def _granted_names(principal: Principal) -> tuple[str, ...]:
 
 
 def _generated(
-    sessions: AwsSessions, principal: Principal, source: Source, window: tuple[datetime, datetime], timeout: timedelta
-) -> JobAnswer:
-    from plumbline.aws.generation import client_token, read_job, start_job, wait
+    sessions: AwsSessions, principal: Principal, source: Source, window: Interval, timeout: timedelta
+) -> list[JobAnswer]:
+    """The jobs that read the window together, the newest first: one, or more where its logs are more than one job reads.
+    Raises AwsError, also when a job fails for another reason."""
+    from plumbline.aws.generation import OVER_QUOTA, client_token, failure, read_job, start_job, wait
+    from plumbline.usage.sources.generation_windows import DAY, divided
 
-    start, end = window
-    token = client_token(principal.unique_id, start, end)
-    job = start_job(sessions, source, principal.arn, start=start, end=end, token=token)
-    return wait(lambda: read_job(sessions, source, job), seconds=timeout.total_seconds(), progress=_say)
+    end = time.monotonic() + timeout.total_seconds()
+    found: list[JobAnswer] = []
+    waiting = [window]
+    while waiting:
+        start, stop = asked = waiting.pop()
+        token = client_token(principal.unique_id, source.scope, start, stop)
+        job = start_job(sessions, source, principal.arn, start=start, end=stop, token=token)
+        left = max(end - time.monotonic(), 0.0)
+        answer = wait(lambda job=job: read_job(sessions, source, job), seconds=left, progress=_say)  # type: ignore[misc]
+        if answer.status == "SUCCEEDED":
+            found.append(answer)
+        elif answer.error_code == OVER_QUOTA and stop - start > DAY:
+            _say(f"{start:%Y-%m-%d} to {stop:%Y-%m-%d} has more logs than one job reads; it is read in halves")
+            waiting += divided(asked, [asked])
+        else:
+            raise failure(answer)
+    return found
 
 
 def _print_comparison(result: dict[str, Any]) -> None:

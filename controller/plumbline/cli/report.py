@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from plumbline.cli.account_files import WAYS, read_own_ways
 from plumbline.cli.facts_options import Given, with_facts
 
 EXIT_INCOMPLETE = 2
@@ -26,6 +28,7 @@ def report(
     details: Annotated[
         int, typer.Option(min=0, help="Roles and users that are shown in full, the highest risk first.")
     ] = 50,
+    ways: Annotated[list[Path], WAYS] = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Write the landscape as one HTML file that needs nothing else: accounts, risk, roles, evidence, policies, paths.
 
@@ -37,8 +40,10 @@ def report(
     from plumbline.dashboard.picture import Picture
     from plumbline.export.analysis import Report
 
+    known = read_own_ways(ways)
     given = read()
-    text = one_file(Picture("files", Report(analyse(given.facts), given.facts, given.as_of, given.warnings)), details)
+    facts = replace(given.facts, ways=known)
+    text = one_file(Picture("files", Report(analyse(facts), facts, given.as_of, given.warnings)), details)
     if str(output) == "-":
         sys.stdout.write(text)
     else:

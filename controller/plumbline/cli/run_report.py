@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from plumbline.assess.targets import NO_ANNOTATION, NOT_FOUND
 from plumbline.cli.analyzers_table import analyzers_table
 from plumbline.cli.policy_validation_table import policy_validation_table
+from plumbline.reconcile.ways import WAYS_VALID
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from plumbline.api.baseline import BaselineStatus, RoleStatus
+    from plumbline.api.common import Condition
     from plumbline.api.landscape import InactivityStatus, LandscapeStatus, SourceStatus
     from plumbline.reconcile.landscape import LandscapePass
     from plumbline.reconcile.run import PassReport
@@ -41,12 +43,17 @@ def problems(report: PassReport, baselines: Path) -> list[str]:
         if snapshot.organization_error and not any(snapshot.organization_error in reason for reason in reasons):
             found.append(f"landscape {name}: organization: {snapshot.organization_error}")
         found += [f"landscape {name}: account {a.id}: {a.error}" for a in snapshot.accounts.values() if a.error]
+        found += [f"landscape {name}: {c.message}" for c in done.status.conditions if _invalid_ways(c)]
         found += [_source(name, source) for source, required in _incomplete(done) if required]
     for key, one in sorted(report.baselines.items()):
         # Accounts that could not be collected are named above, once.
         unassessed = one.status.unassessed if one.status is not None else ()
         found += [f"baseline {key}: {u.message}" for u in unassessed if u.reason in (NOT_FOUND, NO_ANNOTATION)]
     return found + [f"{_named(keys)}: {reason}" for reason, keys in reasons.items()]
+
+
+def _invalid_ways(condition: Condition) -> bool:
+    return condition.type == WAYS_VALID and condition.status == "False"
 
 
 def warnings(report: PassReport) -> list[str]:

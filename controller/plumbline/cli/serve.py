@@ -7,11 +7,13 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from plumbline.cli.account_files import WAYS, read_own_ways
 from plumbline.cli.facts_options import Given, with_facts
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def serve(
         bool,
         typer.Option("--behind-proxy", help="Allow other addresses: a proxy in front says who may see the pages."),
     ] = False,
+    ways: Annotated[list[Path], WAYS] = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Serve the landscape as pages on this machine, until it is interrupted.
 
@@ -48,8 +51,10 @@ def serve(
     from plumbline.export.analysis import Report
 
     _check(host, behind_proxy=behind_proxy)
+    known = read_own_ways(ways)
     given = read()
-    picture = Picture(_NAME, Report(analyse(given.facts), given.facts, given.as_of, given.warnings))
+    facts = replace(given.facts, ways=known)
+    picture = Picture(_NAME, Report(analyse(facts), facts, given.as_of, given.warnings))
     hosts = None if behind_proxy else frozenset({"127.0.0.1", "localhost", host})
     try:
         server = Server(Site(_One(picture), Everybody(), hosts=hosts), host, port)

@@ -49,6 +49,7 @@ def picture_of(
         proposals={arn: tuple(sorted(found, key=lambda one: one.metadata.key)) for arn, found in of.items()},
         live=True,
         validations=done.evidence.validations,
+        last_validated=done.evidence.last_validated,
     )
 
 

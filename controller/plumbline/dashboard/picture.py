@@ -20,7 +20,7 @@ from plumbline.assess.remedies import Ranked, ranked
 from plumbline.dashboard.coverage import SourceView, sources_of
 from plumbline.export.analysis import Report
 from plumbline.model.assessment import Counts
-from plumbline.model.policy_validation import PolicyValidations, ValidatedPolicy
+from plumbline.model.policy_validation import PolicyValidations, ValidatedPolicy, ValidationDay
 from plumbline.model.snapshot import Account
 from plumbline.reconcile.risks import BANDS
 
@@ -51,7 +51,8 @@ class AccountView:
 @dataclass(frozen=True)
 class Picture:
     """`governed`: role ARN -> key of its baseline. `proposals`: role ARN -> the proposals of it. `live`: from live IAM,
-    not from files. `validations`: None where nobody asked for policy validation."""
+    not from files. `validations`: None where nobody asked for policy validation; `last_validated`: the last day on which
+    somebody did."""
 
     name: str
     report: Report
@@ -60,6 +61,7 @@ class Picture:
     proposals: Mapping[str, tuple[RemediationProposal, ...]] = field(default_factory=dict)
     live: bool = False
     validations: PolicyValidations | None = None
+    last_validated: ValidationDay | None = None
 
     @cached_property
     def by_risk(self) -> tuple[PrincipalAnalysis, ...]:

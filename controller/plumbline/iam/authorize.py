@@ -392,9 +392,10 @@ def _by_trying(
         for part in hit.statement.resources.parts
     }
     try:
-        tried = values.candidates(clauses, tuple(unknown), request.context, texts)
+        found = values.candidates(clauses, tuple(unknown), request.context, texts)
     except TooComplexError:
         return _undetermined(first, unknown.values())
+    tried = {key: request.context.possible(key, options) for key, options in found.items()}
     count = 1
     for options in tried.values():
         count *= len(options)

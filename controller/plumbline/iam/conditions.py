@@ -25,14 +25,24 @@ Test = Callable[[str], bool]
 
 
 class Context:
-    """The condition keys of one request. `complete`: a key that is not given is absent; otherwise it is unknown."""
+    """The condition keys of one request. `complete`: a key that is not given is absent; otherwise it is unknown, unless
+    it is one of those that are `absent` all the same. `impossible`: a value that an unknown key does not have."""
 
-    __slots__ = ("complete", "values")
+    __slots__ = ("absent", "complete", "impossible", "values")
 
-    def __init__(self, values: Mapping[str, Values], *, complete: bool = True) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Values],
+        *,
+        complete: bool = True,
+        absent: Callable[[str], bool] | None = None,
+        impossible: Callable[[str, str], bool] | None = None,
+    ) -> None:
         """`values`: lower-case key -> values."""
         self.values = values
         self.complete = complete
+        self.absent = absent
+        self.impossible = impossible
 
     def get(self, key: str) -> Values | None:
         """The values of a lower-case key, `()` when it is absent, None when that is unknown."""
@@ -40,7 +50,16 @@ class Context:
         if found is not None:
             return found
         # A name without a service prefix is no condition key, so no request ever has it.
-        return () if self.complete or ":" not in key else None
+        if self.complete or ":" not in key or (self.absent is not None and self.absent(key)):
+            return ()
+        return None
+
+    def possible(self, key: str, values: Iterable[Values]) -> tuple[Values, ...]:
+        """Of what an unknown key could have, what it can have here."""
+        impossible = self.impossible
+        if impossible is None:
+            return tuple(values)
+        return tuple(some for some in values if not any(impossible(key, one) for one in some))
 
     def single(self, keys: Iterable[str]) -> dict[str, str | None] | None:
         """The values of keys that variables name, None for an absent key, and for one of several values, which cannot
@@ -55,7 +74,8 @@ class Context:
 
     def with_values(self, more: Mapping[str, Values]) -> Context:
         """The same request, with the unknown keys filled in."""
-        return Context({**self.values, **more}, complete=self.complete)
+        values = {**self.values, **more}
+        return Context(values, complete=self.complete, absent=self.absent, impossible=self.impossible)
 
 
 def context_values(value: Any) -> Values:

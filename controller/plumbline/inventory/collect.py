@@ -7,7 +7,7 @@ in the accounts.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -79,12 +79,17 @@ def _collect_accounts(
     active = [account for account in accounts if account.state == "ACTIVE"]
     collected: dict[str, Account] = {}
     principals: dict[str, Principal] = {}
+    failed = 0
     with ThreadPoolExecutor(CONCURRENT_ACCOUNTS, thread_name_prefix="inventory") as pool:
-        results = pool.map(lambda account: _collect_account(sessions, account, now, progress, known), active)
-        for done, (account, found) in enumerate(results, start=1):
+        running = [pool.submit(_collect_account, sessions, account, now, progress, known) for account in active]
+        # As they end: a slow one at the beginning must not look as if nothing went on.
+        for done, ended in enumerate(as_completed(running), start=1):
+            account, found = ended.result()
             collected[account.id] = account
             principals.update(found)
-            progress(f"inventory: account {account.id} {account.error_reason or 'collected'} ({done} of {len(active)})")
+            failed += account.error is not None
+            so_far = f"{done} of {len(active)}{f', {failed} failed' if failed else ''}"
+            progress(f"inventory: account {account.id} {account.error_reason or 'collected'} ({so_far})")
     return collected, principals
 
 

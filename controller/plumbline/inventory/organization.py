@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
-from plumbline.api.landscape import Organization
+from plumbline.api.landscape import Organization as Spec
 from plumbline.aws.errors import AwsError
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.documents import canonical
-from plumbline.model.snapshot import Account
+from plumbline.model.snapshot import Account, Organization
 
 # https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html: at most 20 on a page; a page may
 # be empty and still have a token, which pages() follows.
@@ -28,7 +28,7 @@ class OrganizationReader:
     `problems` collects what could not be read of the guardrails, for people.
     """
 
-    def __init__(self, sessions: AwsSessions, spec: Organization) -> None:
+    def __init__(self, sessions: AwsSessions, spec: Spec) -> None:
         self._sessions = sessions
         self._role = spec.role_arn
         self._excluded = frozenset(spec.exclude_accounts)
@@ -39,19 +39,26 @@ class OrganizationReader:
 
     def accounts(self, progress: Callable[[str], None]) -> dict[str, Account]:
         """All accounts that are not excluded, by id, with their levels. Raises AwsError when the list is incomplete."""
-        management = self._call("DescribeOrganization")["Organization"]["MasterAccountId"]
+        described = self._call("DescribeOrganization")["Organization"]
+        management, organization = described["MasterAccountId"], Organization(described["Id"], not self._excluded)
         raw = [account for page in self._pages("ListAccounts") for account in page["Accounts"]]
         enabled = self._enabled_types()
         found: dict[str, Account] = {}
         for account in sorted(raw, key=lambda one: str(one["Id"])):
             if account["Id"] in self._excluded:
                 continue
-            found[account["Id"]] = self._account(account, management, enabled)
+            found[account["Id"]] = self._account(account, management, organization, enabled)
             if len(found) % 20 == 0:
                 progress(f"organization: {len(found)} of {len(raw)} accounts placed")
         return found
 
-    def _account(self, raw: Mapping[str, Any], management: str, enabled: Mapping[str, frozenset[str]]) -> Account:
+    def _account(
+        self,
+        raw: Mapping[str, Any],
+        management: str,
+        organization: Organization,
+        enabled: Mapping[str, frozenset[str]],
+    ) -> Account:
         identifier = raw["Id"]
         path = _path_of(raw) or self._walk(identifier)
         levels: dict[Guardrail, Levels | None] = {
@@ -69,6 +76,7 @@ class OrganizationReader:
             state=raw.get("State") or raw.get("Status") or "ACTIVE",
             ou_path=path,
             management=identifier == management,
+            organization=organization,
             scp_levels=levels["SERVICE_CONTROL_POLICY"],
             rcp_levels=levels["RESOURCE_CONTROL_POLICY"],
         )

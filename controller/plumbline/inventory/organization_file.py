@@ -7,17 +7,18 @@ empty.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from plumbline.iam.documents import PolicyError, parse_identity, parse_resource
 from plumbline.inventory.documents import canonical
 from plumbline.json_files import JsonFileError, PlaceError, object_of, read_json
-from plumbline.model.snapshot import Account, Principal
+from plumbline.model.snapshot import Account, Organization, Principal
 
 Levels = tuple[tuple[str, ...], ...]
 _SCPS, _RCPS = "serviceControlPolicies", "resourceControlPolicies"
-_ROOT = frozenset({"managementAccount", "root"})
+_ROOT = frozenset({"id", "managementAccount", "root"})
 _UNIT = frozenset({"id", "name", _SCPS, _RCPS, "accounts", "organizationalUnits"})
 _ACCOUNT = frozenset({"id", "name", "state", "regions", _SCPS, _RCPS})
 
@@ -46,13 +47,20 @@ def _accounts(data: Any) -> dict[str, Account]:
     if "root" not in data:
         raise PlaceError("$.root", "is missing; it holds the organization's root")
     management = str(data.get("managementAccount", ""))
+    organization = Organization(_organization_id(data["id"]), complete=True) if "id" in data else None
     in_use = [kind for kind in (_SCPS, _RCPS) if _uses(data["root"], kind)]
     found: dict[str, Account] = {}
     for account in _below(data["root"], "$.root", (), dict.fromkeys(in_use, ()), management):
         if account.id in found:
             raise PlaceError("$.root", f"has account {account.id} twice")
-        found[account.id] = account
+        found[account.id] = replace(account, organization=organization)
     return dict(sorted(found.items()))
+
+
+def _organization_id(given: Any) -> str:
+    if not isinstance(given, str) or not given.startswith("o-"):
+        raise PlaceError("$.id", f"is {given!r}, and no id of an organization, such as 'o-exampleorgid'")
+    return given
 
 
 def _uses(unit: Any, kind: str) -> bool:

@@ -55,15 +55,13 @@ def validate(
     """One for each of `policies`. What is in the store and fresh is not asked again. Never raises AwsError."""
     answers = load_policy_answers(engine, landscape)
     due = to_ask(policies, answers, now)
-    asking = _Asking(sessions, engine, landscape, spec, now)
+    asking = _Asking(sessions, engine, landscape, spec, now, _Told(len(due), progress))
     asking.ask(due)
     answers |= asking.answers
     live = {policy.digest for policy in policies}
     forget_policy_answers(
         engine, landscape, [key for key, one in answers.items() if key not in live and not fresh(one, now)]
     )
-    if due:
-        progress(f"policy validation: {len(asking.answers)} of {len(due)} documents answered")
     return tuple(_validated(policy, answers.get(policy.digest), asking.states, now) for policy in policies)
 
 
@@ -82,6 +80,24 @@ def _validated(
         message = f"{state.message.rstrip('.')}. The answer of {answer.checked_at:%Y-%m-%d} is used meanwhile"
         state = SourceState(SOURCE, State.PARTIAL, state.reason, message, state.remedy)
     return ValidatedPolicy(policy, state, answer)
+
+
+class _Told:
+    """How many of the due documents are answered, or will not be in this pass; told as they come, batch by batch.
+    Thread-safe."""
+
+    def __init__(self, due: int, progress: Progress) -> None:
+        self._due, self._progress, self._lock = due, progress, threading.Lock()
+        self._answered = self._not_answered = 0
+
+    def add(self, answered: int, not_answered: int) -> None:
+        with self._lock:  # also while it is told, so that no line overtakes another
+            self._answered += answered
+            self._not_answered += not_answered
+            left_out = f", {self._not_answered} not answered" if self._not_answered else ""
+            done = self._answered + self._not_answered
+            if answered or not_answered:
+                self._progress(f"policy validation: {done} of {self._due} documents{left_out}")
 
 
 class _Calls:
@@ -111,6 +127,7 @@ class _Asking:
     landscape: str
     spec: PolicyValidation
     now: datetime
+    told: _Told
     answers: dict[str, PolicyAnswer] = field(default_factory=dict)
     states: dict[str, SourceState] = field(default_factory=dict)
     stopped: dict[str, AwsError] = field(default_factory=dict)  # by account
@@ -118,6 +135,7 @@ class _Asking:
     def ask(self, due: Sequence[LivePolicy]) -> None:
         most = self.spec.calls_per_pass
         self.states |= {policy.digest: self.bound_reached() for policy in due[most:]}
+        self.told.add(0, len(due[most:]))
         calls, waiting = _Calls(most), list(due[:most])
         with ThreadPoolExecutor(CONCURRENT_ACCOUNTS, thread_name_prefix="policy-validation") as pool:
             for turn in range(ACCOUNTS):
@@ -134,6 +152,8 @@ class _Asking:
                     if run.stopped is not None:
                         self.stopped[run.account] = run.stopped
                     waiting += run.refused
+                given_up = [one for one in waiting if turn + 1 in (ACCOUNTS, len(one.accounts))]
+                self.told.add(0, len(given_up))
 
     def bound_reached(self) -> SourceState:
         message = f"the {self.spec.calls_per_pass:,} calls of this pass are used up"
@@ -163,6 +183,9 @@ class _Run:
                 self._ask(policy)
             fresh_ones = {p.digest: self.answers[p.digest] for p in batch if p.digest in self.answers}
             keep_policy_answers(self.asking.engine, self.asking.landscape, fresh_ones)
+            refused = {policy.digest for policy in self.refused}
+            failed = [p for p in batch if p.digest not in fresh_ones and p.digest not in refused]
+            self.asking.told.add(len(fresh_ones), len(failed))
         return self
 
     def _ask(self, policy: LivePolicy) -> None:

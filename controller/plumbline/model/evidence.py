@@ -107,10 +107,14 @@ class LastAccessed:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedPolicy:
-    """A finished policy generation: the actions it named, and those it knows by service only."""
+    """What the finished policy generations of a principal name together: actions, and services that they know only as such.
+
+    `start` and `end` are those of the first and the last window; `is_complete`: nothing between is missing, and AWS calls
+    the answer about each window complete.
+    """
 
     principal: str
-    job_id: str
+    job_ids: tuple[str, ...]
     start: datetime
     end: datetime
     actions: tuple[str, ...]

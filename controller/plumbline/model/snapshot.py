@@ -80,11 +80,20 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class Organization:
+    """`complete`: every account of it is among the accounts of the landscape."""
+
+    id: str
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """One account of the landscape. `error` says why its inventory could not be collected; then it has no principals.
 
     `ou_path` is the ids from the root to the account's parent. `scp_levels` and `rcp_levels` are the documents of each
-    level, root first, the account's own last; None means that they could not be read. `collected_at`: its principals are
+    level, root first, the account's own last; None means that they could not be read. `organization` None: not known, or
+    it is in none. `collected_at`: its principals are
     those of this time. `source`: who told them; where `config` was asked and did not answer, `direct_reason` and
     `direct_message` say why.
     """
@@ -104,6 +113,7 @@ class Account:
     source: Literal["iam", "config"] = "iam"
     direct_reason: str = ""
     direct_message: str = ""
+    organization: Organization | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,7 @@ def account_facts(account: Account) -> Iterable[str]:
     yield repr(
         (account.id, account.name, account.email, account.state, account.ou_path, account.management, account.regions)
     )
-    yield repr((account.scp_levels, account.rcp_levels, account.error_reason))
+    yield repr((account.scp_levels, account.rcp_levels, account.error_reason, account.organization))
 
 
 def principal_facts(p: Principal) -> Iterable[str]:

@@ -6,7 +6,7 @@ Each wakes the baselines for which it has news. Knows when what is collected; wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -23,7 +23,7 @@ from plumbline.kube.client import LANDSCAPES, Json, KubeClient
 from plumbline.operator.assessment import Assessments
 from plumbline.operator.change_queues import ChangeQueues
 from plumbline.operator.keys import Done, Gone, Key, Outcome, Stalled, Wake, jittered
-from plumbline.operator.landscapes import Known, Landscapes
+from plumbline.operator.landscapes import Known, Landscapes, selected
 from plumbline.operator.objects import Objects, key_of
 from plumbline.operator.refreshes import Refreshes
 from plumbline.operator.writer import Writer
@@ -64,7 +64,7 @@ class LandscapePasses:
         self.queues = ChangeQueues(self._sessions, lambda name: wake(Key(LANDSCAPES, "", name), 0.0))
         self.calls = CallCounter()
         self.suspended: set[Key] = set()
-        self._memories: dict[str, Memory] = {}  # landscape -> what the analysis in its last pass found
+        self._memories: dict[str, Memory] = {}  # landscape -> what its last analysis found
 
     def _sessions(self, landscape: IAMLandscape) -> AwsSessions:
         """New ones, whose calls are counted with all others."""
@@ -122,9 +122,7 @@ class LandscapePasses:
             progress=lambda text: _log.debug("progress", landscape=key.name, text=text),
             changed=changes.changed if changes is not None else NO_CHANGES,
         )
-        done = self._also(
-            with_risk(done, baselines, self._memories.setdefault(key.name, Memory())), changes, landscape, sessions, now
-        )
+        done = self._also(self._scored(done, baselines), changes, landscape, sessions, now)
         pause = parse_duration(landscape.spec.interval)
         if done.evidence.generation_open:  # such a job ends within minutes
             pause = min(pause, timedelta(minutes=2))
@@ -148,6 +146,11 @@ class LandscapePasses:
         done = known.done
         if accounts and changes is not None:
             done = self._looked(done, changes, sessions, accounts, now)
+            if landscape.spec.risk is not None:
+                baselines = self._objects.baselines_of(key.name)
+                # Roles may have come and gone: a score rests on the baseline that governs.
+                done = selected(done, baselines, self._objects.service_accounts(baselines))
+                done = self._scored(done, baselines)
         done = self._also(done, changes, landscape, sessions, now)
         baselines = self._objects.baselines_of(key.name)
         service_accounts = self._objects.service_accounts(baselines)
@@ -178,6 +181,11 @@ class LandscapePasses:
             failed=sorted(missed),
         )
         return done
+
+    def _scored(self, done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline]) -> LandscapePass:
+        """The pass with the risks of all, of which only what changed since the last time is found anew."""
+        memory = self._memories.setdefault(done.landscape.metadata.name, Memory())
+        return with_risk(done, baselines, memory)
 
     def _also(
         self,

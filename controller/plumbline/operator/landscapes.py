@@ -6,7 +6,7 @@ A restart begins without any: baselines then wait for their landscape's first pa
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -39,6 +39,7 @@ class Landscapes:
         self._known: dict[str, Known] = {}
         self._places: dict[str, Places] = {}
         self._lock = threading.Lock()
+        self._on_forget: list[Callable[[str], None]] = []
 
     def get(self, name: str) -> Known | None:
         with self._lock:
@@ -65,7 +66,7 @@ class Landscapes:
         meanwhile some may have come, gone or changed. Returns the pass with what these select, and whether some of their
         roles were never asked for evidence."""
         asked = frozenset(arn for selection in done.selections.values() for arn in selection.selected)
-        done = _selected(done, baselines, service_accounts)
+        done = selected(done, baselines, service_accounts)
         whole = frozenset(done.view.snapshot.principals)
         known = Known(done, asked, whole, {b.metadata.key: version_of(b) for b in baselines}, until)
         self._expect(name, done, baselines)
@@ -86,7 +87,7 @@ class Landscapes:
             known = self._known.get(name)
             if known is None:
                 return None, False
-            done = _selected(done, baselines, service_accounts)
+            done = selected(done, baselines, service_accounts)
             versions = {b.metadata.key: version_of(b) for b in baselines}
             known = self._known[name] = replace(known, done=done, baselines=versions)
         self._expect(name, done, baselines)
@@ -108,7 +109,7 @@ class Landscapes:
             if known is None:
                 return set(), False
             old = known.done
-            done = _selected(old, baselines, service_accounts)
+            done = selected(old, baselines, service_accounts)
             selections, governed = done.selections, done.governed
             versions = {b.metadata.key: version_of(b) for b in baselines}
             known = self._known[name] = replace(known, done=done, baselines=versions)
@@ -120,19 +121,26 @@ class Landscapes:
         }
         return changed, _unasked(known)
 
+    def on_forget(self, call: Callable[[str], None]) -> None:
+        """Calls this with the name of each landscape that is forgotten; it must not wait."""
+        self._on_forget.append(call)
+
     def forget(self, name: str) -> None:
         with self._lock:
             self._known.pop(name, None)
             self._places.pop(name, None)
+        for call in self._on_forget:
+            call(name)
 
     def _expect(self, name: str, done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline]) -> None:
         limit = done.landscape.spec.limits.open_proposals
         self.places(name).expect(limit, kept_places(baselines, done.governed))
 
 
-def _selected(
+def selected(
     done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline], service_accounts: Mapping[str, str | None]
 ) -> LandscapePass:
+    """The pass with what the baselines select and govern now."""
     selections = select_roles(done.landscape, baselines, done.view.snapshot, service_accounts)
     return replace(done, selections=selections, governed=govern(baselines, selections))
 

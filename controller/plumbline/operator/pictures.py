@@ -46,6 +46,7 @@ class OperatorPictures:
         self._kept: dict[str, _Kept] = {}
         self._memories: dict[str, Memory] = {}
         self._lock = threading.Lock()
+        landscapes.on_forget(self._forget)
 
     def names(self) -> Sequence[str]:
         return self._landscapes.names()
@@ -55,13 +56,20 @@ class OperatorPictures:
         with self._lock:
             known = self._landscapes.get(name)
             if known is None:
-                self._kept.pop(name, None)
-                self._memories.pop(name, None)
                 return None
             kept = self._kept.get(name)
             if kept is None or kept.done is not known.done or self._clock() - kept.at > KEPT:
-                kept = self._kept[name] = self._made(name, known.done, kept)
+                try:
+                    kept = self._kept[name] = self._made(name, known.done, kept)
+                finally:
+                    if self._landscapes.get(name) is None:  # it went meanwhile
+                        self._forget(name)
             return kept.picture
+
+    def _forget(self, name: str) -> None:
+        """Without the lock, which is held as long as a picture takes."""
+        self._kept.pop(name, None)
+        self._memories.pop(name, None)
 
     def _made(self, name: str, done: LandscapePass, kept: _Kept | None) -> _Kept:
         # Chosen here and not by the API server: proposals cannot be asked for by their landscape.

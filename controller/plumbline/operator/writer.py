@@ -108,7 +108,15 @@ class Writer:
 
 
 _TOLD: Final = frozenset(
-    {"Compliant", "EvidenceComplete", "AccountsReachable", "AnalyzersInPlace", "Stalled", "AcceptedAccessUnknown"}
+    {
+        "Compliant",
+        "EvidenceComplete",
+        "AccountsReachable",
+        "AnalyzersInPlace",
+        "EscalationWaysValid",
+        "Stalled",
+        "AcceptedAccessUnknown",
+    }
 )
 _BAD_WHEN_TRUE: Final = frozenset({"Stalled", "AcceptedAccessUnknown"})
 

@@ -84,7 +84,7 @@ def assess_baseline(
     own = [arn for arn in selection.selected if governed.get(arn) == key]
     window = Window.of(as_of, baseline.spec.lookback_days, view.memory)
     lost = lost_since(baseline, accepted, now)
-    rules = Rules(baseline.spec.thresholds, baseline.spec.exemptions)
+    rules = Rules(baseline.spec.thresholds, baseline.spec.exemptions, view.escalating)
     contexts: dict[str, Context] = {}
     drifts, members, remembered, digests = dict[str, GrantDrift](), list[Member](), list[Accepted](), dict[str, str]()
     for arn in own:

@@ -18,13 +18,13 @@ from plumbline.model.credentials import AccountCredentials
 from plumbline.model.evidence import Evidence as Observation
 from plumbline.model.evidence import GeneratedPolicy, GrantChange, LastAccessed, PrincipalUsage
 from plumbline.model.policy_validation import SOURCE as POLICY_VALIDATION
-from plumbline.model.policy_validation import PolicyValidations
+from plumbline.model.policy_validation import PolicyValidations, ValidationDay
 from plumbline.reconcile.analyzer_evidence import analyzed
 from plumbline.reconcile.analyzers import AnalyzersFound
 from plumbline.reconcile.collecting import Collecting
 from plumbline.reconcile.event_files import file_logs
 from plumbline.reconcile.event_queries import athena_logs, lake_logs, trino_logs
-from plumbline.reconcile.policy_validation_pass import validated
+from plumbline.reconcile.policy_validation_pass import last_validated, validated
 from plumbline.store.access import forget_answers, load_answers
 from plumbline.store.ledger import bins, forget_before, forget_other_sources, grant_changes, usage_of
 from plumbline.usage import access_answers
@@ -36,8 +36,9 @@ from plumbline.usage.sources.policy_generation import Wanted
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """`usage` by principal ARN, `changes` and `credentials` by account; `records` by bin. `generation_open`: jobs still to
-    come. `analyzers` and `validations`: None where none are asked for. `assuming`: all that the logs show of roles being assumed, also by
-    callers that are no principals of ours."""
+    come. `analyzers` and `validations`: None where none are asked for; `last_validated`: the last day
+    on which they were. `assuming`: all that the logs show of roles being assumed, also by callers that are no principals of
+    ours."""
 
     usage: Mapping[str, PrincipalUsage]
     coverage: Coverage
@@ -49,6 +50,7 @@ class Evidence:
     assuming: tuple[Observation, ...] = ()
     analyzers: AnalyzersFound | None = None
     validations: PolicyValidations | None = None
+    last_validated: ValidationDay | None = None
 
 
 def collect_evidence(given: Collecting) -> Evidence:
@@ -84,6 +86,7 @@ def collect_evidence(given: Collecting) -> Evidence:
         credentials=credentials,
         analyzers=found,
         validations=validated(given),
+        last_validated=last_validated(given),
         assuming=tuple(e for use in logged.values() for e in use.evidence if assumes(e)),
     )
 

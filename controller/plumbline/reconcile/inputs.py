@@ -54,7 +54,7 @@ def facts_digest(done: LandscapePass, baseline: LeastPrivilegeBaseline, window: 
 
 
 def _view(view: LandscapeView, own: Iterable[str], baseline: LeastPrivilegeBaseline, window: Window) -> Iterator[str]:
-    yield repr((view.memory, sorted(view.coverage.required)))
+    yield repr((view.memory, sorted(view.coverage.required), hex(view.escalating)))
     accounts = set()
     for arn in own:
         principal = view.snapshot.principals[arn]

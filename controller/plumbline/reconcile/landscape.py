@@ -38,6 +38,7 @@ from plumbline.reconcile.inactivity import Lookbacks, inactivity_status, judge, 
 from plumbline.reconcile.inventory import all_aggregated, inventory_status
 from plumbline.reconcile.policy_validation import policy_validation_status, validation_states
 from plumbline.reconcile.view import LandscapeView
+from plumbline.reconcile.ways import ways_of, ways_valid
 from plumbline.store.memory import remember_grants
 from plumbline.usage import access_answers
 from plumbline.usage.sources import policy_generation
@@ -108,6 +109,7 @@ def reconcile_landscape(
         log_sources=evidence.log_sources,
         partition=_partition(snapshot),
         memory=parse_duration(spec.memory),
+        ways=ways_of(spec)[0],
     )
     judgements = None
     if lookbacks is not None:
@@ -203,6 +205,8 @@ def _status(
     found, validations, facts = evidence.analyzers, evidence.validations, _facts(snapshot, failing, sources)
     if found is not None:
         facts.append(in_place(found))
+    if landscape.spec.escalation_ways:
+        facts.append(ways_valid(landscape.spec))
     asked = landscape.spec.config_aggregator is not None
     if asked:
         facts.append(all_aggregated(snapshot))

@@ -5,9 +5,15 @@ from __future__ import annotations
 
 from plumbline.assess.policy_validation import Unseen, day_of, live_policies, registered
 from plumbline.inventory.policy_validation import validate
-from plumbline.model.policy_validation import PolicyValidations
+from plumbline.model.policy_validation import PolicyValidations, ValidationDay
 from plumbline.reconcile.collecting import Collecting
-from plumbline.store.policy_validation import keep_policy_findings, keep_validation_day, load_policy_findings
+from plumbline.store.policy_validation import (
+    forget_policy_validation,
+    keep_policy_findings,
+    keep_validation_day,
+    last_validation_day,
+    load_policy_findings,
+)
 
 
 def validated(given: Collecting) -> PolicyValidations | None:
@@ -23,3 +29,12 @@ def validated(given: Collecting) -> PolicyValidations | None:
     register = keep_policy_findings(engine, name, known, register, given.wish.memory)
     today = day_of(register, policies, unseen, now.date())
     return PolicyValidations(policies, register, keep_validation_day(engine, name, today, given.wish.memory.date()))
+
+
+def last_validated(given: Collecting) -> ValidationDay | None:
+    """Where nobody asks any more, the last day on which somebody did. What was found then is not what is there now: it is
+    kept, as long as uses are, for the case that somebody asks again."""
+    if given.spec.policy_validation is not None:
+        return None
+    forget_policy_validation(given.engine, given.landscape, given.wish.memory)
+    return last_validation_day(given.engine, given.landscape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from plumbline.api.baseline import LeastPrivilegeBaseline
@@ -30,12 +31,23 @@ def with_risk(
     if risk is None or done.status.collected_at is None:
         return done
     found = analyse(facts_of(done, baselines), risk.weights, memory=memory)
-    status = risk_status(found, done.governed, risk.listed)
+    status = risk_status(found, done.governed, risk.listed, _refreshed(done))
     return replace(done, status=done.status.model_copy(update={"risk": status}))
 
 
-def risk_status(analysis: Analysis, governed: Mapping[str, str], listed: int) -> RiskStatus:
-    """`governed`: role ARN -> key of its baseline."""
+def _refreshed(done: LandscapePass) -> dict[str, datetime]:
+    """Account -> when it was looked at again after the whole collection."""
+    times = {
+        a.id: a.collected_at.replace(microsecond=0) for a in done.view.snapshot.accounts.values() if a.collected_at
+    }
+    whole = done.status.collected_at
+    return {account: at for account, at in times.items() if whole is not None and at > whole}
+
+
+def risk_status(
+    analysis: Analysis, governed: Mapping[str, str], listed: int, refreshed: Mapping[str, datetime]
+) -> RiskStatus:
+    """`governed`: role ARN -> key of its baseline. `refreshed`: accounts that were looked at since."""
     everybody = analysis.principals
     riskiest = sorted(everybody, key=lambda one: (-one.risk.score, one.principal.arn))[:listed]
     return RiskStatus(
@@ -44,7 +56,9 @@ def risk_status(analysis: Analysis, governed: Mapping[str, str], listed: int) ->
         bands={f"{low}-{high}": sum(low <= one.risk.score <= high for one in everybody) for low, high in BANDS},
         escalating=sum(any(_certain(one)) for one in everybody),
         cross_account=sum(one.blast_radius.confirmed.accounts for one in everybody if one.blast_radius is not None),
-        riskiest=[_risky(one, governed.get(one.principal.arn, "")) for one in riskiest],
+        riskiest=[
+            _risky(one, governed.get(one.principal.arn, ""), refreshed.get(one.principal.account)) for one in riskiest
+        ],
         would_decide=[
             Deciding(kind=one.remedy.kind, what=one.remedy.what, principals=one.principals, actions=one.actions)
             for one in ranked(one.findings for one in everybody)
@@ -94,6 +108,7 @@ def facts_of(done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline]) -
         log_sources=dict.fromkeys(view.snapshot.accounts, view.log_sources),
         changes=view.changes,
         pod_identity=view.snapshot.pod_identity,
+        ways=view.ways,
         first_seen=view.first_seen,
         watched_since=view.watched_since,
         terms={arn: terms[key] for arn, key in done.governed.items() if key in terms},
@@ -105,7 +120,7 @@ def facts_of(done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline]) -
     )
 
 
-def _risky(one: PrincipalAnalysis, baseline: str) -> RiskyPrincipal:
+def _risky(one: PrincipalAnalysis, baseline: str, refreshed_at: datetime | None) -> RiskyPrincipal:
     return RiskyPrincipal(
         arn=one.principal.arn,
         score=one.risk.score,
@@ -116,6 +131,7 @@ def _risky(one: PrincipalAnalysis, baseline: str) -> RiskyPrincipal:
         ],
         recommendation=recommendation(one, baseline),
         baseline=baseline,
+        refreshed_at=refreshed_at,
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from plumbline.assess.additions import escalating_bits
+from plumbline.assess.escalation_ways import Way, known_ways
 from plumbline.assess.verdicts import Context
 from plumbline.assess.window import Window
 from plumbline.model.coverage import Coverage
@@ -18,7 +20,7 @@ from plumbline.model.snapshot import Snapshot
 class LandscapeView:
     """One landscape at one time. `changes`: account -> IAM writes seen in its logs; `announced`: those that a queue told
     of, which are hints and no facts. `first_seen`: principal -> policy key -> since when our own snapshots have seen it as
-    it is."""
+    it is. `ways`: to gain privileges, by which the landscape is judged."""
 
     snapshot: Snapshot
     usage: Mapping[str, PrincipalUsage]
@@ -29,10 +31,16 @@ class LandscapeView:
     partition: str = "aws"
     memory: timedelta = timedelta(days=400)
     announced: Mapping[str, Sequence[GrantChange]] = field(default_factory=dict)
+    ways: tuple[Way, ...] = field(default_factory=known_ways)
 
     def context(self, account: str, window: Window, remove_rare: bool) -> Context:
         """What the verdicts of one account's principals rest on."""
         return Context.of(account, self.coverage, self.log_sources, window, self.partition, remove_rare=remove_rare)
+
+    @cached_property
+    def escalating(self) -> int:
+        """Bits of the actions of all ways."""
+        return escalating_bits(self.ways)
 
     @cached_property
     def watched_since(self) -> Mapping[str, datetime]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from plumbline.model.coverage import Interval
 from plumbline.store.schema import generation_job
 
 Status = Literal["PENDING", "IN_PROGRESS", "SUCCEEDED", "FAILED", "CANCELED"]
@@ -21,6 +22,7 @@ Status = Literal["PENDING", "IN_PROGRESS", "SUCCEEDED", "FAILED", "CANCELED"]
 class GenerationJob:
     """A job of one principal over one window. PENDING: written before the start, which may or may not have happened.
 
+    `scope`: which logs it reads, as plumbline.aws.generation tells them; None in rows of a store that did not know it yet.
     `result`, of a job that succeeded: {"actions": [...], "serviceTemplates": [...], "isComplete": bool}.
     """
 
@@ -39,6 +41,11 @@ class GenerationJob:
     error_code: str | None = None
     error_message: str | None = None
     result: Mapping[str, Any] | None = field(default=None, hash=False)
+    scope: str | None = None
+
+    @property
+    def window(self) -> Interval:
+        return self.window_start, self.window_end
 
 
 def load_jobs(engine: sa.Engine, landscape: str) -> list[GenerationJob]:
@@ -63,14 +70,14 @@ def delete_job(engine: sa.Engine, job: GenerationJob) -> None:
         connection.execute(generation_job.delete().where(*_is(job)))
 
 
-def jobs_started(engine: sa.Engine, account: str, region: str, since: datetime) -> int:
-    """How many jobs were started in an account and Region since then, by all landscapes; canceled ones count too."""
+def jobs_started(engine: sa.Engine, account: str, region: str, since: datetime) -> frozenset[str]:
+    """The ids of jobs that were started in an account and Region since then, by all landscapes; canceled ones too."""
     jobs = generation_job.c
-    count = sa.select(sa.func.count(sa.distinct(jobs.job_id))).where(
-        jobs.account == account, jobs.region == region, jobs.started_at >= since
+    ids = sa.select(jobs.job_id).where(
+        jobs.account == account, jobs.region == region, jobs.started_at >= since, jobs.job_id.is_not(None)
     )
     with engine.connect() as connection:
-        return int(connection.execute(count).scalar_one())
+        return frozenset(connection.execute(ids).scalars())
 
 
 def _is(job: GenerationJob) -> tuple[sa.ColumnElement[bool], ...]:

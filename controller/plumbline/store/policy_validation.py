@@ -98,6 +98,26 @@ def keep_validation_day(
     return tuple(kept[day] for day in sorted(kept))
 
 
+def last_validation_day(engine: sa.Engine, landscape: str) -> ValidationDay | None:
+    table = policy_validation_day
+    wanted = table.select().where(table.c.landscape == landscape).order_by(table.c.day.desc()).limit(1)
+    with engine.connect() as connection:
+        row = connection.execute(wanted).first()
+    return _day(row) if row is not None else None
+
+
+def forget_policy_validation(engine: sa.Engine, landscape: str, since: datetime) -> None:
+    """What was last said before `since`."""
+    old = (
+        (policy_answer, policy_answer.c.checked_at < since),
+        (policy_finding, policy_finding.c.last_seen < since),
+        (policy_validation_day, policy_validation_day.c.day < since.date().isoformat()),
+    )
+    with engine.begin() as connection:
+        for table, before in old:
+            connection.execute(table.delete().where(table.c.landscape == landscape, before))
+
+
 def _finding(raw: Any) -> PolicyFinding:
     type_, code, details, link, places = raw
     return PolicyFinding(type_, code, details, link, tuple(places))

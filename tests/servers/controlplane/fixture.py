@@ -1,10 +1,10 @@
 """The fixtures `control_plane` and `namespace` of the tests marked `cluster`; a pytest plugin.
 
-    pytest -m cluster
+    pytest -m cluster -n 2 --dist loadfile
 
-One control plane serves the whole run: Plumbline's CRDs are applied before its controllers start, so that garbage
-collection knows them from the beginning. A session of pytest-xdist is one worker, so under `-n` each worker would start
-a control plane of its own, with half a gigabyte each: run the tests marked `cluster` without `-n`.
+One control plane serves the whole run, or each worker of it: Plumbline's CRDs are applied before its controllers start,
+so that garbage collection knows them from the beginning. It takes half a gigabyte, and its tests wait most of the time:
+with two workers the run takes two thirds of the time. The tests of one file share an operator, and so need one worker.
 
 Where the programs have to be built first, that happens after the collection and outside of any test, because it takes
 longer than a test may. When it fails, the tests that need it fail and say why.
@@ -13,6 +13,7 @@ longer than a test may. When it fails, the tests that need it fail and say why.
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,8 @@ from tests.servers.controlplane.server import ControlPlane, running
 CRDS = Path(__file__).resolve().parents[3] / "crds"
 
 _PROGRAMS = pytest.StashKey[Path | build.BuildError]()
-_REPORT = pytest.StashKey[str]()
+_REPORT = pytest.StashKey[list[str]]()
+_SENT = "control_plane"
 
 
 @pytest.hookimpl(trylast=True)
@@ -54,9 +56,10 @@ def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     with running(tmp_path_factory.mktemp("control-plane"), programs, [CRDS]) as control_plane:
         yield control_plane
         memory = control_plane.memory()
-        request.config.stash[_REPORT] = (
+        _report(
+            request.config,
             f"control plane: ready after {control_plane.start_seconds['all']:.1f} s, at the end "
-            + ", ".join(f"{name} {mebibytes} MiB" for name, mebibytes in memory.items())
+            + ", ".join(f"{name} {mebibytes} MiB" for name, mebibytes in memory.items()),
         )
 
 
@@ -69,6 +72,21 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     control_plane.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
+def _report(config: pytest.Config, line: str) -> None:
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[_SENT] = line
+    else:
+        config.stash[_REPORT] = [line]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """What a worker of pytest-xdist said."""
+    line = getattr(node, "workeroutput", {}).get(_SENT)
+    if line is not None:
+        node.config.stash.setdefault(_REPORT, []).append(line)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if _REPORT in config.stash:
-        terminalreporter.write_line(config.stash[_REPORT])
+    for line in config.stash.get(_REPORT, []):
+        terminalreporter.write_line(line)
