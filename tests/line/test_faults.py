@@ -19,6 +19,15 @@ def _unused(said):
     return {key for key, (verdict, _) in said.items() if verdict == "unused"}
 
 
+def _proposed(state):
+    """Each proposal's conditions by type."""
+    files = {path.name: yaml.safe_load(path.read_text()) for path in state.glob("proposals/*/*.yaml")}
+    return {
+        name: {c["type"]: (c["status"], c["reason"]) for c in body["status"]["conditions"]}
+        for name, body in files.items()
+    }
+
+
 def _conditions(status):
     return {c.type: (c.status, c.reason, c.message) for c in status.conditions}
 
@@ -301,18 +310,21 @@ def test_a_wrong_clock_or_an_ended_session_takes_nothing_back_and_removes_nothin
 ):
     state = tmp_path / "state"
     run_pass(account.inputs, state)
-    before, proposed = verdicts(state), {n: t for n, t in texts(state).items() if n.startswith("proposals/")}
-    assert proposed
+    before, proposed = verdicts(state), _proposed(state)
+    assert {conditions["Validated"] for conditions in proposed.values()} == {("True", "Proven")}
     sandbox.fault(kind)
     report = run_pass(account.inputs, state, NOW + timedelta(minutes=1))
     (failing,) = report.landscapes["default"].status.failing_accounts
     assert (failing.id, failing.reason) == (org.DEVELOPMENT, reason)
     assert remedy in failing.message
-    assert {n: t for n, t in texts(state).items() if n.startswith("proposals/")} == proposed
-    assert _unused(verdicts(state)) <= _unused(before)
+    # What was proposed is kept, and is no longer said to be proven.
+    held = _proposed(state)
+    assert held.keys() == proposed.keys()
+    assert {conditions["Validated"] for conditions in held.values()} == {("Unknown", "EvidenceIncomplete")}
+    assert not any(conditions.get("Superseded", ("False",))[0] == "True" for conditions in held.values())
     sandbox.heal()
     run_pass(account.inputs, state, NOW + timedelta(minutes=2))
-    assert verdicts(state) == before
+    assert (verdicts(state), _proposed(state)) == (before, proposed)
     # Without evidence of before a session that ends midway leaves nothing unused either.
     sandbox.fault(kind, service="iam", operation="GetServiceLastAccessedDetails", after=1)
     run_pass(account.inputs, tmp_path / "other")
