@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from plumbline.kube.client import LANDSCAPES
 from plumbline.model.evidence import GrantChange
+from plumbline.operator import landscape_passes
 from plumbline.operator.pictures import OperatorPictures
 from plumbline.operator.refreshes import Refreshes
 from plumbline.reconcile import refresh
@@ -148,6 +150,51 @@ def test_only_what_changed_is_found_anew(live):
     before = memory.ways.anew
     live.change(CLIMBER)
     assert memory.ways.anew == before + 1  # in one of the two accounts
+
+
+@pytest.fixture
+def scorings(live, monkeypatch):
+    """Of each time that the landscape is scored: what was written before it. An entry of `faults` is raised instead."""
+    found, score = SimpleNamespace(written=[], faults=[]), landscape_passes.with_risk
+
+    def scored(*given):
+        found.written.append(live.cluster.kube.writes.copy())
+        if found.faults:
+            raise found.faults.pop()
+        return score(*given)
+
+    monkeypatch.setattr(landscape_passes, "with_risk", scored)
+    live.cluster.kube.writes.clear()
+    return found
+
+
+def test_what_was_seen_is_told_before_anything_is_scored(live, scorings):
+    live.change(CLIMBER)
+    (before,) = scorings.written
+    assert ("status", "iamlandscapes", "default") in before
+    assert ("status", "leastprivilegebaselines", "base") in before
+
+
+def test_a_look_that_finds_nothing_new_scores_nothing(live, scorings):
+    live.change(CALM)
+    assert scorings.written == []
+
+
+def test_scoring_that_fails_is_tried_again_and_holds_up_nothing(live, scorings):
+    scorings.faults.append(RuntimeError("out of luck"))
+    with pytest.raises(RuntimeError):
+        live.change(CLIMBER)
+    assert live.done.view.snapshot.principals[CALM.arn].policies == CLIMBER.policies
+    assert live.risk["escalating"] == 0
+    live.cluster.settle(LANDSCAPE)
+    assert live.risk["escalating"] == 1
+
+
+def test_without_risk_nothing_is_remembered(live):
+    passes = live.cluster.reconciler.landscape_passes
+    assert passes._memories.keys() == {"default"}
+    live.cluster.landscape()
+    assert passes._memories == {}
 
 
 def test_without_risk_nothing_is_scored(live):

@@ -6,9 +6,10 @@ Knows the shape of what the inventory collects. Must not know how it was collect
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Final, Literal
 
 from plumbline.model.pod_identity import PodIdentity
@@ -141,6 +142,15 @@ def _facts(snapshot: Snapshot) -> Iterable[str]:
     yield repr(snapshot.organization_error is None)
     for _, found in sorted(snapshot.pod_identity.items()):
         yield repr((found.account, found.associations, found.complete))
+
+
+def facts_digest(snapshot: Snapshot, accounts: Collection[str]) -> str:
+    """As `Snapshot.digest`, of some accounts and their principals."""
+    own = [account for name, account in sorted(snapshot.accounts.items()) if name in accounts]
+    members = [one for _, one in sorted(snapshot.principals.items()) if one.account in accounts]
+    return digest_of(
+        [*chain.from_iterable(map(account_facts, own)), *chain.from_iterable(map(principal_facts, members))]
+    )
 
 
 def account_facts(account: Account) -> Iterable[str]:

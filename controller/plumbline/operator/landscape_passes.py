@@ -20,10 +20,11 @@ from plumbline.aws.calls import CallCounter
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.collect import NO_CHANGES
 from plumbline.kube.client import LANDSCAPES, Json, KubeClient
+from plumbline.model.snapshot import facts_digest
 from plumbline.operator.assessment import Assessments
 from plumbline.operator.change_queues import ChangeQueues
 from plumbline.operator.keys import Done, Gone, Key, Outcome, Stalled, Wake, jittered
-from plumbline.operator.landscapes import Known, Landscapes, selected
+from plumbline.operator.landscapes import Known, Landscapes
 from plumbline.operator.objects import Objects, key_of
 from plumbline.operator.refreshes import Refreshes
 from plumbline.operator.writer import Writer
@@ -65,6 +66,7 @@ class LandscapePasses:
         self.calls = CallCounter()
         self.suspended: set[Key] = set()
         self._memories: dict[str, Memory] = {}  # landscape -> what its last analysis found
+        self._unscored: set[str] = set()  # landscapes whose scores are older than what was looked at
 
     def _sessions(self, landscape: IAMLandscape) -> AwsSessions:
         """New ones, whose calls are counted with all others."""
@@ -99,6 +101,7 @@ class LandscapePasses:
         self.queues.forget(name)
         self._landscapes.forget(name)
         self._memories.pop(name, None)
+        self._unscored.discard(name)
         self._wake_all(self._objects.baselines_of(name), 0.0)
 
     def _collected(
@@ -146,11 +149,10 @@ class LandscapePasses:
         done = known.done
         if accounts and changes is not None:
             done = self._looked(done, changes, sessions, accounts, now)
-            if landscape.spec.risk is not None:
-                baselines = self._objects.baselines_of(key.name)
-                # Roles may have come and gone: a score rests on the baseline that governs.
-                done = selected(done, baselines, self._objects.service_accounts(baselines))
-                done = self._scored(done, baselines)
+            if landscape.spec.risk is not None and _changed(known.done, done, accounts):
+                self._unscored.add(key.name)
+        elif key.name in self._unscored:
+            done = self._scored(done, self._objects.baselines_of(key.name))
         done = self._also(done, changes, landscape, sessions, now)
         baselines = self._objects.baselines_of(key.name)
         service_accounts = self._objects.service_accounts(baselines)
@@ -160,6 +162,8 @@ class LandscapePasses:
             return Done(0.1)
         self._write(body, landscape, updated, now)
         self._wake_all(self._moved(key.name, updated, baselines, now), 0.0)
+        if key.name in self._unscored:  # which takes its time: drift is told first
+            self._wake(key, 0.0)
         left = max((known.until - now).total_seconds(), 1.0)
         return Done(min(left, _seconds_to_look(changes, now)))
 
@@ -184,8 +188,13 @@ class LandscapePasses:
 
     def _scored(self, done: LandscapePass, baselines: Sequence[LeastPrivilegeBaseline]) -> LandscapePass:
         """The pass with the risks of all, of which only what changed since the last time is found anew."""
-        memory = self._memories.setdefault(done.landscape.metadata.name, Memory())
-        return with_risk(done, baselines, memory)
+        name = done.landscape.metadata.name
+        if done.landscape.spec.risk is None:
+            self._memories.pop(name, None)
+        else:
+            done = with_risk(done, baselines, self._memories.setdefault(name, Memory()))
+        self._unscored.discard(name)
+        return done
 
     def _also(
         self,
@@ -231,6 +240,12 @@ def _same(one: IAMLandscape, other: IAMLandscape) -> bool:
     first, second = one.metadata, other.metadata
     asked = [metadata.annotations.get(REQUESTED_AT) for metadata in (first, second)]
     return (first.uid, first.generation, asked[0]) == (second.uid, second.generation, asked[1])
+
+
+def _changed(before: LandscapePass, after: LandscapePass, accounts: frozenset[str]) -> bool:
+    """Whether live IAM of these accounts is another."""
+    old, new = before.view.snapshot, after.view.snapshot
+    return facts_digest(old, accounts) != facts_digest(new, accounts)
 
 
 def _seconds_to_look(changes: Refreshes | None, now: datetime) -> float:
