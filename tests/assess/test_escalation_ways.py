@@ -66,6 +66,8 @@ def test_ways_are_read_beside_the_known_ones_from_yaml_and_json():
         ({"context": ["x"]}, "context", "condition keys"),
         ({"context": {"x": "y"}}, "context", "iam:PolicyARN"),
         ({"context": {"iam:PolicyARN": [1]}}, "context.iam:PolicyARN", "a text"),
+        ({"context": {"iam:PolicyARN": []}}, "context.iam:PolicyARN", "leave the key out"),
+        ({"context": {"iam:PolicyARN": ["a"], "iam:policyarn": ["b"]}}, "context.iam:policyarn", "once, in any case"),
         ({"premises": {}}, "premises", "a text"),
         ({"colour": "red"}, "colour", "use only id, kind"),
     ],
@@ -92,7 +94,7 @@ def test_each_kind_has_its_own_fields(entry, expected):
         read_ways(yaml.safe_dump([entry]), "own.yaml")
 
 
-@pytest.mark.parametrize("text", ["a: b", "3", "", "[", "{{", "- &a [*a]"])
+@pytest.mark.parametrize("text", ["a: b", "3", "", "[", "{{", "- &a [*a]", "- summary: 2026-99-99"])
 def test_what_is_no_list_of_ways_is_refused(text):
     with pytest.raises(WayError, match=r"own\.yaml"):
         read_ways(text, "own.yaml")

@@ -84,7 +84,7 @@ class EscalationWay(Model):
         ),
     ] = []
     context: Annotated[
-        dict[str, Annotated[list[Text], Field(max_length=20)]],
+        dict[str, Annotated[list[Text], Field(min_length=1, max_length=20)]],
         Field(
             max_length=10, description="Condition key -> values that the way can have, of which one must be allowed."
         ),

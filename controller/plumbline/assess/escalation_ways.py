@@ -89,7 +89,7 @@ def read_ways(text: str, name: str, known: Iterable[Way] | None = None) -> tuple
     """
     try:
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: of a date that is none
         said = " ".join(str(error).split())
         raise WayError(f"{name}: is neither YAML nor JSON: {said}; write a list of ways") from None
     if not isinstance(data, list):
@@ -194,7 +194,16 @@ class _Reader:
         for key in given:
             if not isinstance(key, str) or ":" not in key:
                 self._fail("context", f"{_shown(key)} is no condition key", "write such as iam:PolicyARN")
-        return {key.lower(): self._texts(f"context.{key}", value) for key, value in given.items()}
+        found: dict[str, tuple[str, ...]] = {}
+        for key, value in given.items():
+            if key.lower() in found:
+                self._fail(
+                    f"context.{key}", "is there in another spelling", "write each condition key once, in any case"
+                )
+            found[key.lower()] = self._texts(f"context.{key}", value)
+            if not found[key.lower()]:
+                self._fail(f"context.{key}", "has no values", "name those that the way can have, or leave the key out")
+        return found
 
     def _services(self, field: str) -> tuple[str, ...]:
         found = self._texts(field, self._data.get(field, []))
