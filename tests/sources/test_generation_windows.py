@@ -218,9 +218,7 @@ def test_the_state_names_what_is_missing(jobs, state, says):
         ((over(30, 29), job(29, 0)), False, True, True, "LogQuotaExceeded", False),
     ],
 )
-def test_the_nearest_reason_is_told_and_whether_news_is_expected_soon(
-    jobs, failed, problem, refused, reason, coming
-):
+def test_the_nearest_reason_is_told_and_whether_news_is_expected_soon(jobs, failed, problem, refused, reason, coming):
     state = state_of(
         found(*jobs),
         job(30, 0, "FAILED", code="SERVICE_ERROR") if failed else None,
