@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import jsonschema
@@ -167,6 +168,64 @@ def test_a_day_with_more_logs_than_one_job_reads_is_said(plumbline, in_productio
     assert (ended.status, ended.out) == (2, "")
     assert "SERVICE_QUOTA_EXCEEDED_ERROR" in ended.err
     assert "a trail of management events only" in ended.err
+
+
+MAIL_SENDER = f"arn:aws:iam::{org.PRODUCTION}:role/mail-sender"
+
+
+def started(sandbox):
+    return sandbox.calls()[org.PRODUCTION]["accessanalyzer"].get("StartPolicyGeneration", 0)
+
+
+def trust(service):
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture
+def late(in_production):
+    """An access role that does not trust Access Analyzer yet, and the call after which it does."""
+    iam = boto3.Session().client("iam")  # the default one keeps the credentials that it was made with
+    arn = iam.create_role(RoleName="late", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"))["Role"]["Arn"]
+    analyzer = trust("access-analyzer.amazonaws.com")
+    yield arn, lambda: iam.update_assume_role_policy(RoleName="late", PolicyDocument=analyzer)
+    iam.delete_role(RoleName="late")
+
+
+@pytest.mark.slow
+def test_a_job_that_failed_before_is_started_again_when_its_remedy_was_done(plumbline, late, on_the_day):
+    access_role, repair = late
+    for _ in range(2):  # each a job of its own
+        ended = plumbline("generate", MAIL_SENDER, *SANDBOX, "--access-role", access_role)
+        assert (ended.status, ended.out) == (2, "")
+        assert "failed with AUTHORIZATION_ERROR" in ended.err
+        assert "Let the access role trust access-analyzer.amazonaws.com" in ended.err
+    repair()
+    ended = plumbline("generate", MAIL_SENDER, *SANDBOX, "--access-role", access_role)
+    assert ended.status == 0, ended.err
+    assert result(plumbline("generate", MAIL_SENDER, *SANDBOX, "--access-role", access_role)) == result(ended)
+
+
+@pytest.mark.slow
+def test_another_access_role_is_another_job(plumbline, in_production, on_the_day):
+    ended = plumbline("generate", MAIL_SENDER, *SANDBOX, "--access-role", ACCESS + "No")
+    assert "failed with AUTHORIZATION_ERROR" in ended.err
+    ended = plumbline("generate", MAIL_SENDER, *SANDBOX)
+    assert ended.status == 0, ended.err
+    assert result(plumbline("generate", MAIL_SENDER, *SANDBOX)) == result(ended)
+
+
+@pytest.mark.slow
+def test_when_the_time_is_used_up_no_other_half_is_started(plumbline, in_production, on_the_day, sandbox, monkeypatch):
+    sandbox.settings(policyGenerationLogFiles=16 * 48)
+    times = [0.0, 0.0, 0.0, 1801.0]  # the whole took half an hour
+    with monkeypatch.context() as late:
+        late.setattr("plumbline.cli.generate.time", SimpleNamespace(monotonic=lambda: times.pop(0)))
+        ended = plumbline("generate", MAIL_SENDER, *SANDBOX)
+    assert (ended.status, ended.out, started(sandbox)) == (2, "", 1)
+    assert "the time is used up, and of 2026-05-01 to 2026-06-30 not all is read" in ended.err
+    assert "Run the same command again today" in ended.err
+    assert plumbline("generate", MAIL_SENDER, *SANDBOX).status == 0
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from plumbline.api.sources import PolicyGeneration
 from plumbline.model.coverage import State
-from plumbline.store.jobs import load_jobs
+from plumbline.store.jobs import GenerationJob, load_jobs, save_job
 from plumbline.usage.sources.generation_windows import DAY
 from plumbline.usage.sources.policy_generation import Wanted, advance
 
@@ -87,6 +87,50 @@ def test_other_roles_of_the_account_need_not_fail_to_know(engine, principal):
         assert sorted(windows(aws, name, succeeded=True)) == [(8, 0), (16, 8), (24, 16), (32, 24)]
     assert len(windows(aws, "c", succeeded=False)) == 3  # another account has other logs
     assert {state.state for state in found.states.values()} == {State.COMPLETE}
+
+
+def test_a_role_whose_turn_comes_on_a_later_day_need_not_fail_either(engine, principal):
+    aws, roles = divided(), [principal(name) for name in "abc"]
+    for day in range(4):
+        found = finish(aws, engine, roles, NOW + day * DAY, daily_jobs=4)
+    assert [sum(job["started"] == NOW + day * DAY for job in aws.jobs) for day in range(4)] == [4, 4, 4, 3]
+    failed = [window for name in "abc" for window in windows(aws, name, succeeded=False)]
+    assert sorted(failed) == [(16, 0), (32, 0), (32, 16)]
+    assert {state.state for state in found.states.values()} == {State.COMPLETE}
+
+
+@pytest.mark.parametrize(("quota", "parts"), [(32, 1), (16, 2), (10, 4)])
+def test_what_it_costs(engine, principal, quota, parts):
+    """The formula of docs/performance.md: two reads of each job are assumed."""
+    aws, roles = divided(quota), [principal(name) for name in "abc"]
+    aws.looks = 1
+    finish(aws, engine, roles)
+    jobs = len(roles) * parts + parts - 1
+    assert (len(aws.jobs), len(aws.asked)) == (jobs, jobs * (2 + 2))
+
+
+def test_a_row_that_does_not_tell_its_logs_divides_nothing(engine, principal):
+    """Such as a store has that did not know them yet: what failed may have been another trail."""
+    aws, roles = divided(quota=99), [principal("a"), principal("b")]
+    save_job(engine, row(roles[0], None, status="FAILED", error_code=OVER_QUOTA))
+    finish(aws, engine, roles)
+    assert (windows(aws, "a"), windows(aws, "b")) == ([(32, 0)], [(32, 0)])
+
+
+def test_a_job_whose_row_does_not_tell_its_logs_is_asked(engine, principal):
+    aws, role = divided(), principal("a")
+    others(aws, role, 32, 0, "one", [{"cloudTrailArn": TRAIL.replace("org", "other"), "allRegions": True}])
+    save_job(engine, row(role, None, status="IN_PROGRESS", job_id="job-0"))
+    step(aws, engine, [role])
+    (read,) = [job for job in load_jobs(engine, "all") if job.job_id == "job-0"]
+    assert read.scope == TRAIL.replace("org", "other")
+    assert windows(aws) == [(32, 0)] * 2  # it was about another trail
+
+
+def row(role, scope, **more):
+    return GenerationJob(
+        "all", role.arn, "before", role.unique_id, ACCOUNT, "us-east-1", TODAY - 32 * DAY, TODAY, scope=scope, **more
+    )
 
 
 def test_the_budget_of_a_day_is_shared(engine, principal):
@@ -224,7 +268,9 @@ def test_another_trail_in_the_landscape_is_read_anew_and_the_older_result_serves
     assert (len(aws.jobs), found.states[role.arn].state) == (2, State.PARTIAL)
     assert found.policies[role.arn].job_ids == ("job-0",)
     found = finish(aws, engine, [role], all_regions=False)
-    assert (len(aws.jobs), found.policies[role.arn].job_ids) == (2, ("job-1",))
+    # What the first has seen was used all the same.
+    assert (len(aws.jobs), found.policies[role.arn].job_ids) == (2, ("job-1", "job-0"))
+    assert found.states[role.arn].state is State.COMPLETE
 
 
 def test_old_rows_are_forgotten_but_for_the_last_result(engine, principal):
@@ -302,7 +348,7 @@ def test_a_job_whose_answer_is_not_whole_is_a_problem_of_its_role_and_repeats_no
     for _ in range(4):
         found = step(aws, engine, roles)
     state = found.states[roles[0].arn]
-    assert (state.state, state.reason, found.open) == (State.UNAVAILABLE, "MalformedAnswer", 1)
+    assert (state.state, state.reason, found.open) == (State.UNAVAILABLE, "MalformedAnswer", 0)
     assert (
         f"GetGeneratedPolicy in account {ACCOUNT} failed with MalformedAnswer: the answer is not whole" in state.message
     )
@@ -330,7 +376,7 @@ def test_without_a_whole_list_nothing_is_started(engine, principal, change):
     for _ in range(3):
         found = step(aws, engine, [role])
     state = found.states[role.arn]
-    assert (state.state, state.reason, found.open) == (State.UNAVAILABLE, "MalformedAnswer", 1)
+    assert (state.state, state.reason, found.open) == (State.UNAVAILABLE, "MalformedAnswer", 0)
     assert f"ListPolicyGenerations in account {ACCOUNT} failed with MalformedAnswer" in state.message
     assert "tried again in the next pass" in state.remedy
     assert aws.started() == ["other"]
@@ -345,7 +391,7 @@ def test_a_start_whose_answer_is_not_whole_is_found_again(engine, principal, cha
     whole = broken(aws, "StartPolicyGeneration", change)
     found = step(aws, engine, roles[:1])
     state = found.states[roles[0].arn]
-    assert (state.state, state.reason, found.open) == (State.UNAVAILABLE, "MalformedAnswer", 1)
+    assert (state.state, state.reason, found.open) == (State.UNAVAILABLE, "MalformedAnswer", 0)
     assert f"StartPolicyGeneration in account {ACCOUNT} failed with MalformedAnswer" in state.message
     whole()
     assert {s.state for s in finish(aws, engine, roles).states.values()} == {State.COMPLETE}

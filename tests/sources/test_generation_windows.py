@@ -127,6 +127,37 @@ def test_a_job_that_may_have_started_is_of_use_only_while_its_window_is():
     assert names(found(job(30, 0, "PENDING"), over(15, 0)).pending) == []
     assert names(found(job(30, 0, "PENDING"), scope="other").pending) == []
     assert names(found(job(30, 0, "PENDING")).pending) == ["30-0"]
+    # Its result would be too old to count: the job would be for nothing.
+    assert names(found(job(37, 8, "PENDING")).pending) == ["37-8"]
+    assert names(found(job(38, 8, "PENDING")).pending) == []
+
+
+def test_a_role_without_jobs_is_asked_about_as_those_before_it():
+    """Else its halves are others each day, of which nobody knows whether they are too large."""
+
+    def asked(*jobs, over):
+        return days([windows_of(jobs, SCOPE, TODAY, [span(*one) for one in over]).asked])
+
+    assert asked(over=[(33, 3), (18, 3), (33, 18)]) == [(33, 3)]
+    assert asked(over=[(38, 8), (37.5, 6.5)]) == [(37, 7)]
+    assert asked(over=[(38, 8)]) == [(30, 0)]  # for longer than a week nothing is put off
+    assert asked(job(31, 1, "FAILED", code="SERVICE_ERROR"), over=[(33, 3)]) == [(33, 3)]
+    assert asked(job(35, 5), over=[(33, 3)]) == [(35, 5)]
+
+
+def test_what_a_job_about_other_logs_has_seen_counts_as_use_and_completes_nothing():
+    own = job(30, 0, actions=["s3:GetObject"])
+    other = job(20, 10, actions=["kms:Decrypt"], templates=["sqs"], complete=False, scope="other")
+    long_ago = job(50, 10, actions=["iam:PassRole"], scope="other")
+    windows = found(own, other, long_ago)
+    policy = union(ARN, windows)
+    assert (policy.actions, policy.service_templates) == (("kms:Decrypt", "s3:GetObject"), ("sqs",))
+    assert (policy.is_complete, policy.job_ids) == (True, ("30-0", "20-10"))
+    assert state_of(windows, None, None, None)[0].state is State.COMPLETE
+    alone = found(other)
+    assert (days(alone.missing), union(ARN, alone).is_complete) == ([(30, 0)], False)
+    told = state_of(found(other, job(30, 0, "IN_PROGRESS")), None, None, None)[0]
+    assert (told.state, "a result about other logs is used meanwhile" in told.message) == (State.PARTIAL, True)
 
 
 def test_the_union_names_all_and_is_complete_only_if_each_is_and_none_is_missing():
@@ -178,18 +209,16 @@ def test_the_state_names_what_is_missing(jobs, state, says):
     [
         ((job(30, 0),), True, True, True, "", False),
         ((), False, False, False, "Queued", True),
-        ((), False, False, True, "Refused", True),
+        ((), False, False, True, "Refused", False),
         ((), True, False, True, "JobFailed", False),
-        ((), True, True, True, "Problem", True),
+        ((), True, True, True, "Problem", False),
         ((job(30, 0, "IN_PROGRESS"),), False, False, False, "InProgress", True),
-        ((job(30, 0, "IN_PROGRESS"),), False, False, True, "Refused", True),
-        ((job(30, 0, "IN_PROGRESS"),), False, True, True, "Problem", True),
+        ((job(30, 0, "IN_PROGRESS"),), False, False, True, "Refused", False),
+        ((job(30, 0, "IN_PROGRESS"),), False, True, True, "Problem", False),
         ((over(30, 29), job(29, 0)), False, True, True, "LogQuotaExceeded", False),
     ],
 )
-def test_the_nearest_reason_is_told_and_whether_anything_is_still_to_come(
-    jobs, failed, problem, refused, reason, coming
-):
+def test_the_nearest_reason_is_told_and_whether_news_is_expected_soon(jobs, failed, problem, refused, reason, coming):
     state = state_of(
         found(*jobs),
         job(30, 0, "FAILED", code="SERVICE_ERROR") if failed else None,
@@ -197,6 +226,24 @@ def test_the_nearest_reason_is_told_and_whether_anything_is_still_to_come(
         unavailable("Refused", "r", "") if refused else None,
     )
     assert (state[0].reason, state[1]) == (reason, coming)
+
+
+@pytest.mark.parametrize("jobs", [(), (job(30, 0, "IN_PROGRESS"),)], ids=["waits", "runs"])
+@pytest.mark.parametrize("soon", [False, True])
+@pytest.mark.parametrize(
+    ("reason", "ends"),
+    [
+        ("QuotaExceeded", True),
+        ("DailyBudgetSpent", False),
+        ("AccessDenied", False),
+        ("ClockSkew", False),
+        ("MalformedAnswer", False),
+        ("Throttled", False),
+    ],
+)
+def test_only_a_job_that_runs_is_waited_for_with_another_pass(jobs, soon, reason, ends):
+    _, coming = state_of(found(*jobs), None, None, unavailable(reason, "r", ""), is_soon_free=soon)
+    assert coming is (ends and soon)
 
 
 # Properties

@@ -180,7 +180,7 @@ def test_a_role_that_is_made_again_gets_a_job_of_its_own(new_store, principal):
     [
         ("AUTHORIZATION_ERROR", "Let the access role trust access-analyzer.amazonaws.com"),
         ("RESOURCE_NOT_FOUND_ERROR", "Check that the trail"),
-        ("SERVICE_ERROR", "tried again the next day"),
+        ("SERVICE_ERROR", "Jobs of a landscape are tried again the next day"),
         ("SOMETHING_NEW", "tried again the next day"),
     ],
 )
@@ -242,7 +242,7 @@ def test_a_refused_call_is_said_costs_no_job_and_the_next_pass_goes_on(engine, p
         step(aws, engine, wanted(roles))
     aws.refuses[operation] = kind("no", operation=operation, account=ACCOUNT, code="X", remedy="Do something")
     found = step(aws, engine, wanted(roles))
-    assert found.open == 3
+    assert found.open == 0  # nothing says that it is over in minutes
     for role in roles:
         state = found.states[role.arn]
         assert (state.state, state.reason, state.remedy) == (State.UNAVAILABLE, reason, "Do something")
@@ -250,6 +250,40 @@ def test_a_refused_call_is_said_costs_no_job_and_the_next_pass_goes_on(engine, p
     aws.refuses.clear()
     finish(aws, engine, wanted(roles))
     assert sorted(aws.started()) == ["a", "b", "c"]
+
+
+def test_all_roles_have_their_turn_also_where_results_grow_old_before(engine, principal):
+    names = [chr(ord("a") + number) for number in range(20)]
+    aws, wishes = Analyzer(looks=0), wanted([principal(name) for name in names])
+    for day in range(30):
+        for _ in range(4):
+            step(aws, engine, wishes, NOW + day * DAY, daily_jobs=2)
+    # Ten days for one each: those that were read first are due again before.
+    assert aws.started() == names * 3
+
+
+def test_what_the_access_role_may_not_read_is_not_tried_for_each_role(engine, principal):
+    roles = [principal(name) for name in "abcd"] + [principal("e", account=OTHER)]
+    aws, wishes = Analyzer(looks=0), wanted(roles)
+    aws.failure = dict.fromkeys("abcd", "AUTHORIZATION_ERROR")
+    for _ in range(10):
+        found = step(aws, engine, wishes)
+    assert sorted(aws.started()) == ["a", "b", "e"]
+    assert (found.states[roles[4].arn].reason, found.open) == ("Incomplete", 0)
+    state = found.states[roles[3].arn]
+    assert (state.state, state.reason) == (State.UNAVAILABLE, "JobFailed")
+    assert "2 policy generations failed today in account 100000000003 with AUTHORIZATION_ERROR" in state.message
+    assert "Let the access role trust" in state.remedy
+    aws.failure = {}
+    finish(aws, engine, wishes, NOW + DAY)
+    assert sorted(aws.started()) == ["a", "a", "b", "b", "c", "d", "e"]
+
+
+def test_one_job_without_rights_may_be_of_somebody_else_and_stops_no_other_role(engine, principal):
+    aws, wishes = Analyzer(looks=0), wanted([principal("a"), principal("b")])
+    aws.failure["a"] = "AUTHORIZATION_ERROR"
+    finish(aws, engine, wishes)
+    assert aws.started() == ["a", "b"]
 
 
 def test_a_request_that_aws_calls_wrong_is_a_failure_of_that_role_only(engine, principal):
@@ -268,6 +302,7 @@ def test_the_daily_budget_is_kept_over_restarts_and_landscapes(engine, principal
     assert (state.state, state.reason) == (State.UNAVAILABLE, "DailyBudgetSpent")
     assert "2 policy generations were started today in account 100000000003, us-east-1" in state.message
     assert "dailyJobs" in state.remedy
+    assert found.open == 0  # until tomorrow there is nothing to look at every other minute
     aws.now = NOW
     other = advance(aws, engine, "second", spec(daily_jobs=2), wanted([principal("d")]), now=NOW)
     assert (other.states[principal("d").arn].reason, aws.started()) == ("DailyBudgetSpent", ["a", "b"])

@@ -26,15 +26,17 @@ _STATES: Final = FINAL | {"IN_PROGRESS"}
 MALFORMED: Final = "MalformedAnswer"
 # Of one job, 25 GB and 100,000 files of logs. Not 1 job at a time, nor the jobs of a day: those refuse the start.
 OVER_QUOTA: Final = "SERVICE_QUOTA_EXCEEDED_ERROR"
+UNAUTHORIZED: Final = "AUTHORIZATION_ERROR"
 
 # What to do about the codes of `jobError`.
 REMEDIES: Final = {
-    "AUTHORIZATION_ERROR": "Let the access role trust access-analyzer.amazonaws.com and read the trail and its bucket"
+    UNAUTHORIZED: "Let the access role trust access-analyzer.amazonaws.com and read the trail and its bucket"
     " (deploy/aws/access-analyzer-role-policy.json)",
     "RESOURCE_NOT_FOUND_ERROR": "Check that the trail, its bucket and the principal exist",
     OVER_QUOTA: "A job reads at most 25 GB and 100,000 files of logs. Give it a trail of management events only, since it reads"
     " no others, or of one Region; or have these days from another source of events",
-    "SERVICE_ERROR": "Access Analyzer failed; it is tried again the next day",
+    "SERVICE_ERROR": "Access Analyzer failed, which may pass. Jobs of a landscape are tried again the next day, others when they"
+    " are started again",
 }
 
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from plumbline.aws.generation import JobAnswer, Source
     from plumbline.aws.session import AwsSessions
     from plumbline.model.coverage import Interval
@@ -277,18 +279,24 @@ def _generated(
 ) -> list[JobAnswer]:
     """The jobs that read the window together, the newest first: one, or more where its logs are more than one job reads.
     Raises AwsError, also when a job fails for another reason."""
-    from plumbline.aws.generation import OVER_QUOTA, client_token, failure, read_job, start_job, wait
+    from plumbline.aws.errors import Transient
+    from plumbline.aws.generation import FINAL, OVER_QUOTA, failure, list_jobs
     from plumbline.usage.sources.generation_windows import DAY, divided
 
+    before = frozenset(job.job_id for job in list_jobs(sessions, source, principal.arn) if job.status in FINAL)
     end = time.monotonic() + timeout.total_seconds()
     found: list[JobAnswer] = []
     waiting = [window]
     while waiting:
+        if time.monotonic() >= end:
+            raise Transient(
+                f"the time is used up, and of {window[0]:%Y-%m-%d} to {window[1]:%Y-%m-%d} not all is read",
+                code="TimedOut",
+                reason="TimedOut",
+                remedy="Run the same command again today: it finds what is read, and goes on. Or give a longer --timeout",
+            )
         start, stop = asked = waiting.pop()
-        token = client_token(principal.unique_id, source.scope, start, stop)
-        job = start_job(sessions, source, principal.arn, start=start, end=stop, token=token)
-        left = max(end - time.monotonic(), 0.0)
-        answer = wait(lambda job=job: read_job(sessions, source, job), seconds=left, progress=_say)  # type: ignore[misc]
+        answer = _ended(sessions, principal, source, asked, before, end)
         if answer.status == "SUCCEEDED":
             found.append(answer)
         elif answer.error_code == OVER_QUOTA and stop - start > DAY:
@@ -297,6 +305,31 @@ def _generated(
         else:
             raise failure(answer)
     return found
+
+
+def _ended(
+    sessions: AwsSessions, principal: Principal, source: Source, window: Interval, before: Collection[str], end: float
+) -> JobAnswer:
+    """The job of the window, ended. One that has failed `before` this command, or with another access role, is not the
+    answer: since then somebody may have done what its remedy says."""
+    from plumbline.aws.errors import AwsError
+    from plumbline.aws.generation import client_token, read_job, start_job, wait
+    from plumbline.usage.sources.generation_windows import ended_badly
+
+    attempt = 0
+    while True:
+        token = client_token(principal.unique_id, source.scope, *window, attempt=attempt)
+        try:
+            job = start_job(sessions, source, principal.arn, start=window[0], end=window[1], token=token)
+        except AwsError as error:
+            if error.code != "ConflictException" or attempt == len(before):
+                raise
+        else:
+            left = max(end - time.monotonic(), 0.0)
+            answer = wait(lambda job=job: read_job(sessions, source, job), seconds=left, progress=_say)  # type: ignore[misc]
+            if not ended_badly(answer) or job not in before or attempt == len(before):
+                return answer
+        attempt += 1
 
 
 def _print_comparison(result: dict[str, Any]) -> None:

@@ -5,11 +5,10 @@ One job at a time, within the budget of the day, and nothing twice: what AWS kno
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -18,7 +17,8 @@ from plumbline.aws.errors import AwsError, Invalid, NotFound
 from plumbline.aws.generation import (
     LONGEST_WINDOW,
     MALFORMED,
-    JobAnswer,
+    REMEDIES,
+    UNAUTHORIZED,
     JobRef,
     Source,
     client_token,
@@ -32,10 +32,13 @@ from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import Interval, SourceState
 from plumbline.model.snapshot import Principal
 from plumbline.store.jobs import GenerationJob, jobs_started
-from plumbline.usage.sources.generated import parse_policies
-from plumbline.usage.sources.generation_jobs import Jobs
+from plumbline.usage.sources.generation_jobs import Jobs, with_answer
 from plumbline.usage.sources.generation_state import unavailable
 from plumbline.usage.sources.generation_windows import REFRESH, Windows, ended_badly, is_about, windows_of
+
+# The access role is the account's, so no other job fares better. One such job may be somebody else's, with another role.
+_UNAUTHORIZED_JOBS: Final = 2
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,19 @@ class AccountRun:
         return self
 
     def _by_turn(self) -> list[Wanted]:
-        """A role whose logs are divided shares the budget of the day with the others."""
-        today = Counter(job.principal for job in self.jobs if job.started_at and job.started_at >= self._midnight)
-        return sorted(self.wanted, key=lambda one: (today[one.principal.arn], one.principal.arn))
+        """A role whose logs are divided shares the budget of the day with the others. Of those with as many jobs, the one
+        that had none for longest: so all get their turn, also where a result grows old before the last has its first."""
+
+        def turn(one: Wanted) -> tuple[int, datetime, str]:
+            started = [job.started_at for job in self.jobs.of(one.principal) if job.started_at is not None]
+            return sum(at >= self._midnight for at in started), max(started, default=_NEVER), one.principal.arn
+
+        return sorted(self.wanted, key=turn)
+
+    @property
+    def is_soon_free(self) -> bool:
+        """Whether somebody's job runs, so that AWS refuses another only until it has ended."""
+        return any(job.status == "IN_PROGRESS" for job in self.listed or ())
 
     @property
     def _is_busy(self) -> bool:
@@ -88,7 +101,7 @@ class AccountRun:
 
     def _poll(self, job: GenerationJob) -> None:
         try:
-            self.jobs.put(_with_answer(job, read_job(self.sessions, self._source(job.region), job.job_id or "")))
+            self.jobs.put(with_answer(job, read_job(self.sessions, self._source(job.region), job.job_id or "")))
         except (NotFound, Invalid) as error:
             if not self._is_problem(job.principal, error):
                 self.jobs.put(replace(job, status="FAILED", error_code=error.code, error_message=error.message))
@@ -117,7 +130,7 @@ class AccountRun:
                 answer = read_job(self.sessions, self._source(self.spec.region), found.job_id)
                 if answer.start is not None and answer.end is not None and answer.start < answer.end:
                     job = self._job(one, (answer.start, answer.end), answer.scope or "unknown")
-                    self.jobs.put(_with_answer(job, answer))
+                    self.jobs.put(with_answer(job, answer))
             except NotFound:
                 continue  # its week is over
             except Invalid as error:
@@ -127,7 +140,7 @@ class AccountRun:
         """The row is written first: an answer that is lost, or a process that is killed, leaves a row whose token finds
         the job again."""
         job = self._next(one)
-        if job is None or self._budget_is_spent():
+        if job is None or self._is_unauthorized() or self._budget_is_spent():
             return
         self.jobs.put(job)
         try:
@@ -154,6 +167,15 @@ class AccountRun:
         if one.principal.arn in self.problems or self.failed_today(one) is not None or not windows.waiting:
             return None
         return windows.pending[0] if windows.pending else self._job(one, windows.waiting[0], self._scope)
+
+    def _is_unauthorized(self) -> bool:
+        failed = [job for job in self._failed_today(self.jobs) if job.error_code == UNAUTHORIZED]
+        if len(failed) < _UNAUTHORIZED_JOBS:
+            return False
+        text = f"{len(failed)} policy generations failed today in account {self.account} with {UNAUTHORIZED}"
+        message = f"{text}: {failed[-1].error_message or 'no message'}; no other is started before tomorrow"
+        self.refused = unavailable("JobFailed", message, REMEDIES[UNAUTHORIZED])
+        return True
 
     def _budget_is_spent(self) -> bool:
         ids = {job.job_id for job in self.listed or () if job.started_at >= self._midnight}
@@ -190,14 +212,18 @@ class AccountRun:
 
     def failed_today(self, one: Wanted) -> GenerationJob | None:
         """The last job that failed for another reason than its size: then nothing is started for the role until tomorrow."""
-        bad = [
+        failed = self._failed_today(self.jobs.of(one.principal))
+        return failed[-1] if failed else None
+
+    def _failed_today(self, jobs: Iterable[GenerationJob]) -> list[GenerationJob]:
+        failed = [
             (at, job.client_token, job)
-            for job in self.jobs.of(one.principal)
+            for job in jobs
             if ended_badly(job) and is_about(job, self._scope)
             for at in [job.completed_at or job.started_at]
             if at is not None and at >= self._midnight
         ]
-        return max(bad)[2] if bad else None
+        return [job for _, _, job in sorted(failed, key=lambda one: one[:2])]
 
     def _forget(self) -> None:
         """Rows that say nothing any more, and such as were never started and nobody wants or whose window is read."""
@@ -231,24 +257,3 @@ class AccountRun:
             all_regions=self.spec.all_regions,
             account=self.account,
         )
-
-
-def _with_answer(job: GenerationJob, answer: JobAnswer) -> GenerationJob:
-    result: dict[str, Any] | None = None
-    if answer.status == "SUCCEEDED":
-        try:
-            actions, templates = parse_policies(answer.policies)
-        except Invalid as error:
-            answer = replace(answer, status="FAILED", error_code=error.code, error_message=error.message)
-        else:
-            result = {"actions": list(actions), "serviceTemplates": list(templates), "isComplete": answer.is_complete}
-    return replace(
-        job,
-        status=answer.status,  # type: ignore[arg-type]  # the states of AWS are ours
-        job_id=answer.job_id,
-        started_at=answer.started_at,
-        completed_at=answer.completed_at,
-        error_code=answer.error_code,
-        error_message=answer.error_message,
-        result=result,
-    )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
+from plumbline.aws.errors import Invalid
+from plumbline.aws.generation import JobAnswer
 from plumbline.model.coverage import Interval
 from plumbline.model.snapshot import Principal
 from plumbline.store.jobs import GenerationJob, delete_job, save_job
-from plumbline.usage.sources.generation_windows import is_about, is_over_quota
+from plumbline.usage.sources.generated import parse_policies
+from plumbline.usage.sources.generation_windows import is_over_quota
 
 
 class Jobs:
@@ -38,8 +43,9 @@ class Jobs:
         return list(self._running.values())
 
     def over_quota(self, scope: str) -> frozenset[Interval]:
-        """The windows whose logs were more than one job reads: they are the account's, whichever role was asked about."""
-        return frozenset(job.window for job in self._over_quota.values() if is_about(job, scope))
+        """The windows whose logs were more than one job reads: they are the account's, whichever role was asked about. Of
+        a row that does not tell its logs, nobody knows whose they are."""
+        return frozenset(job.window for job in self._over_quota.values() if job.scope == scope)
 
     def put(self, job: GenerationJob) -> None:
         save_job(self._engine, job)
@@ -70,3 +76,26 @@ class Jobs:
         self._by_principal.get(job.principal, {}).pop(job.client_token, None)
         self._running.pop((job.principal, job.client_token), None)
         self._over_quota.pop((job.principal, job.client_token), None)
+
+
+def with_answer(job: GenerationJob, answer: JobAnswer) -> GenerationJob:
+    """The job as AWS tells it now."""
+    result: dict[str, Any] | None = None
+    if answer.status == "SUCCEEDED":
+        try:
+            actions, templates = parse_policies(answer.policies)
+        except Invalid as error:
+            answer = replace(answer, status="FAILED", error_code=error.code, error_message=error.message)
+        else:
+            result = {"actions": list(actions), "serviceTemplates": list(templates), "isComplete": answer.is_complete}
+    return replace(
+        job,
+        status=answer.status,  # type: ignore[arg-type]  # the states of AWS are ours
+        job_id=answer.job_id,
+        started_at=answer.started_at,
+        completed_at=answer.completed_at,
+        error_code=answer.error_code,
+        error_message=answer.error_message,
+        result=result,
+        scope=job.scope or answer.scope,
+    )

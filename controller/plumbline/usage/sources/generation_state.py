@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from plumbline.aws.errors import QuotaExceeded
 from plumbline.aws.generation import OVER_QUOTA, REMEDIES
 from plumbline.model.coverage import Interval, SourceState, State
 from plumbline.store.jobs import GenerationJob
@@ -15,6 +16,8 @@ from plumbline.usage.sources.generation_windows import Windows
 SOURCE: Final = "policy-generation"
 BEYOND: Final = "LogQuotaExceeded"
 _NAMED: Final = 5
+_RUNNING: Final = "InProgress"
+_QUEUED: Final = "Queued"
 
 
 def unavailable(reason: str, message: str, remedy: str) -> SourceState:
@@ -22,24 +25,30 @@ def unavailable(reason: str, message: str, remedy: str) -> SourceState:
 
 
 def state_of(
-    windows: Windows, failed: GenerationJob | None, problem: SourceState | None, refused: SourceState | None
+    windows: Windows,
+    failed: GenerationJob | None,
+    problem: SourceState | None,
+    refused: SourceState | None,
+    *,
+    is_soon_free: bool = False,
 ) -> tuple[SourceState, bool]:
-    """Also whether anything is still to come. `failed`: the job after which nothing is started today; `problem`: what hinders
-    this role; `refused`: what hinders its whole account."""
+    """Also whether news is to be expected within minutes. `failed`: the job after which nothing is started today; `problem`:
+    what hinders this role; `refused`: what hinders its whole account; `is_soon_free`: AWS refuses only until a job ends."""
     if not windows.missing:
         return _finished(windows), False
-    hindered, coming = problem or refused, True
+    hindered = problem or refused
     if windows.running:
         ids = ", ".join(job.job_id or "" for job in windows.running)
-        state = hindered or unavailable("InProgress", f"policy generation {ids} is running", "")
+        state = hindered or unavailable(_RUNNING, f"policy generation {ids} is running", "")
     elif failed is not None:
-        state, coming = problem or _failed(failed), problem is not None
+        state = problem or _failed(failed)
     elif windows.waiting:
         state = hindered or unavailable(
-            "Queued", "another policy generation of this account is running", "It is started after that"
+            _QUEUED, "another policy generation of this account is running", "It is started after that"
         )
     else:
-        state, coming = _beyond(windows), False
+        state = _beyond(windows)
+    coming = state.reason in {_RUNNING, _QUEUED} or (state.reason == QuotaExceeded.default_reason and is_soon_free)
     return _with_the_rest(state, windows), coming
 
 
@@ -72,6 +81,8 @@ def _with_the_rest(state: SourceState, windows: Windows) -> SourceState:
         message += f"; not read: {_days(windows.missing)}"
     elif windows.older:
         message += "; an older result is used meanwhile"
+    elif windows.seen:
+        message += "; a result about other logs is used meanwhile"
     if len(windows.waiting) + len(windows.running) > 1:
         message += f"; windows that wait: {len(windows.waiting)}"
     if windows.beyond and state.reason != BEYOND:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from plumbline.aws.generation import OVER_QUOTA
+from plumbline.aws.generation import OVER_QUOTA, JobAnswer
 from plumbline.model.coverage import Interval, merge_intervals
 from plumbline.model.evidence import GeneratedPolicy
 from plumbline.store.jobs import GenerationJob
@@ -24,13 +24,15 @@ DAY: Final = timedelta(days=1)
 class Windows:
     """Where a role stands. `asked`: what has to be read in all.
 
-    `read`: the jobs that count for it. `older`: those that have to do until it is read, because they say something of it.
+    `read`: the jobs that count for it. `seen`: those about other logs of the time; they complete nothing. `older`: those that
+    have to do until it is read, because they say something of it.
     `running` and `pending`: jobs that are under way, or may be. `missing`: what no job has read. `waiting`: what of it can
     be started, in turn; `beyond`: days of it with more logs than one job reads.
     """
 
     asked: Interval
     read: tuple[GenerationJob, ...] = ()
+    seen: tuple[GenerationJob, ...] = ()
     older: tuple[GenerationJob, ...] = ()
     running: tuple[GenerationJob, ...] = ()
     pending: tuple[GenerationJob, ...] = ()
@@ -40,14 +42,14 @@ class Windows:
 
     @property
     def answers(self) -> tuple[GenerationJob, ...]:
-        return (self.read + self.older) if self.missing else self.read
+        return self.read + self.seen + (self.older if self.missing else ())
 
 
-def is_over_quota(job: GenerationJob) -> bool:
+def is_over_quota(job: GenerationJob | JobAnswer) -> bool:
     return job.status == "FAILED" and job.error_code == OVER_QUOTA
 
 
-def ended_badly(job: GenerationJob) -> bool:
+def ended_badly(job: GenerationJob | JobAnswer) -> bool:
     """For another reason than the quota of logs, so that the same may be tried again."""
     return job.status in {"FAILED", "CANCELED"} and not is_over_quota(job)
 
@@ -62,11 +64,12 @@ def windows_of(known: Sequence[GenerationJob], scope: str, today: Interval, over
     would be asked for if nothing were known; `over`: windows, of whichever role of the account, that had more logs than one
     job reads. What contains one of them has too."""
     jobs = [job for job in known if is_about(job, scope)]
-    asked = _asked(jobs, today)
+    asked = _asked(jobs, today, over)
     done = [job for job in known if job.status == "SUCCEEDED" and job.result is not None]
-    read = [job for job in done if is_about(job, scope) and _counts(job, asked, today[1])]
-    older = [job for job in done if job not in read and _meet(job.window, asked)]
-    if not read and not older:
+    counting = [job for job in done if _counts(job, asked, today[1])]
+    read = [job for job in counting if is_about(job, scope)]
+    older = [job for job in done if job not in counting and _meet(job.window, asked)]
+    if not counting and not older:
         older = sorted(done, key=_order)[-1:]
     running = [job for job in jobs if job.status == "IN_PROGRESS"]
     missing = without(asked, [job.window for job in read])
@@ -78,11 +81,12 @@ def windows_of(known: Sequence[GenerationJob], scope: str, today: Interval, over
         job
         for job in jobs
         if job.status == "PENDING" and any(_meet(job.window, part) for part in waiting)
-        if not _too_large(job.window, over)
+        if _counts(job, asked, today[1]) and not _too_large(job.window, over)
     ]
     return Windows(
         asked=asked,
         read=tuple(sorted(read, key=_order)),
+        seen=tuple(sorted([job for job in counting if job not in read], key=_order)),
         older=tuple(sorted(older, key=_order)),
         running=tuple(running),
         pending=tuple(sorted(pending, key=_order, reverse=True)),
@@ -130,15 +134,17 @@ def union(principal: str, windows: Windows) -> GeneratedPolicy | None:
         end=max(job.window_end for job in jobs),
         actions=tuple(sorted({action for result in results for action in result["actions"]})),
         service_templates=tuple(sorted({service for result in results for service in result["serviceTemplates"]})),
-        is_complete=not windows.missing and all(result["isComplete"] for result in results),
+        is_complete=not windows.missing and all((job.result or {})["isComplete"] for job in windows.read),
     )
 
 
-def _asked(jobs: Sequence[GenerationJob], today: Interval) -> Interval:
+def _asked(jobs: Sequence[GenerationJob], today: Interval, over: Collection[Interval]) -> Interval:
     """As long as today's, and ending where the newest window does while that is fresh: so its halves stay halves of the
-    same from day to day, and what was read is not read again each day."""
+    same from day to day, and what was read is not read again each day. For a role without jobs it ends where the windows do
+    that were divided for others: of the same halves it is known which are too large."""
     start, end = today
-    ends = [_midnight(min(job.window_end, end)) for job in jobs if not ended_badly(job)]
+    ends = [job.window_end for job in jobs if not ended_badly(job)] or [window[1] for window in over]
+    ends = [_midnight(min(at, end)) for at in ends]
     newest = max((at for at in ends if at >= end - REFRESH), default=end)
     return newest - (end - start), newest
 

@@ -34,7 +34,7 @@ CONCURRENT_ACCOUNTS: Final = 8
 
 @dataclass
 class Advanced:
-    """`policies` and `states` by principal ARN. `open`: how many principals have a job that is still to come."""
+    """`policies` and `states` by principal ARN. `open`: for how many of them news is to be expected within minutes."""
 
     policies: dict[str, GeneratedPolicy] = field(default_factory=dict)
     states: dict[str, SourceState] = field(default_factory=dict)
@@ -71,7 +71,8 @@ def advance(
 def _report(run: AccountRun, result: Advanced) -> None:
     for one in run.wanted:
         arn, windows = one.principal.arn, run.windows(one)
-        state, coming = state_of(windows, run.failed_today(one), run.problems.get(arn), run.refused)
+        failed, problem = run.failed_today(one), run.problems.get(arn)
+        state, coming = state_of(windows, failed, problem, run.refused, is_soon_free=run.is_soon_free)
         policy = union(arn, windows)
         if policy is not None:
             result.policies[arn] = policy
