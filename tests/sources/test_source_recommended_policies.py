@@ -38,6 +38,7 @@ class Script:
 
     def __init__(self):
         self.findings, self.there, self.to_make, self.refuses, self.more = {}, {}, {}, {}, {}
+        self.raw = {}  # id -> the whole finding, of whatever form
         self.asked, self.filters = [], []
 
     def add(self, uid, role, *made, account=ACCOUNT, there=(), **more):
@@ -56,7 +57,7 @@ class Script:
             self.filters.append(arns)
             for uid, arn in self.findings.get(account, {}).items():
                 if arn in arns:
-                    yield {"Findings": [{"metadata": {"uid": uid}} | self.more[uid] if uid else {}]}
+                    yield {"Findings": [self.raw.get(uid, {"metadata": {"uid": uid}} | self.more[uid])]}
             return
         answers = self.there[MetadataUid]
         if not answers:
@@ -217,6 +218,8 @@ def test_a_finding_that_is_closed_or_about_a_former_role_counts_for_nothing(ask,
         {"finding_info": {"created_time_dt": "2024-01-01T00:00:00Z"}},
         {"finding_info": {"created_time_dt": "yesterday"}},
         {"finding_info": {"created_time_dt": 1_700_000_000_000}},
+        {"finding_info": {"created_time_dt": "0001-01-01T00:00:00+14:00"}},
+        {"finding_info": []},
     ],
 )
 def test_what_a_finding_does_not_say_is_not_held_against_it(ask, script, principal, more):
@@ -321,11 +324,21 @@ def test_an_answer_that_is_not_whole_is_no_answer(ask, script, principal, broken
     assert (found.states[ACCOUNT].state, found.states[ACCOUNT].reason) == (State.PARTIAL, "MalformedAnswer")
 
 
-def test_findings_without_an_id_are_no_list(ask, script, principal):
-    app = principal("app")
-    script.add("", app)
-    state = ask(app).states[ACCOUNT]
+@pytest.mark.parametrize(
+    "raw",
+    ["x", None, 1, [], {}, {"metadata": []}, {"metadata": "x"}, {"metadata": {"uid": 1}}, {"metadata": {"uid": ["x"]}}]
+    + [{"metadata": {"uid": "x"}, "status_id": [3]}],
+)
+def test_findings_of_another_form_are_no_list_and_take_no_other_account_with_them(ask, script, principal, raw):
+    app, foreign = principal("app"), principal("app", account=OTHER)
+    script.add("0", app, said(app, CREATE))
+    script.add("1", app)
+    script.raw["1"] = raw
+    script.add("2", foreign, said(foreign, CREATE), account=OTHER)
+    found = ask(app, foreign)
+    state = found.states[ACCOUNT]
     assert (state.state, state.reason) == (State.UNAVAILABLE, "MalformedAnswer")
+    assert (set(found.steps), found.states[OTHER].state) == ({foreign.arn}, State.COMPLETE)
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,14 @@ def test_a_detail_that_fails_is_of_its_own_role_alone(collect, script, principal
 
 
 @pytest.mark.parametrize(
-    "broken", [{"actions": [{"action": "s3:GetObject"}]}, {"serviceNamespace": "s3", "actions": [{}]}, None]
+    "broken",
+    [
+        {"actions": [{"action": "s3:GetObject"}]},
+        {"serviceNamespace": "s3", "actions": [{}]},
+        {"serviceNamespace": "s3", "actions": ["x"]},
+        {"serviceNamespace": "s3", "lastAccessed": "yesterday"},
+        None,
+    ],
 )
 def test_an_answer_that_is_not_whole_is_no_answer(collect, script, principal, broken):
     app = principal("app")
@@ -189,9 +196,12 @@ def test_an_answer_that_is_not_whole_is_no_answer(collect, script, principal, br
     assert (found.answers, found.states[app.arn].reason) == ({}, "MalformedAnswer")
 
 
-def test_a_list_that_is_not_whole_is_no_list(collect, script, principal):
+@pytest.mark.parametrize("broken", [{}, "x", None, {"id": 1}, {"analyzedAt": "yesterday"}, {"resource": 1}])
+def test_a_list_that_is_not_whole_is_no_list(collect, script, principal, broken):
     app = principal("app")
-    del script.findings.setdefault(ACCOUNT, {"x": {"id": "x"}})["x"]["id"]
+    script.add(app, READ)
+    whole = script.findings[ACCOUNT]["id-app"]
+    script.findings[ACCOUNT]["x"] = whole | broken if isinstance(broken, dict) and broken else broken
     found = collect(app)
     assert (found.answers, found.states[app.arn].reason) == ({}, "MalformedAnswer")
     assert found.lists[0].failed is not None

@@ -19,7 +19,7 @@ from plumbline.model.evidence import RecommendedStep, ServiceAccess, TrackedActi
 from plumbline.model.snapshot import Principal
 from plumbline.store.analyzer_findings import Detail
 from plumbline.usage.sources.about import digests, unchanged
-from plumbline.usage.sources.finding_lists import malformed
+from plumbline.usage.sources.finding_lists import NOT_WHOLE, malformed
 from plumbline.usage.sources.recommendations import Recommendations
 
 
@@ -49,7 +49,7 @@ class Details:
         except (Denied, Throttled) as error:
             self.stopped[analyzer.arn] = error
             raise
-        except (KeyError, TypeError, AttributeError) as error:
+        except NOT_WHOLE as error:
             raise malformed(analyzer, error) from error
         self.fresh[finding.id] = detail
         return detail

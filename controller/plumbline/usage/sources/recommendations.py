@@ -20,6 +20,7 @@ from plumbline.model.analyzers import Analyzer, Finding
 from plumbline.model.evidence import RecommendedStep
 from plumbline.model.snapshot import Principal
 from plumbline.usage.sources.about import About, about
+from plumbline.usage.sources.finding_lists import NOT_WHOLE
 
 MOST: Final = 200  # that are asked for in one pass
 WAITS: Final = (0.5, 1.0, 2.0)
@@ -62,7 +63,7 @@ class Recommendations:
                 return None
             except AwsError as error:
                 lacks = error.reason, error.summary
-            except (LookupError, TypeError, AttributeError, ValueError) as error:
+            except NOT_WHOLE as error:
                 lacks = "MalformedAnswer", f"an answer about {finding.resource} is not whole: {error}"
         self.lacking.setdefault(analyzer, lacks)
         return None

@@ -22,6 +22,7 @@ from plumbline.model.coverage import SourceState, State
 from plumbline.model.evidence import RecommendedStep
 from plumbline.model.snapshot import Principal, digest_of
 from plumbline.usage.sources.about import About, about
+from plumbline.usage.sources.finding_lists import NOT_WHOLE
 from plumbline.usage.sources.hub_findings import TOGETHER, HubFinding, about_roles, closed, hub_finding, steps_of
 from plumbline.usage.sources.recommendations import OUTDATED, outdated_message
 
@@ -170,7 +171,7 @@ class _Asking:
                         return list(found)
         except AwsError as error:
             self.stopped[account] = self._refused(error, account)
-        except (KeyError, TypeError) as error:
+        except NOT_WHOLE as error:
             self.stopped[account] = _malformed(State.UNAVAILABLE, account, error)
         return list(found)
 
@@ -248,7 +249,7 @@ class _Asking:
             self.stopped[finding.account] = _state(State.UNAVAILABLE, error)
         except AwsError as error:
             self.broken[finding] = _state(State.PARTIAL, error)
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
+        except NOT_WHOLE as error:
             self.broken[finding] = _malformed(State.PARTIAL, finding.account, error)
         return False
 
