@@ -236,7 +236,7 @@ def test_archived_findings_are_read_and_kept_apart(collect, script, principal):
     said = found.answers[app.arn]
     assert (list(said.services), list(said.archived), said.findings) == (["s3"], ["ec2"], ("id-app",))
     unused = found.answers[idle.arn]
-    assert (unused.role_unused, unused.role_archived, unused.role_last) == (False, True, None)
+    assert (unused.role_unused, unused.role_archived, unused.role_last) == (False, True, MADE)
     assert found.answers[hidden.arn].archived == {}
     (listed,) = found.lists
     assert [one.id for one in listed.findings] == ["id-app"]

@@ -192,7 +192,8 @@ def _about(
         return None, unavailable(error)
     said = _said(principal, analyzer, {finding: known[finding] for finding in own if finding in known})
     hidden, role = _named({finding: known[finding] for finding in archived if finding in known})
-    said = replace(said, archived=hidden, role_archived=role)
+    role_last = max((detail.role_last for detail in known.values() if detail.role_last is not None), default=None)
+    said = replace(said, role_last=role_last, archived=hidden, role_archived=role)
     return _with_recommended(said, own, analyzer, principal, details), SourceState(SOURCE, State.COMPLETE)
 
 
@@ -225,7 +226,6 @@ def _partly(looking: FindingList, principal: Principal) -> SourceState:
 
 def _said(principal: Principal, analyzer: Analyzer, known: Mapping[Finding, Detail]) -> UnusedAccess:
     services, role_unused = _named(known)
-    last = (detail.role_last for finding, detail in known.items() if finding.type == "UnusedIAMRole")
     return UnusedAccess(
         principal=principal.arn,
         analyzer=analyzer.arn,
@@ -234,7 +234,6 @@ def _said(principal: Principal, analyzer: Analyzer, known: Mapping[Finding, Deta
         findings=tuple(sorted(finding.id for finding in known)),
         services=services,
         role_unused=role_unused,
-        role_last=next(last, None),
     )
 
 
