@@ -225,6 +225,30 @@ def test_a_young_analyzer_says_nothing_of_those_that_it_may_not_have_looked_at(c
     assert later.states[quiet.arn].state is State.COMPLETE
 
 
+def test_findings_are_not_compared_with_each_principal(collect, script, principal):
+    """Nor are they counted for each."""
+    compared = []
+
+    class Arn(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            compared.append(other)
+            return str.__eq__(self, other)
+
+    roles = [principal(f"app{n}") for n in range(100)]
+    for role in roles:
+        script.add(role, READ, resource=Arn(role.arn))
+        script.add(role, WHOLE, number="hidden", resource=Arn(role.arn), status="ARCHIVED")
+    quiet = [principal(f"quiet{n}") for n in range(100)]
+    young = replace(analyzer(), created_at=NOW - timedelta(hours=1))
+    found = collect(*roles, *quiet, analyzers=[young])
+    assert set(found.answers) == {role.arn for role in roles}
+    # Sorting 200 findings takes most of them; comparing each with each principal would take 40,000.
+    assert len(compared) < 5_000
+
+
 def test_archived_findings_are_read_and_kept_apart(collect, script, principal):
     app, idle, hidden = principal("app"), principal("idle"), principal("hidden")
     script.add(app, READ)

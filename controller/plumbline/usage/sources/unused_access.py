@@ -24,6 +24,7 @@ from plumbline.store.analyzer_findings import Detail, keep_findings, load_findin
 from plumbline.usage.sources import recommended_policies
 from plumbline.usage.sources.finding_details import Details
 from plumbline.usage.sources.finding_lists import list_findings, unavailable
+from plumbline.usage.sources.looking import Looking, looking_at
 from plumbline.usage.sources.recommendations import Recommendations
 
 CONCURRENT: Final = 8
@@ -70,7 +71,8 @@ def collect(
         asked = Recommendations(sessions) if recommendations else None
         details = Details(sessions, load_findings(engine, landscape), asked)
         wanted = recommended_policies.in_turn(principals, now)
-        runs = pool.map(lambda p: _about(p, result.lists, details, now), wanted)
+        looking = looking_at(result.lists, (principal.account for principal in wanted))
+        runs = pool.map(lambda p: _about(p, looking.get(p.account), details, now), wanted)
         for principal, (answer, state) in zip(wanted, runs, strict=True):
             result.states[principal.arn] = state
             if answer is not None:
@@ -78,7 +80,7 @@ def collect(
     if hub is not None:
         _ask_hub(sessions, hub, wanted, result, details, now, progress)
     if asked is not None:
-        result.recommended |= _states(asked, wanted, result)
+        result.recommended |= _states(asked, wanted, looking, result)
     listed = {finding.id for one in result.lists for finding in (*one.findings, *one.archived)}
     if not any(one.failed for one in result.lists):
         keep_findings(engine, landscape, details.fresh, listed)
@@ -119,13 +121,15 @@ def _ask_hub(
     result.recommended = complete | unread | asked_of
 
 
-def _states(asked: Recommendations, principals: Sequence[Principal], result: Collected) -> dict[str, SourceState]:
+def _states(
+    asked: Recommendations, principals: Sequence[Principal], looking: Mapping[str, Looking], result: Collected
+) -> dict[str, SourceState]:
     """What Access Analyzer itself refused to recommend, by the account of its analyzer, and where there was nothing to ask
     about, because findings are not known."""
 
     def account(principal: Principal) -> str:
-        looking = _looking(result.lists, principal)
-        return looking.analyzer.account if looking is not None else principal.account
+        one = looking.get(principal.account)
+        return one.analyzer.account if one is not None else principal.account
 
     known = result.recommended
     complete = {account(p): SourceState(RECOMMENDED, State.COMPLETE) for p in principals}
@@ -161,16 +165,15 @@ def _unread(
 
 
 def _about(
-    principal: Principal, lists: Sequence[FindingList], details: Details, now: datetime
+    principal: Principal, looking: Looking | None, details: Details, now: datetime
 ) -> tuple[UnusedAccess | None, SourceState]:
-    """What the first analyzer that looks at the principal says of it."""
-    looking = _looking(lists, principal)
+    """What the analyzer that looks at the principal says of it."""
     if looking is None:
         message = f"no analyzer of unused access that is active looks at account {principal.account}"
         return None, _unknown("NoAnalyzer", message, "see status.analyzers.required of the landscape")
     analyzer = looking.analyzer
-    if looking.failed is not None:
-        return None, looking.failed
+    if looking.list.failed is not None:
+        return None, looking.list.failed
     if analyzer.last_resource_at is None:
         message = f"{analyzer.arn} has not analyzed anything yet"
         return None, _unknown("NotYetAnalyzed", message, "it takes some hours after an analyzer was made")
@@ -178,8 +181,7 @@ def _about(
     # It is not analyzed before it is so old; service-linked roles never are.
     if principal.created_at > now - age or principal.path.startswith("/aws-service-role/"):
         return None, SourceState(SOURCE, State.COMPLETE)
-    own = _own(looking.findings, principal)
-    archived = [finding for finding in _own(looking.archived, principal) if not finding.error]
+    own, archived = looking.own(principal), looking.own_archived(principal)
     broken = next((finding for finding in own if finding.error), None)
     if broken is not None:
         message = f"Access Analyzer could not analyze {principal.arn}: {broken.error}"
@@ -197,29 +199,11 @@ def _about(
     return _with_recommended(said, own, analyzer, principal, details), SourceState(SOURCE, State.COMPLETE)
 
 
-def _looking(lists: Iterable[FindingList], principal: Principal) -> FindingList | None:
-    return next((one for one in lists if _looks_at(one.analyzer, principal)), None)
-
-
-def _looks_at(analyzer: Analyzer, principal: Principal) -> bool:
-    if not analyzer.type.endswith("UNUSED_ACCESS") or analyzer.age is None or analyzer.tags_excluded:
-        return False
-    if analyzer.type.startswith("ORGANIZATION"):
-        return principal.account not in analyzer.excluded
-    return principal.account == analyzer.account
-
-
-def _own(findings: Iterable[Finding], principal: Principal) -> list[Finding]:
-    """A finding from before its creation is about a former principal of the same name."""
-    return [f for f in findings if f.resource == principal.arn and f.analyzed_at >= principal.created_at]
-
-
-def _partly(looking: FindingList, principal: Principal) -> SourceState:
+def _partly(looking: Looking, principal: Principal) -> SourceState:
     analyzer = looking.analyzer
-    seen = {finding.resource for finding in (*looking.findings, *looking.archived)}
     message = (
         f"{analyzer.arn} was made less than a day ago, and whether it has looked at {principal.arn} is not known: it has"
-        f" findings about {len(seen)} principals, and looked last at {analyzer.last_resource or 'one that it does not name'}"
+        f" findings about {looking.seen} principals, and looked last at {analyzer.last_resource or 'one that it does not name'}"
     )
     return SourceState(SOURCE, State.PARTIAL, "PartlyAnalyzed", message, "nothing: it is through after a day")
 
