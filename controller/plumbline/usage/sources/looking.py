@@ -18,14 +18,14 @@ _ByResource = Mapping[str, Sequence[Finding]]
 class Looking:
     """The findings of one analyzer by the ARN of what they are about; `seen`: of how many resources there are any."""
 
-    list: FindingList
+    listed: FindingList
     active: _ByResource
     archived: _ByResource
     seen: int
 
     @property
     def analyzer(self) -> Analyzer:
-        return self.list.analyzer
+        return self.listed.analyzer
 
     def own(self, principal: Principal) -> list[Finding]:
         return _of_present(self.active, principal)
@@ -37,7 +37,9 @@ class Looking:
 def looking_at(lists: Iterable[FindingList], accounts: Iterable[str]) -> dict[str, Looking]:
     """Account -> the first list whose analyzer looks at its principals."""
     every = [_looking(one) for one in lists]
-    found = {account: next((one for one in every if _looks_at(one.analyzer, account)), None) for account in set(accounts)}
+    found = {
+        account: next((one for one in every if _looks_at(one.analyzer, account)), None) for account in set(accounts)
+    }
     return {account: one for account, one in found.items() if one is not None}
 
 
