@@ -67,6 +67,14 @@ TABLE = [
     ("an access before the lookback", called_unused(ec2=(IN, {WRITE: BEFORE})), WRITE, "undetermined", True),
     ("of its service before the lookback", called_unused(ec2=BEFORE), WRITE, "undetermined", True),
 ]
+ARCHIVED = [
+    # (what archived findings say, an action, its verdict, whether they are named among its sources)
+    ("never accessed", called_unused(ec2=None), WRITE, "unused", False),
+    ("not for longer", called_unused(ec2=(IN, {WRITE: ANCIENT})), WRITE, "unused", False),
+    ("an access in the lookback", called_unused(ec2=(IN, {WRITE: IN})), WRITE, "used", True),
+    ("an access before the lookback", called_unused(ec2=(IN, {WRITE: BEFORE})), WRITE, "undetermined", True),
+    ("of its service before the lookback", called_unused(ec2=BEFORE), WRITE, "undetermined", True),
+]
 
 
 @pytest.mark.parametrize(("said", "action", "verdict", "named"), [r[1:] for r in TABLE], ids=[r[0] for r in TABLE])
@@ -77,9 +85,23 @@ def test_what_findings_do(said, action, verdict, named):
     assert set(sources(world, action)) - {UNUSED_ACCESS} or verdict != "unused"
 
 
-def test_a_service_that_findings_call_accessed_was_not_silent():
+def archived(said):
+    return replace(said, services={}, role_unused=False, archived=said.services, role_archived=said.role_unused)
+
+
+@pytest.mark.parametrize(
+    ("said", "action", "verdict", "named"), [r[1:] for r in ARCHIVED], ids=[r[0] for r in ARCHIVED]
+)
+def test_what_was_accessed_stays_true_in_an_archived_finding(said, action, verdict, named):
+    world = WORLD.but(unused_access=archived(said))
+    assert world.verdicts()[action][0] == verdict
+    assert (UNUSED_ACCESS in sources(world, action)) == named
+
+
+@pytest.mark.parametrize("kind", [lambda said: said, archived])
+def test_a_service_that_findings_call_accessed_was_not_silent(kind):
     """Last-accessed data calls it never attempted, and findings know better; logs prove silence by themselves."""
-    said = called_unused(age=30, ec2=(IN, {WRITE: None}))
+    said = kind(called_unused(age=30, ec2=(IN, {WRITE: None})))
     assert ONLY_ACCESS.verdicts()[READ][0] == "unused"
     assert ONLY_ACCESS.but(unused_access=said).verdicts()[READ] == ("undetermined", "noQualifyingSource")
     assert sources(WORLD.but(unused_access=said), READ) == (LOGS,)
@@ -91,10 +113,13 @@ services = st.dictionaries(
     st.one_of(dates, st.tuples(dates, st.dictionaries(st.sampled_from(ALL), dates, max_size=3))),
 )
 reports = st.builds(
-    lambda age, role, last, of: called_unused(age, role, last, **of),
+    lambda age, role, last, of, hidden: replace(
+        called_unused(age, role, last, **of), archived=called_unused(**hidden).services
+    ),
     st.sampled_from([1, 30, 90, 365]),
     st.booleans(),
     dates,
+    services,
     services,
 )
 

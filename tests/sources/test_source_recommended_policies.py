@@ -38,6 +38,7 @@ class Script:
 
     def __init__(self):
         self.findings, self.there, self.to_make, self.refuses, self.more = {}, {}, {}, {}, {}
+        self.raw = {}  # id -> the whole finding, of whatever form
         self.asked, self.filters = [], []
 
     def add(self, uid, role, *made, account=ACCOUNT, there=(), **more):
@@ -56,7 +57,7 @@ class Script:
             self.filters.append(arns)
             for uid, arn in self.findings.get(account, {}).items():
                 if arn in arns:
-                    yield {"Findings": [{"metadata": {"uid": uid}} | self.more[uid] if uid else {}]}
+                    yield {"Findings": [self.raw.get(uid, {"metadata": {"uid": uid}} | self.more[uid])]}
             return
         answers = self.there[MetadataUid]
         if not answers:
@@ -217,6 +218,8 @@ def test_a_finding_that_is_closed_or_about_a_former_role_counts_for_nothing(ask,
         {"finding_info": {"created_time_dt": "2024-01-01T00:00:00Z"}},
         {"finding_info": {"created_time_dt": "yesterday"}},
         {"finding_info": {"created_time_dt": 1_700_000_000_000}},
+        {"finding_info": {"created_time_dt": "0001-01-01T00:00:00+14:00"}},
+        {"finding_info": []},
     ],
 )
 def test_what_a_finding_does_not_say_is_not_held_against_it(ask, script, principal, more):
@@ -246,7 +249,55 @@ def test_one_that_fails_is_told_and_not_taken_for_nothing_recommended(ask, scrip
     script.add("1", app, said(app, status="FAILED"))
     script.add("2", nameless, [{"Status": "FAILED", "Error": {"Code": "X"}}])
     found = ask(app, nameless)
-    assert (found.steps, found.states[ACCOUNT].reason) == ({}, "RecommendationFailed")
+    assert (found.steps, found.failed) == ({}, {app.arn: "no code: no message"})
+    # Whose it is, the other does not say.
+    state = found.states[ACCOUNT]
+    assert (state.reason, "X: no message" in state.message) == ("RecommendationFailed", True)
+
+
+NO = [{"Status": "FAILED", "Error": {"Code": "X", "Message": "no"}}]
+
+
+def no(role):
+    return [NO[0] | {"ResourceArn": role.arn}]
+
+
+def test_one_that_failed_counts_only_if_it_was_asked_for_the_policies_as_they_are(ask, script, principal):
+    app, nameless, foreign = principal("app"), principal("nameless"), principal("app", account=OTHER)
+    script.add("1", app, said(app, CREATE), there=[no(app)])
+    script.add("2", nameless, said(nameless, CREATE), there=[NO])
+    script.add("3", nameless, there=[no(foreign)])
+    found = ask(app, asked=[app.arn])
+    assert (found.steps, found.failed) == ({}, {app.arn: "X: no"})
+    assert found.states[ACCOUNT].state is State.COMPLETE  # what has failed is told beside it
+    assert script.times("GenerateRecommendedPolicy") == 0
+    found = ask(app, nameless)
+    assert set(found.steps) == {app.arn, nameless.arn}
+    assert (found.failed, found.states[ACCOUNT].state) == ({}, State.COMPLETE)
+    assert script.times("GenerateRecommendedPolicy") == 2
+
+
+def test_one_that_fails_after_it_was_made_counts(ask, script, principal):
+    app = principal("app")
+    script.add("1", app, pending(app), no(app))
+    found = ask(app)
+    assert (found.failed, found.made) == ({app.arn: "X: no"}, {app.arn})
+
+
+def test_one_under_way_that_was_not_asked_for_these_policies_fails_for_others(ask, script, principal):
+    app = principal("app")
+    script.add("1", app, said(app, CREATE), there=[pending(app), no(app)])
+    found = ask(app)
+    assert (found.failed, found.states[ACCOUNT].reason) == ({}, "Unfinished")
+    assert ask(app).steps == {app.arn: (CREATED,)}
+
+
+def test_a_role_has_not_failed_while_another_finding_about_it_is_under_way(ask, script, principal):
+    app = principal("app")
+    script.add("1", app, no(app))
+    script.add("2", app, pending(app))
+    found = ask(app)
+    assert (found.failed, found.states[ACCOUNT].reason) == ({}, "Unfinished")
 
 
 @pytest.mark.parametrize(
@@ -289,7 +340,21 @@ def test_of_several_findings_about_a_role_one_answer_is_taken(ask, script, princ
     script.add("1", app, said(app, status="FAILED"))
     script.add("2", app, said(app, CREATE))
     script.add("3", app, said(app, DETACH))
-    assert ask(app).steps == {app.arn: (CREATED,)}
+    found = ask(app)
+    assert found.steps == {app.arn: (CREATED,)}
+    assert (found.failed, found.states[ACCOUNT].state) == ({}, State.COMPLETE)
+
+
+def test_no_state_of_an_account_hides_another(ask, script, principal):
+    app, other, former = principal("app"), principal("other"), replace(principal("former"), policies=(OWN,))
+    script.add("1", app, pending(app))
+    script.add("2", other, [{"Status": "DONE"}])
+    outdated = said(former, CREATE | {"ExistingPolicyId": "own", "ExistingPolicy": OTHER_TEXT})
+    script.add("3", former, outdated)
+    state = ask(app, other, former).states[ACCOUNT]
+    assert (state.state, state.reason) == (State.PARTIAL, "MalformedAnswer")
+    for reason in ("RecommendationOutdated", "Unfinished"):
+        assert f"; {reason}: " in state.message
 
 
 @pytest.mark.parametrize(
@@ -321,11 +386,24 @@ def test_an_answer_that_is_not_whole_is_no_answer(ask, script, principal, broken
     assert (found.states[ACCOUNT].state, found.states[ACCOUNT].reason) == (State.PARTIAL, "MalformedAnswer")
 
 
-def test_findings_without_an_id_are_no_list(ask, script, principal):
-    app = principal("app")
-    script.add("", app)
-    state = ask(app).states[ACCOUNT]
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *("x", None, 1, [], {}),
+        *({"metadata": one} for one in ([], "x", {"uid": 1}, {"uid": ["x"]})),
+        {"metadata": {"uid": "x"}, "status_id": [3]},
+    ],
+)
+def test_findings_of_another_form_are_no_list_and_take_no_other_account_with_them(ask, script, principal, raw):
+    app, foreign = principal("app"), principal("app", account=OTHER)
+    script.add("0", app, said(app, CREATE))
+    script.add("1", app)
+    script.raw["1"] = raw
+    script.add("2", foreign, said(foreign, CREATE), account=OTHER)
+    found = ask(app, foreign)
+    state = found.states[ACCOUNT]
     assert (state.state, state.reason) == (State.UNAVAILABLE, "MalformedAnswer")
+    assert (set(found.steps), found.states[OTHER].state) == ({foreign.arn}, State.COMPLETE)
 
 
 @pytest.mark.parametrize(

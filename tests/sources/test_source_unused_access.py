@@ -10,6 +10,7 @@ from plumbline.model.analyzers import Analyzer
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.evidence import RecommendedStep
 from plumbline.model.snapshot import Policy
+from plumbline.store.schema import analyzer_finding
 from plumbline.usage.sources import recommendations, recommended_policies, unused_access
 
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
@@ -180,7 +181,14 @@ def test_a_detail_that_fails_is_of_its_own_role_alone(collect, script, principal
 
 
 @pytest.mark.parametrize(
-    "broken", [{"actions": [{"action": "s3:GetObject"}]}, {"serviceNamespace": "s3", "actions": [{}]}, None]
+    "broken",
+    [
+        {"actions": [{"action": "s3:GetObject"}]},
+        {"serviceNamespace": "s3", "actions": [{}]},
+        {"serviceNamespace": "s3", "actions": ["x"]},
+        {"serviceNamespace": "s3", "lastAccessed": "yesterday"},
+        None,
+    ],
 )
 def test_an_answer_that_is_not_whole_is_no_answer(collect, script, principal, broken):
     app = principal("app")
@@ -189,9 +197,12 @@ def test_an_answer_that_is_not_whole_is_no_answer(collect, script, principal, br
     assert (found.answers, found.states[app.arn].reason) == ({}, "MalformedAnswer")
 
 
-def test_a_list_that_is_not_whole_is_no_list(collect, script, principal):
+@pytest.mark.parametrize("broken", [{}, "x", None, {"id": 1}, {"analyzedAt": "yesterday"}, {"resource": 1}])
+def test_a_list_that_is_not_whole_is_no_list(collect, script, principal, broken):
     app = principal("app")
-    del script.findings.setdefault(ACCOUNT, {"x": {"id": "x"}})["x"]["id"]
+    script.add(app, READ)
+    whole = script.findings[ACCOUNT]["id-app"]
+    script.findings[ACCOUNT]["x"] = whole | broken if isinstance(broken, dict) and broken else broken
     found = collect(app)
     assert (found.answers, found.states[app.arn].reason) == ({}, "MalformedAnswer")
     assert found.lists[0].failed is not None
@@ -215,6 +226,30 @@ def test_a_young_analyzer_says_nothing_of_those_that_it_may_not_have_looked_at(c
     assert later.states[quiet.arn].state is State.COMPLETE
 
 
+def test_findings_are_not_compared_with_each_principal(collect, script, principal):
+    """Nor are they counted for each."""
+    compared = []
+
+    class Arn(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            compared.append(other)
+            return str.__eq__(self, other)
+
+    roles = [principal(f"app{n}") for n in range(100)]
+    for role in roles:
+        script.add(role, READ, resource=Arn(role.arn))
+        script.add(role, WHOLE, number="hidden", resource=Arn(role.arn), status="ARCHIVED")
+    quiet = [principal(f"quiet{n}") for n in range(100)]
+    young = replace(analyzer(), created_at=NOW - timedelta(hours=1))
+    found = collect(*roles, *quiet, analyzers=[young])
+    assert set(found.answers) == {role.arn for role in roles}
+    # Sorting 200 findings takes most of them; comparing each with each principal would take 40,000.
+    assert len(compared) < 5_000
+
+
 def test_archived_findings_are_read_and_kept_apart(collect, script, principal):
     app, idle, hidden = principal("app"), principal("idle"), principal("hidden")
     script.add(app, READ)
@@ -226,7 +261,7 @@ def test_archived_findings_are_read_and_kept_apart(collect, script, principal):
     said = found.answers[app.arn]
     assert (list(said.services), list(said.archived), said.findings) == (["s3"], ["ec2"], ("id-app",))
     unused = found.answers[idle.arn]
-    assert (unused.role_unused, unused.role_archived, unused.role_last) == (False, True, None)
+    assert (unused.role_unused, unused.role_archived, unused.role_last) == (False, True, MADE)
     assert found.answers[hidden.arn].archived == {}
     (listed,) = found.lists
     assert [one.id for one in listed.findings] == ["id-app"]
@@ -321,7 +356,6 @@ def test_one_that_is_about_a_former_text_still_is_none(collect, script, principa
 @pytest.mark.parametrize(
     "answers",
     [
-        [answer("FAILED")],
         [answer("IN_PROGRESS")],
         [answer("SUCCEEDED", {"recommendedAction": "CREATE_POLICY", "recommendedPolicy": "{"})],
         [answer("SUCCEEDED", {"recommendedAction": "CREATE_POLICY"})],
@@ -344,7 +378,7 @@ def test_the_turn_to_be_recommended_passes_on(collect, script, principal, monkey
     roles = [principal(f"app{n}") for n in range(12)]
     for role in roles:
         script.add(role, READ)
-    script.to_recommend = [answer("FAILED")]
+    script.to_recommend = [answer("IN_PROGRESS")]
 
     def asked(days):
         script.asked.clear()
@@ -353,6 +387,95 @@ def test_the_turn_to_be_recommended_passes_on(collect, script, principal, monkey
         return {identifier for operation, identifier in script.asked if operation == "GenerateFindingRecommendation"}
 
     assert len(asked(0) | asked(1) | asked(2)) > 2
+
+
+FAILED = answer("FAILED") | {"error": {"code": "SERVICE_ERROR", "message": "try later"}}
+
+
+@pytest.fixture
+def generated(collect, script):
+    """Collects, and says for which findings a recommendation was asked for, with the states."""
+
+    def run(*roles, **more):
+        script.asked.clear()
+        found = collect(*roles, recommendations=True, **more)
+        asked = [one for operation, one in script.asked if operation == "GenerateFindingRecommendation"]
+        return sorted(asked), found.recommended[ACCOUNT]
+
+    return run
+
+
+def test_one_that_failed_is_told_and_asked_for_again_when_it_may_be_otherwise(generated, collect, script, principal):
+    app = replace(principal("app"), policies=(OWN,))
+    identifier = script.add(app, READ)
+    script.to_recommend = [FAILED]
+    asked, state = generated(app)
+    assert asked == [identifier]
+    assert (state.state, state.reason) == (State.PARTIAL, "RecommendationFailed")
+    assert state.message == f"AWS could not recommend a policy for {app.arn}: SERVICE_ERROR: try later"
+    assert "after a day" in state.remedy
+    # For the same policies neither asked for nor read in the rest of the day, and told all the same.
+    assert generated(app, now=NOW + timedelta(hours=23)) == ([], state)
+    assert {name for name, _ in script.asked} == {"ListFindingsV2"}
+    assert generated(app, now=NOW + timedelta(days=1))[0] == [identifier]
+    changed = replace(app, policies=(CHANGED,))
+    script.to_recommend = [answer("SUCCEEDED", STEP)]
+    asked, state = generated(changed, now=NOW + timedelta(days=1))
+    assert (asked, state.state) == ([identifier], State.COMPLETE)
+    assert collect(changed).answers[app.arn].recommended
+
+
+def test_one_that_failed_for_former_policies_is_made_anew(generated, script, principal):
+    app = replace(principal("app"), policies=(OWN,))
+    identifier = script.add(app, READ)
+    script.to_recommend = [answer("IN_PROGRESS")]
+    assert generated(app)[1].reason == "Unfinished"
+    script.recommended[identifier] = [FAILED]
+    script.to_recommend = [answer("SUCCEEDED", STEP)]
+    asked, state = generated(replace(app, policies=(CHANGED,)))
+    assert (asked, state.state) == ([identifier], State.COMPLETE)
+
+
+def test_one_that_failed_while_it_was_under_way_counts(generated, script, principal):
+    app = replace(principal("app"), policies=(OWN,))
+    identifier = script.add(app, READ)
+    script.to_recommend = [answer("IN_PROGRESS")]
+    generated(app)
+    script.recommended[identifier] = [answer("FAILED")]
+    asked, state = generated(app)
+    assert (asked, state.reason) == ([], "RecommendationFailed")
+    assert state.message.endswith(": no code: no message")
+
+
+def test_those_that_failed_take_no_place_and_hide_nothing(generated, script, principal, monkeypatch):
+    monkeypatch.setattr(recommendations, "MOST", 2)
+    roles = [principal(f"app{n}") for n in range(6)]
+    for role in roles:
+        script.add(role, READ)
+    script.to_recommend = [FAILED]
+    passes = [generated(*roles) for _ in range(4)]
+    assert [len(asked) for asked, _ in passes] == [2, 2, 2, 0]
+    assert sorted(one for asked, _ in passes for one in asked) == [f"id-app{n}" for n in range(6)]
+    first, last = passes[0][1], passes[-1][1]
+    assert (first.reason, last.reason) == ("Unfinished", "RecommendationFailed")
+    assert "RecommendationFailed: AWS could not recommend a policy for" in first.message
+    assert "after a day" in first.remedy
+    assert f"for {roles[0].arn} and 5 more: SERVICE_ERROR" in last.message
+
+
+def test_one_kept_without_its_policies_is_none(collect, script, principal, engine):
+    """Earlier versions did not keep for which it was asked. Nobody asks anew here, so that it is not called outdated."""
+    app = principal("app")
+    script.add(app, READ)
+    script.to_recommend = [answer("SUCCEEDED", STEP)]
+    assert collect(app, recommendations=True).answers[app.arn].recommended
+    with engine.begin() as connection:
+        (row,) = connection.execute(analyzer_finding.select())
+        former = {name: row.details[name] for name in ("services", "roleLast", "recommended")}
+        connection.execute(analyzer_finding.update().values(details=former))
+    said = collect(app).answers[app.arn]
+    assert (said.recommended, said.recommended_outdated, list(said.services)) == (None, False, ["s3"])
+    assert collect(app, recommendations=True).answers[app.arn].recommended
 
 
 def test_one_of_before_the_finding_was_updated_is_made_anew(collect, script, principal):
@@ -389,12 +512,13 @@ def hub(monkeypatch):
         def __init__(self):
             self.answers, self.states, self.before = {}, {}, []
             self.made = self.outdated = frozenset()
+            self.failed = {}
 
         def collect(self, sessions, hub, principals, *, asked, **_):
             self.append([one.name for one in principals])
             self.before.append(asked)
             steps = {one.arn: self.answers[one.arn] for one in principals if one.arn in self.answers}
-            return recommended_policies.Recommended(steps, self.states, self.made, self.outdated)
+            return recommended_policies.Recommended(steps, self.states, self.made, self.outdated, self.failed)
 
     asked = Asked()
     monkeypatch.setattr(recommended_policies, "collect", asked.collect)
@@ -489,6 +613,41 @@ def test_security_hub_is_asked_anew_when_policies_have_changed(collect, script, 
     assert (said.recommended, said.recommended_outdated) == (STEPS, False)
     # Only the last time it was known that what Security Hub has is about the policies as they are.
     assert hub.before == [frozenset(), frozenset(), {app.arn}]
+
+
+def test_security_hub_is_not_asked_for_what_failed_until_it_may_be_otherwise(collect, script, principal, hub):
+    app = replace(principal("app"), policies=(OWN,))
+    script.add(app, READ)
+    hub.made, hub.failed = {app.arn}, {app.arn: "X: no"}
+    unfinished = SourceState("recommended-policies", State.PARTIAL, "Unfinished", "others", "wait")
+    hub.states = {ACCOUNT: unfinished}
+    state = collect(app, hub=HUB).recommended[ACCOUNT]
+    # Neither hides the other.
+    assert (state.state, state.reason) == (State.PARTIAL, "Unfinished")
+    assert state.message == f"others; RecommendationFailed: AWS could not recommend a policy for {app.arn}: X: no"
+    assert state.remedy.startswith("wait; nothing at first: it is asked anew after a day")
+    hub.states = {}
+    state = collect(app, hub=HUB, now=NOW + timedelta(hours=23)).recommended[ACCOUNT]
+    assert (hub, state.reason) == ([["app"], []], "RecommendationFailed")
+    collect(app, hub=HUB, now=NOW + timedelta(days=1))
+    changed = replace(app, policies=(CHANGED,))
+    hub.failed, hub.answers = {}, {app.arn: STEPS}
+    found = collect(changed, hub=HUB, now=NOW + timedelta(days=1))
+    assert (found.answers[app.arn].recommended, found.recommended[ACCOUNT].state) == (STEPS, State.COMPLETE)
+    assert (hub[2:], hub.before) == ([["app"], ["app"]], [frozenset()] * 4)
+
+
+def test_what_access_analyzer_was_asked_security_hub_was_not(collect, script, principal, hub):
+    app = principal("app")
+    script.add(app, READ)
+    script.to_recommend = [FAILED]
+    found = collect(app, recommendations=True, hub=HUB)
+    assert (hub, hub.before) == ([["app"]], [frozenset()])
+    assert found.recommended[ACCOUNT].reason == "RecommendationFailed"
+    # Where it answers, something is recommended and nothing is missing.
+    hub.answers = {app.arn: STEPS}
+    found = collect(app, recommendations=True, hub=HUB)
+    assert (found.answers[app.arn].recommended, found.recommended[ACCOUNT].state) == (STEPS, State.COMPLETE)
 
 
 def test_what_security_hub_lacks_takes_nothing_with_it(collect, script, principal, hub):

@@ -50,11 +50,17 @@ def older_uses(usage: PrincipalUsage, window: Window, catalogue: Catalogue) -> l
 
 
 def dated_services(usage: PrincipalUsage) -> Iterator[tuple[str, ServiceAccess]]:
-    """What IAM tells of services and actions with a time, by source."""
+    """What IAM tells of services and actions with a time, by source. Archived findings too: that somebody does not want to see
+    what is unused makes no access undone."""
     if usage.last_accessed is not None:
         yield from ((LAST_ACCESSED, service) for service in usage.last_accessed.services.values())
     if usage.unused_access is not None:
-        yield from ((UNUSED_ACCESS, service) for service in usage.unused_access.services.values())
+        yield from ((UNUSED_ACCESS, service) for service in _found(usage.unused_access))
+
+
+def _found(said: UnusedAccess) -> Iterator[ServiceAccess]:
+    yield from said.services.values()
+    yield from said.archived.values()
 
 
 def silent_by_last_accessed(
@@ -83,7 +89,7 @@ def silent_by_last_accessed(
 
 def attempted_after_all(said: UnusedAccess | None, window: Window) -> frozenset[str]:
     """Services that findings call accessed in the lookback: last-accessed data that calls them never attempted is wrong."""
-    services = said.services.values() if said is not None else ()
+    services = _found(said) if said is not None else ()
     return frozenset(s.namespace for s in services if s.last is not None and s.last >= window.start)
 
 

@@ -142,7 +142,7 @@ class UnusedAccess:
     each with its last access. `role_unused`: the whole role. What is missing here is not known to be used. `age`: after how
     many days the analyzer calls something unused; `since`: when it was made. `recommended` None: not known;
     `recommended_outdated`: something is, about former policies. `archived` and `role_archived`: what archived findings named,
-    which somebody decided not to see.
+    which somebody decided not to see. Its dates count all the same, and `role_last` is of either kind.
     """
 
     principal: str

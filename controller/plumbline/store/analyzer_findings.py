@@ -15,15 +15,26 @@ from plumbline.store.schema import analyzer_finding
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A recommendation that was asked for. `policies`: key -> digest, as they were then; `failed`: what AWS said, and `at`
+    which time, where it could make none."""
+
+    policies: Mapping[str, str]
+    failed: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Detail:
-    """What a finding says, as of its last update. `asked`: policy key -> digest, of the policies for which the recommendation
-    was asked for; None: not known, so that one that is there may be about any."""
+    """What a finding says, as of its last update. `asked`: policy key -> digest, of the policies that `recommended` is
+    about; `attempts`: the last, by who was asked."""
 
     updated_at: datetime
     services: Mapping[str, ServiceAccess] = field(default_factory=dict)
     role_last: datetime | None = None
     recommended: tuple[RecommendedStep, ...] | None = None
     asked: Mapping[str, str] | None = None
+    attempts: Mapping[str, Attempt] = field(default_factory=dict)
 
 
 def load_findings(engine: sa.Engine, landscape: str) -> dict[str, Detail]:
@@ -67,6 +78,15 @@ def _json(detail: Detail) -> dict[str, Any]:
         "roleLast": time_text(detail.role_last),
         "recommended": None if steps is None else [_step_json(step) for step in steps],
         "asked": None if detail.asked is None else dict(sorted(detail.asked.items())),
+        "attempts": {by: _attempt_json(attempt) for by, attempt in sorted(detail.attempts.items())},
+    }
+
+
+def _attempt_json(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "policies": dict(sorted(attempt.policies.items())),
+        "failed": attempt.failed,
+        "at": time_text(attempt.at),
     }
 
 
@@ -80,10 +100,14 @@ def _step(existing: str, policy: str | None, updated_at: str | None = None, text
 
 def _detail(row: Any) -> Detail:
     data = row.details
+    # One that was kept without the policies that it is about may be about any: it is none.
+    steps, asked = data["recommended"], data.get("asked")
+    attempts = data.get("attempts", {})
     return Detail(
         updated_at=row.updated_at,
         services=services_from(data["services"]),
         role_last=time_from(data["roleLast"]),
-        recommended=None if data["recommended"] is None else tuple(_step(*step) for step in data["recommended"]),
-        asked=data.get("asked"),
+        recommended=None if steps is None or asked is None else tuple(_step(*step) for step in steps),
+        asked=asked,
+        attempts={by: Attempt(one["policies"], one["failed"], time_from(one["at"])) for by, one in attempts.items()},
     )

@@ -221,7 +221,7 @@ analyzer_finding = sa.Table(
     sa.Column("updated_at", Utc, nullable=False),
     sa.Column(
         "details", sa.JSON, nullable=False
-    ),  # {"services": as in last_accessed, "roleLast", "recommended", "asked"}
+    ),  # {"services": as in last_accessed, "roleLast", "recommended", "asked", "attempts"}
 )
 
 # What people have said no to; an object that says so can go with its baseline.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from plumbline.aws.errors import AwsError, Denied, Throttled
 from plumbline.aws.generation import SERVICE
@@ -17,10 +17,16 @@ from plumbline.aws.session import AwsSessions
 from plumbline.model.analyzers import Analyzer, Finding
 from plumbline.model.evidence import RecommendedStep, ServiceAccess, TrackedAction
 from plumbline.model.snapshot import Principal
-from plumbline.store.analyzer_findings import Detail
+from plumbline.store.analyzer_findings import Attempt, Detail
 from plumbline.usage.sources.about import digests, unchanged
-from plumbline.usage.sources.finding_lists import malformed
+from plumbline.usage.sources.finding_lists import NOT_WHOLE, malformed
 from plumbline.usage.sources.recommendations import Recommendations
+
+# Who is asked for a recommendation, as the store names them.
+ANALYZER: Final = "access-analyzer"
+HUB: Final = "security-hub"
+# So long AWS is not asked again for what it could not recommend about the same policies.
+RETRY: Final = timedelta(days=1)
 
 
 @dataclass
@@ -32,6 +38,7 @@ class Details:
     sessions: AwsSessions
     known: Mapping[str, Detail]
     recommendations: Recommendations | None
+    now: datetime
     fresh: dict[str, Detail] = field(default_factory=dict)
     without: dict[str, Finding] = field(default_factory=dict)
     outdated: set[str] = field(default_factory=set)
@@ -49,7 +56,7 @@ class Details:
         except (Denied, Throttled) as error:
             self.stopped[analyzer.arn] = error
             raise
-        except (KeyError, TypeError, AttributeError) as error:
+        except NOT_WHOLE as error:
             raise malformed(analyzer, error) from error
         self.fresh[finding.id] = detail
         return detail
@@ -59,14 +66,16 @@ class Details:
     ) -> tuple[RecommendedStep, ...] | None:
         """What AWS recommends about the policies as they are; None where that is not known. The details of the finding are."""
         detail = self._now(finding)
-        asked = unchanged(detail.asked, principal)
-        if detail.recommended is not None and asked:
+        if detail.recommended is not None and unchanged(detail.asked, principal):
             return detail.recommended
         steps = None
-        if self.recommendations is not None:
+        if self.recommendations is not None and not self.failed(finding, principal, ANALYZER):
+            asked = self.asked(finding, principal, ANALYZER)
             steps = self.recommendations.of(finding, analyzer, principal, asked=asked)
             if finding.id in self.recommendations.made:
-                self.made(finding, principal)
+                self.made(finding, principal, ANALYZER)
+            if finding.id in self.recommendations.failed:
+                self.fails(finding, principal, ANALYZER, self.recommendations.failed[finding.id])
         if steps is not None:
             self.keep(finding, principal, steps)
             return steps
@@ -75,16 +84,32 @@ class Details:
             self.outdated.add(principal.arn)
         return None
 
-    def asked(self, principal: Principal) -> bool:
-        """Whether one was asked for about the policies as they are, of a principal `without`."""
-        return unchanged(self._now(self.without[principal.arn]).asked, principal)
+    def asked(self, finding: Finding, principal: Principal, by: str) -> bool:
+        """Whether one was asked for about the policies as they are, and did not fail."""
+        attempt = self._now(finding).attempts.get(by)
+        return attempt is not None and not attempt.failed and unchanged(attempt.policies, principal)
 
-    def made(self, finding: Finding, principal: Principal) -> None:
+    def failed(self, finding: Finding, principal: Principal, by: str) -> str:
+        """What AWS said where it could recommend nothing about the policies as they are, and is not to be asked yet."""
+        attempt = self._now(finding).attempts.get(by)
+        if attempt is None or attempt.at is None or self.now - attempt.at >= RETRY:
+            return ""
+        return attempt.failed if unchanged(attempt.policies, principal) else ""
+
+    def made(self, finding: Finding, principal: Principal, by: str) -> None:
         """One is being made about the policies as they are. What was recommended before is forgotten."""
-        self.fresh[finding.id] = replace(self._now(finding), recommended=None, asked=digests(principal))
+        self._attempted(finding, by, Attempt(digests(principal)))
+        self.fresh[finding.id] = replace(self._now(finding), recommended=None, asked=None)
+
+    def fails(self, finding: Finding, principal: Principal, by: str, said: str) -> None:
+        self._attempted(finding, by, Attempt(digests(principal), said, self.now))
 
     def keep(self, finding: Finding, principal: Principal, steps: tuple[RecommendedStep, ...]) -> None:
         self.fresh[finding.id] = replace(self._now(finding), recommended=steps, asked=digests(principal))
+
+    def _attempted(self, finding: Finding, by: str, attempt: Attempt) -> None:
+        detail = self._now(finding)
+        self.fresh[finding.id] = replace(detail, attempts={**detail.attempts, by: attempt})
 
     def _now(self, finding: Finding) -> Detail:
         return self.fresh.get(finding.id) or self.known[finding.id]

@@ -22,6 +22,9 @@ _ACTIVE, _ARCHIVED = "ACTIVE", "ARCHIVED"
 _OF_UNUSED: Final = {"status": {"eq": [_ACTIVE, _ARCHIVED]}}
 _OF_OTHERS: Final = {"status": {"eq": [_ACTIVE]}}
 
+# What reading an answer of another form than the documented one may raise.
+NOT_WHOLE: Final = (LookupError, TypeError, AttributeError, ValueError)
+
 
 def list_findings(sessions: AwsSessions, analyzer: Analyzer) -> FindingList:
     """Only ListFindings tells who gets in from outside, and only ListFindingsV2 knows unused access:
@@ -38,11 +41,11 @@ def list_findings(sessions: AwsSessions, analyzer: Analyzer) -> FindingList:
             filter=_OF_UNUSED if unused else _OF_OTHERS,
         )
         found = [(raw["status"], _finding(raw, analyzer)) for page in pages for raw in page["findings"]]
+        found.sort(key=lambda one: (one[1].resource, one[1].id))
     except AwsError as error:
         return FindingList(analyzer, failed=unavailable(error))
-    except (KeyError, TypeError, AttributeError) as error:
+    except NOT_WHOLE as error:
         return FindingList(analyzer, failed=unavailable(malformed(analyzer, error)))
-    found.sort(key=lambda one: (one[1].resource, one[1].id))
     return FindingList(
         analyzer,
         tuple(finding for status, finding in found if status == _ACTIVE),

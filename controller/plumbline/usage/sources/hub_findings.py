@@ -46,11 +46,15 @@ def about_roles(arns: Sequence[str]) -> dict[str, Any]:
 
 
 def hub_finding(account: str, raw: Mapping[str, Any]) -> HubFinding:
-    """Raises KeyError or TypeError where it has no id."""
-    return HubFinding(account, raw["metadata"]["uid"], _created(raw.get("finding_info")))
+    """Raises KeyError, TypeError or AttributeError where it has no id: these findings are free documents."""
+    uid = raw["metadata"]["uid"]
+    if not isinstance(uid, str):
+        raise TypeError(f"the id {uid!r} is no text")
+    return HubFinding(account, uid, _created(raw.get("finding_info")))
 
 
 def closed(raw: Mapping[str, Any]) -> bool:
+    """Raises TypeError or AttributeError for what is no finding."""
     return raw.get("status_id") in _CLOSED_IDS or str(raw.get("status")).lower() in _CLOSED
 
 
@@ -75,5 +79,5 @@ def _created(info: Any) -> datetime | None:
     """A time that cannot be read says nothing; the form is not published."""
     try:
         return utc(info["created_time_dt"])
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError):
         return None

@@ -1,6 +1,6 @@
 """What AWS recommends about a finding of unused permissions: asked for, waited for shortly, read. Judges nothing.
 
-One that is not ready is read in the next pass; one that fails is none, and one about a former text of a policy is none either.
+One that is not ready is read in the next pass; one about a former text of a policy is none.
 https://docs.aws.amazon.com/access-analyzer/latest/APIReference/API_GenerateFindingRecommendation.html
 """
 
@@ -17,13 +17,15 @@ from plumbline.aws.generation import SERVICE
 from plumbline.aws.session import AwsSessions
 from plumbline.iam.documents import canonical
 from plumbline.model.analyzers import Analyzer, Finding
+from plumbline.model.coverage import SourceState, State
 from plumbline.model.evidence import RecommendedStep
 from plumbline.model.snapshot import Principal
 from plumbline.usage.sources.about import About, about
+from plumbline.usage.sources.finding_lists import NOT_WHOLE
+from plumbline.usage.sources.recommended_states import by_account, malformed, of_error, outdated, unfinished
 
 MOST: Final = 200  # that are asked for in one pass
 WAITS: Final = (0.5, 1.0, 2.0)
-OUTDATED: Final = "RecommendationOutdated"
 
 Pages = list[dict[str, Any]]
 
@@ -31,15 +33,17 @@ Pages = list[dict[str, Any]]
 @dataclass
 class Recommendations:
     """Denial or throttling ends it for this pass: the rest would fare the same. `made`: ids of findings for which one was
-    started in this pass; `outdated`: those for which AWS has none but about a former text."""
+    started in this pass; `outdated`: those for which AWS has none but about a former text; `failed`: what AWS said of those for
+    which it could make none."""
 
     sessions: AwsSessions
     sleep: Callable[[float], None] = time.sleep
     number: int = 0
     stopped: dict[Analyzer, AwsError] = field(default_factory=dict)
-    lacking: dict[Analyzer, tuple[str, str]] = field(default_factory=dict)  # reason and message of the first
+    lacks: dict[Analyzer, dict[str, SourceState]] = field(default_factory=dict)  # by reason, the first
     made: set[str] = field(default_factory=set)
     outdated: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
 
     def of(
         self, finding: Finding, analyzer: Analyzer, principal: Principal, *, asked: bool
@@ -47,25 +51,32 @@ class Recommendations:
         """None where it is not known. `asked`: for the policies as they are it was before. Never raises AwsError."""
         if analyzer in self.stopped:
             return None
-        lacks = "Unfinished", f"one pass asks about at most {MOST} findings, and does not wait long for each"
+        lacks = unfinished(f"one pass asks about at most {MOST} findings, and does not wait long for each")
         if self.number < MOST:
             self.number += 1
             try:
                 steps = self._steps(finding, analyzer, principal, asked)
                 if steps is not None and about(steps, principal) is not About.FORMER:
                     return steps
+                if finding.id in self.failed:
+                    return None
                 if steps is not None:
                     self.outdated.add(finding.id)
-                    lacks = OUTDATED, outdated_message(finding.resource)
+                    lacks = outdated(finding.resource)
             except (Denied, Throttled) as error:
                 self.stopped[analyzer] = error
                 return None
             except AwsError as error:
-                lacks = error.reason, error.summary
-            except (LookupError, TypeError, AttributeError, ValueError) as error:
-                lacks = "MalformedAnswer", f"an answer about {finding.resource} is not whole: {error}"
-        self.lacking.setdefault(analyzer, lacks)
+                lacks = of_error(State.PARTIAL, error)
+            except NOT_WHOLE as error:
+                lacks = malformed(State.PARTIAL, f"an answer about {finding.resource} is not whole: {error}")
+        self.lacks.setdefault(analyzer, {}).setdefault(lacks.reason, lacks)
         return None
+
+    def lacking(self) -> dict[str, SourceState]:
+        """By account of the analyzers."""
+        found = ({analyzer.account: state} for analyzer, states in self.lacks.items() for state in states.values())
+        return by_account(*found)
 
     def _steps(
         self, finding: Finding, analyzer: Analyzer, principal: Principal, asked: bool
@@ -81,6 +92,8 @@ class Recommendations:
                 break
             self.sleep(wait)
             pages = self._pages(finding, analyzer)
+        if pages[0]["status"] == "FAILED":
+            self.failed[finding.id] = failure(pages[0].get("error"), "code", "message")
         return tuple(_steps(pages)) if pages[0]["status"] == "SUCCEEDED" else None
 
     def _there(self, finding: Finding, analyzer: Analyzer) -> Pages:
@@ -93,8 +106,10 @@ class Recommendations:
         return list(self.sessions.pages(SERVICE, "GetFindingRecommendation", **_about(finding, analyzer)))
 
 
-def outdated_message(arn: str) -> str:
-    return f"what is recommended about {arn} is about a former text of one of its policies"
+def failure(error: Mapping[str, Any] | None, code: str, message: str) -> str:
+    """`code` and `message`: how their members are named."""
+    said = error or {}
+    return f"{said.get(code) or 'no code'}: {said.get(message) or 'no message'}"
 
 
 def _about(finding: Finding, analyzer: Analyzer) -> dict[str, Any]:

@@ -17,42 +17,22 @@ from typing import Any, Final
 
 from plumbline.aws.errors import AwsError, Denied, Invalid, NotFound, Throttled
 from plumbline.aws.session import AwsSessions
-from plumbline.model.analyzers import RECOMMENDED
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.evidence import RecommendedStep
 from plumbline.model.snapshot import Principal, digest_of
+from plumbline.usage.sources import recommended_states
 from plumbline.usage.sources.about import About, about
+from plumbline.usage.sources.finding_lists import NOT_WHOLE
 from plumbline.usage.sources.hub_findings import TOGETHER, HubFinding, about_roles, closed, hub_finding, steps_of
-from plumbline.usage.sources.recommendations import OUTDATED, outdated_message
+from plumbline.usage.sources.recommendations import failure
 
 MOST: Final = 200  # roles, and findings about them, that are asked about in one pass
 WAITS: Final = (2.0, 6.0, 12.0)  # AWS says that one takes less than 20 seconds
 CONCURRENT: Final = 8
 
 _SERVICE: Final = "securityhub"
-_SET_ASIDE: Final = SourceState(
-    RECOMMENDED,
-    State.PARTIAL,
-    "FindingsSetAside",
-    "all that Security Hub has found is suppressed, resolved or archived there, or is about former roles of the same name",
-    "nothing: a finding that is opened again is asked about again",
-)
-
-_UNFINISHED: Final = SourceState(
-    RECOMMENDED,
-    State.PARTIAL,
-    "Unfinished",
-    f"one pass asks about at most {MOST} roles and findings, and waits for at most {sum(WAITS):.0f} s",
-    "nothing at first: the next passes ask about others",
-)
-
-# Each role that it is asked about has a finding of unused permissions.
-_SILENT: Final = SourceState(
-    RECOMMENDED,
-    State.PARTIAL,
-    "NothingRecommended",
-    "Security Hub has recommended nothing about any role for which an analyzer has a finding",
-    "check that its region is where Security Hub gets the findings of Access Analyzer",
+_UNFINISHED: Final = recommended_states.unfinished(
+    f"one pass asks about at most {MOST} roles and findings, and waits for at most {sum(WAITS):.0f} s"
 )
 
 Progress = Callable[[str], None]
@@ -72,13 +52,14 @@ class Hub:
 @dataclass
 class Recommended:
     """`steps` by principal ARN, about its policies as they are; none where AWS says that it cannot recommend any. `made`: of
-    which principals one was started in this pass; `outdated`: of which there is none but about former policies. `states`
-    by account that was asked."""
+    which principals one was started in this pass; `outdated`: of which there is none but about former policies; `failed`: what
+    AWS said of those for which it could make none. `states` by account that was asked, but for what has failed."""
 
     steps: dict[str, tuple[RecommendedStep, ...]] = field(default_factory=dict)
     states: dict[str, SourceState] = field(default_factory=dict)
     made: frozenset[str] = frozenset()
     outdated: frozenset[str] = frozenset()
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def collect(
@@ -110,7 +91,7 @@ def collect(
             sleep(wait)
             waiting = _those(waiting, pool.map(asking.read, waiting))
     asking.unfinished |= {finding.account for finding in (*later, *waiting)}
-    told = {finding.account for finding in asking.answers}
+    told = {finding.account for finding in (*asking.answers, *asking.failures)}
     asking.silent |= by_account.keys() - told
     asking.unfinished |= {hub.asked_about(one) for one in turn[MOST:]}
     accounts = {hub.asked_about(one) for one in principals}
@@ -119,6 +100,7 @@ def collect(
         {account: asking.state(account) for account in accounts},
         frozenset(asking.made),
         frozenset(asking.outdated()),
+        asking.failed(),
     )
     if by_account:
         progress(
@@ -154,6 +136,8 @@ class _Asking:
     silent: set[str] = field(default_factory=set)
     set_aside: set[str] = field(default_factory=set)
     started: set[HubFinding] = field(default_factory=set)
+    failures: dict[HubFinding, tuple[str, str]] = field(default_factory=dict)  # principal, and what AWS said
+    running: dict[HubFinding, str] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)  # principals, here and below
     former: set[str] = field(default_factory=set)
 
@@ -169,9 +153,9 @@ class _Asking:
                     if len(found) > MOST:
                         return list(found)
         except AwsError as error:
-            self.stopped[account] = self._refused(error, account)
-        except (KeyError, TypeError) as error:
-            self.stopped[account] = _malformed(State.UNAVAILABLE, account, error)
+            self.stopped[account] = recommended_states.hub_refused(error, account, self.hub.region)
+        except NOT_WHOLE as error:
+            self.stopped[account] = recommended_states.malformed(State.UNAVAILABLE, _not_whole(account, error))
         return list(found)
 
     def begin(self, finding: HubFinding) -> bool:
@@ -193,8 +177,9 @@ class _Asking:
                 MetadataUid=finding.uid,
             )
             self.started.add(finding)
-            if pages:
-                self.made.add(pages[0]["ResourceArn"])
+            principal = self._meant(finding, pages[0]) if pages else None
+            if principal is not None:
+                self.made.add(principal.arn)
             return True
 
         return self._attempted(finding, attempt)
@@ -218,24 +203,30 @@ class _Asking:
                 found[role] = steps
         return found
 
+    def failed(self) -> dict[str, str]:
+        """By role, unless another finding about it has an answer, or will have one."""
+        left = self.steps().keys() | set(self.running.values())
+        return {arn: said for _, (arn, said) in sorted(self.failures.items(), key=_by_id) if arn not in left}
+
     def outdated(self) -> set[str]:
         return self.former - self.steps().keys()
 
     def state(self, account: str) -> SourceState:
+        """All that is missing, of each kind the first."""
         if account in self.stopped:
             return self.stopped[account]
+        found: dict[str, SourceState] = {}
         for finding, state in sorted(self.broken.items(), key=_by_id):
             if finding.account == account:
-                return state
-        for arn in sorted(self.outdated()):
-            if self.hub.asked_about(self.principals[arn]) == account:
-                remedy = "nothing at first: the next passes ask anew"
-                return SourceState(RECOMMENDED, State.PARTIAL, OUTDATED, outdated_message(arn), remedy)
+                found.setdefault(state.reason, state)
+        states = list(found.values())
+        former = sorted(arn for arn in self.outdated() if self.hub.asked_about(self.principals[arn]) == account)
+        states += [recommended_states.outdated(arn) for arn in former[:1]]
         if account in self.unfinished:
-            return _UNFINISHED
-        if account in self.silent:
-            return _SET_ASIDE if account in self.set_aside else _SILENT
-        return SourceState(RECOMMENDED, State.COMPLETE)
+            states.append(_UNFINISHED)
+        if account in self.silent and not states:
+            states.append(recommended_states.SET_ASIDE if account in self.set_aside else recommended_states.SILENT)
+        return recommended_states.together(states)
 
     def _attempted(self, finding: HubFinding, attempt: Callable[[], bool]) -> bool:
         if finding.account in self.stopped:
@@ -245,11 +236,11 @@ class _Asking:
         except (Invalid, NotFound):
             return False  # it is of another kind, or resolved meanwhile
         except (Denied, Throttled) as error:
-            self.stopped[finding.account] = _state(State.UNAVAILABLE, error)
+            self.stopped[finding.account] = recommended_states.of_error(State.UNAVAILABLE, error)
         except AwsError as error:
-            self.broken[finding] = _state(State.PARTIAL, error)
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
-            self.broken[finding] = _malformed(State.PARTIAL, finding.account, error)
+            self.broken[finding] = recommended_states.of_error(State.PARTIAL, error)
+        except NOT_WHOLE as error:
+            self.broken[finding] = recommended_states.malformed(State.PARTIAL, _not_whole(finding.account, error))
         return False
 
     def _take(self, finding: HubFinding, pages: Sequence[Mapping[str, Any]]) -> bool:
@@ -258,17 +249,18 @@ class _Asking:
         principal = self._meant(finding, first)
         if principal is not None and finding in self.started:
             self.made.add(principal.arn)
+        self.running.pop(finding, None)
         match first["Status"]:
             case "IN_PROGRESS":
+                if principal is not None:
+                    self.running[finding] = principal.arn
                 return True
             case "SUCCEEDED":
                 if any("RecommendationSteps" not in page for page in pages):
                     raise ValueError("RecommendationSteps is missing")
                 role, steps = first["ResourceArn"], steps_of(pages)
             case "FAILED":
-                said = first.get("Error") or {}
-                text = f"Security Hub could not recommend a policy: {said.get('Code')}: {said.get('Message')}"
-                self.broken[finding] = SourceState(RECOMMENDED, State.PARTIAL, "RecommendationFailed", text)
+                self._fails(finding, first, principal)
                 return False
             case other:
                 raise ValueError(f"status {other}")
@@ -279,6 +271,16 @@ class _Asking:
         else:
             self.answers[finding] = role, steps
         return False
+
+    def _fails(self, finding: HubFinding, page: Mapping[str, Any], principal: Principal | None) -> None:
+        said = failure(page.get("Error"), "Code", "Message")
+        if principal is None:
+            if not page.get("ResourceArn"):
+                self.broken[finding] = recommended_states.failed("a role that it does not name", said)
+        elif finding in self.started or principal.arn in self.asked:
+            self.failures[finding] = principal.arn, said
+        else:  # Somebody asked about former policies, perhaps; the next pass asks anew.
+            self.unfinished.add(finding.account)
 
     def _meant(self, finding: HubFinding, page: Mapping[str, Any]) -> Principal | None:
         """The principal that an answer is about. An account is believed about what it was asked, and about nothing else; a
@@ -293,8 +295,13 @@ class _Asking:
 
     def _believed(self, finding: HubFinding, pages: Sequence[Mapping[str, Any]]) -> bool:
         """Whether what is there, whoever asked for it, is about the policies as they are."""
-        principal = self._meant(finding, pages[0])
-        if principal is None or pages[0]["Status"] != "SUCCEEDED":
+        first = pages[0]
+        principal = self._meant(finding, first)
+        if principal is None:  # One that failed and does not name its role may be about any.
+            return first["Status"] != "FAILED" or bool(first.get("ResourceArn"))
+        if first["Status"] == "FAILED":
+            return principal.arn in self.asked
+        if first["Status"] != "SUCCEEDED":
             return True
         which = about(steps_of(pages), principal)
         return which is About.PRESENT or (which is About.UNKNOWN and principal.arn in self.asked)
@@ -315,28 +322,10 @@ class _Asking:
             )
         )
 
-    def _refused(self, error: AwsError, account: str) -> SourceState:
-        """AWS does not say how it refuses where Security Hub is not enabled."""
-        enable = (
-            f"Enable Security Hub in {self.hub.region} of account {account}, or set region of"
-            " analyzers.unusedAccess.securityHubRecommendations to where it is enabled"
-        )
-        if isinstance(error, NotFound) or error.code == "InvalidAccessException":
-            return SourceState(RECOMMENDED, State.UNAVAILABLE, "HubNotEnabled", error.summary, enable)
-        if error.reason == Denied.default_reason:
-            remedy = f"{error.remedy}. {enable}" if error.remedy else enable
-            return SourceState(RECOMMENDED, State.UNAVAILABLE, error.reason, error.summary, remedy)
-        return _state(State.UNAVAILABLE, error)
-
 
 def _by_id(item: tuple[HubFinding, Any]) -> tuple[str, str]:
     return item[0].account, item[0].uid
 
 
-def _state(state: State, error: AwsError) -> SourceState:
-    return SourceState(RECOMMENDED, state, error.reason, error.summary, error.remedy)
-
-
-def _malformed(state: State, account: str, error: Exception) -> SourceState:
-    message = f"an answer of Security Hub in account {account} is not whole: {error}"
-    return SourceState(RECOMMENDED, state, "MalformedAnswer", message)
+def _not_whole(account: str, error: Exception) -> str:
+    return f"an answer of Security Hub in account {account} is not whole: {error}"

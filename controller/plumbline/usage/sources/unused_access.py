@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from plumbline.aws.errors import AwsError
 from plumbline.aws.session import AwsSessions
-from plumbline.model.analyzers import RECOMMENDED, SOURCE, Analyzer, Finding, FindingList
+from plumbline.model.analyzers import SOURCE, Analyzer, Finding, FindingList
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.evidence import ServiceAccess, UnusedAccess
 from plumbline.model.snapshot import Principal
@@ -24,7 +24,10 @@ from plumbline.store.analyzer_findings import Detail, keep_findings, load_findin
 from plumbline.usage.sources import recommended_policies
 from plumbline.usage.sources.finding_details import Details
 from plumbline.usage.sources.finding_lists import list_findings, unavailable
+from plumbline.usage.sources.looking import Looking, looking_at
 from plumbline.usage.sources.recommendations import Recommendations
+from plumbline.usage.sources.recommended_states import by_account
+from plumbline.usage.sources.recommending import ask_hub, states_of_analyzers, states_of_hub
 
 CONCURRENT: Final = 8
 # Each finding is evaluated anew in that time: https://docs.aws.amazon.com/securityhub/latest/userguide/unused-access-findings.html
@@ -68,17 +71,20 @@ def collect(
             said = one.failed.message if one.failed else f"{len(one.findings)} active findings"
             progress(f"analyzers: {one.analyzer.arn}: {said}")
         asked = Recommendations(sessions) if recommendations else None
-        details = Details(sessions, load_findings(engine, landscape), asked)
+        details = Details(sessions, load_findings(engine, landscape), asked, now)
         wanted = recommended_policies.in_turn(principals, now)
-        runs = pool.map(lambda p: _about(p, result.lists, details, now), wanted)
+        looking = looking_at(result.lists, (principal.account for principal in wanted))
+        runs = pool.map(lambda p: _about(p, looking.get(p.account), details, now), wanted)
         for principal, (answer, state) in zip(wanted, runs, strict=True):
             result.states[principal.arn] = state
             if answer is not None:
                 result.answers[principal.arn] = answer
     if hub is not None:
-        _ask_hub(sessions, hub, wanted, result, details, now, progress)
+        by_hub = ask_hub(sessions, hub, wanted, result.answers, details, now, progress)
+        result.recommended = states_of_hub(by_hub, hub, wanted, result.answers, result.states, details)
     if asked is not None:
-        result.recommended |= _states(asked, wanted, result)
+        told = states_of_analyzers(asked, looking, wanted, result.answers, result.states, details)
+        result.recommended = by_account(result.recommended, told)
     listed = {finding.id for one in result.lists for finding in (*one.findings, *one.archived)}
     if not any(one.failed for one in result.lists):
         keep_findings(engine, landscape, details.fresh, listed)
@@ -87,90 +93,19 @@ def collect(
     return result
 
 
-# Recommendations
-
-
-def _ask_hub(
-    sessions: AwsSessions,
-    hub: recommended_policies.Hub,
-    principals: Sequence[Principal],
-    result: Collected,
-    details: Details,
-    now: datetime,
-    progress: Progress,
-) -> None:
-    """About principals with a finding of unused permissions, for which nothing is recommended yet."""
-    lacking = [p for p in principals if p.arn in details.without and p.arn in result.answers]
-    asked = frozenset(p.arn for p in lacking if details.asked(p))
-    said = recommended_policies.collect(sessions, hub, lacking, asked=asked, now=now, progress=progress)
-    for principal in lacking:
-        finding, arn = details.without[principal.arn], principal.arn
-        if arn in said.made:
-            details.made(finding, principal)
-        if arn in said.steps:
-            details.keep(finding, principal, said.steps[arn])
-            answer = replace(result.answers[arn], recommended=said.steps[arn], recommended_outdated=False)
-            result.answers[arn] = answer
-        elif arn in said.outdated:
-            result.answers[arn] = replace(result.answers[arn], recommended_outdated=True)
-    unread = _unread(principals, result.states, hub.asked_about)
-    complete = {hub.asked_about(p): SourceState(RECOMMENDED, State.COMPLETE) for p in principals}
-    asked_of = {a: state for a, state in said.states.items() if a not in unread or state.state is not State.COMPLETE}
-    result.recommended = complete | unread | asked_of
-
-
-def _states(asked: Recommendations, principals: Sequence[Principal], result: Collected) -> dict[str, SourceState]:
-    """What Access Analyzer itself refused to recommend, by the account of its analyzer, and where there was nothing to ask
-    about, because findings are not known."""
-
-    def account(principal: Principal) -> str:
-        looking = _looking(result.lists, principal)
-        return looking.analyzer.account if looking is not None else principal.account
-
-    known = result.recommended
-    complete = {account(p): SourceState(RECOMMENDED, State.COMPLETE) for p in principals}
-    unread = _unread(principals, result.states, account)
-    partial = {
-        analyzer.account: SourceState(RECOMMENDED, State.PARTIAL, reason, message, "the next passes ask again")
-        for analyzer, (reason, message) in asked.lacking.items()
-    }
-    stopped = {
-        analyzer.account: SourceState(RECOMMENDED, State.UNAVAILABLE, error.reason, error.summary, error.remedy)
-        for analyzer, error in asked.stopped.items()
-    }
-    silent = complete | unread
-    return {account: state for account, state in silent.items() if account not in known} | partial | stopped
-
-
-def _unread(
-    principals: Iterable[Principal], states: Mapping[str, SourceState], account: Callable[[Principal], str]
-) -> dict[str, SourceState]:
-    """By account: why nobody was asked about principals of it, the first of them."""
-    found: dict[str, SourceState] = {}
-    read = {account(p) for p in principals if states[p.arn].state is State.COMPLETE}
-    for principal in sorted(principals, key=lambda one: one.arn):
-        of, why = account(principal), states[principal.arn]
-        if why.state is not State.COMPLETE and of not in found:
-            message = f"nothing was asked about principals of which findings are not known: {why.message}"
-            state = State.PARTIAL if of in read else State.UNAVAILABLE
-            found[of] = SourceState(RECOMMENDED, state, why.reason, message, why.remedy)
-    return found
-
-
 # Principals
 
 
 def _about(
-    principal: Principal, lists: Sequence[FindingList], details: Details, now: datetime
+    principal: Principal, looking: Looking | None, details: Details, now: datetime
 ) -> tuple[UnusedAccess | None, SourceState]:
-    """What the first analyzer that looks at the principal says of it."""
-    looking = _looking(lists, principal)
+    """What the analyzer that looks at the principal says of it."""
     if looking is None:
         message = f"no analyzer of unused access that is active looks at account {principal.account}"
         return None, _unknown("NoAnalyzer", message, "see status.analyzers.required of the landscape")
     analyzer = looking.analyzer
-    if looking.failed is not None:
-        return None, looking.failed
+    if looking.listed.failed is not None:
+        return None, looking.listed.failed
     if analyzer.last_resource_at is None:
         message = f"{analyzer.arn} has not analyzed anything yet"
         return None, _unknown("NotYetAnalyzed", message, "it takes some hours after an analyzer was made")
@@ -178,8 +113,7 @@ def _about(
     # It is not analyzed before it is so old; service-linked roles never are.
     if principal.created_at > now - age or principal.path.startswith("/aws-service-role/"):
         return None, SourceState(SOURCE, State.COMPLETE)
-    own = _own(looking.findings, principal)
-    archived = [finding for finding in _own(looking.archived, principal) if not finding.error]
+    own, archived = looking.own(principal), looking.own_archived(principal)
     broken = next((finding for finding in own if finding.error), None)
     if broken is not None:
         message = f"Access Analyzer could not analyze {principal.arn}: {broken.error}"
@@ -192,40 +126,22 @@ def _about(
         return None, unavailable(error)
     said = _said(principal, analyzer, {finding: known[finding] for finding in own if finding in known})
     hidden, role = _named({finding: known[finding] for finding in archived if finding in known})
-    said = replace(said, archived=hidden, role_archived=role)
+    role_last = max((detail.role_last for detail in known.values() if detail.role_last is not None), default=None)
+    said = replace(said, role_last=role_last, archived=hidden, role_archived=role)
     return _with_recommended(said, own, analyzer, principal, details), SourceState(SOURCE, State.COMPLETE)
 
 
-def _looking(lists: Iterable[FindingList], principal: Principal) -> FindingList | None:
-    return next((one for one in lists if _looks_at(one.analyzer, principal)), None)
-
-
-def _looks_at(analyzer: Analyzer, principal: Principal) -> bool:
-    if not analyzer.type.endswith("UNUSED_ACCESS") or analyzer.age is None or analyzer.tags_excluded:
-        return False
-    if analyzer.type.startswith("ORGANIZATION"):
-        return principal.account not in analyzer.excluded
-    return principal.account == analyzer.account
-
-
-def _own(findings: Iterable[Finding], principal: Principal) -> list[Finding]:
-    """A finding from before its creation is about a former principal of the same name."""
-    return [f for f in findings if f.resource == principal.arn and f.analyzed_at >= principal.created_at]
-
-
-def _partly(looking: FindingList, principal: Principal) -> SourceState:
+def _partly(looking: Looking, principal: Principal) -> SourceState:
     analyzer = looking.analyzer
-    seen = {finding.resource for finding in (*looking.findings, *looking.archived)}
     message = (
         f"{analyzer.arn} was made less than a day ago, and whether it has looked at {principal.arn} is not known: it has"
-        f" findings about {len(seen)} principals, and looked last at {analyzer.last_resource or 'one that it does not name'}"
+        f" findings about {looking.seen} principals, and looked last at {analyzer.last_resource or 'one that it does not name'}"
     )
     return SourceState(SOURCE, State.PARTIAL, "PartlyAnalyzed", message, "nothing: it is through after a day")
 
 
 def _said(principal: Principal, analyzer: Analyzer, known: Mapping[Finding, Detail]) -> UnusedAccess:
     services, role_unused = _named(known)
-    last = (detail.role_last for finding, detail in known.items() if finding.type == "UnusedIAMRole")
     return UnusedAccess(
         principal=principal.arn,
         analyzer=analyzer.arn,
@@ -234,7 +150,6 @@ def _said(principal: Principal, analyzer: Analyzer, known: Mapping[Finding, Deta
         findings=tuple(sorted(finding.id for finding in known)),
         services=services,
         role_unused=role_unused,
-        role_last=next(last, None),
     )
 
 
