@@ -322,8 +322,8 @@ def test_service_accounts_count_and_those_of_a_whole_cluster_as_its_provider():
 
 
 def test_paths_lead_on_from_a_service_account():
-    role = named("r", ASSUME, trust=pods())
-    far = named("far", account=THERE, trust=trusts({"AWS": HERE}))
+    role = named("r", BOTH, trust=pods())
+    far = named("far", account=THERE, trust=trusts({"AWS": HERE}, action=["sts:AssumeRole", "sts:TagSession"]))
     exposed, radii, made = judged(role, far, associated=[ONE])
     ways = paths(made, SOURCE_NAME)
     assert [[hop.target for hop in way.hops] for way in ways] == [[role.arn], [role.arn, far.arn]]

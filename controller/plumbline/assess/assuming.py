@@ -5,19 +5,17 @@ Knows principals, their accounts and policies; must not know who else there is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from plumbline.assess import guardrails
 from plumbline.assess.guardrails import document
-from plumbline.assess.known_keys import Keys, no_tag, organization, resource_tags
+from plumbline.assess.known_keys import RESOURCE_TAGS, Known, organization, resource_tags, tags_of
 from plumbline.iam.authorize import Hit, Layers, Outcome, authorize
 from plumbline.iam.conditions import Context
 from plumbline.iam.principals import Caller
 from plumbline.iam.statements import CompiledDocument, CompiledStatement, Documents, Request
 from plumbline.model.snapshot import Account, Principal
-
-ABSENT = no_tag(principal=False, resource=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +49,17 @@ def entry(
     return Entry(request, outcome) if outcome.may_allow else None
 
 
-def request_of(
-    who: Caller,
-    action: str,
-    role: Principal,
-    keys: Keys,
-    accounts: Mapping[str, Account],
-    *,
-    absent: Callable[[str], bool] = ABSENT,
-    impossible: Callable[[str, str], bool] | None = None,
-) -> Request:
-    """`keys`: what is known of the request beside the role; all others are unknown, or `absent`."""
-    known = {
-        **keys,
-        **resource_tags(role.tags),
+def request_of(who: Caller, action: str, role: Principal, known: Known, accounts: Mapping[str, Account]) -> Request:
+    """`known`: beside the role; all other keys are unknown, but for tags that the role does not have."""
+    tags, absent = tags_of(role), known.absent
+    keys = {
+        **known.keys,
+        **resource_tags(tags),
         **organization("resource", accounts.get(role.account)),
         "aws:resourceaccount": (role.account,),
     }
-    context = Context(known, complete=False, absent=absent, impossible=impossible)
+    untagged = absent if tags is None else lambda key: key.startswith(RESOURCE_TAGS) or absent(key)
+    context = Context(keys, complete=False, absent=untagged, impossible=known.impossible)
     return Request(who, action, role.arn, role.account, context)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from plumbline.assess.assuming import Entry
-from plumbline.assess.escalation_resources import resources
+from plumbline.assess.escalation_resources import SOME, resources
 from plumbline.assess.guardrails import document, rcps, scps
 from plumbline.assess.known_keys import (
     NO_ORGANIZATION,
@@ -20,6 +20,7 @@ from plumbline.assess.known_keys import (
     organization,
     principal_tags,
     resource_tags,
+    tags_of,
 )
 from plumbline.iam.authorize import Layers, authorize
 from plumbline.iam.conditions import Context
@@ -38,6 +39,10 @@ from plumbline.model.snapshot import Account, Principal
 TRUST = "trust"  # stands for the trust policy of the target among policies
 UNREAD = -1
 _NOTHING = Context({})
+# With both of these a user has sessions with whatever tags it wants. They can call nothing of STS itself.
+# https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
+_FEDERATING = ("sts:GetFederationToken", "sts:TagSession")
+_STS = "sts:"
 # What a request has of these the caller cannot choose.
 _FACTS = ("aws:principalorg", "aws:resourceorg", "aws:sourceorg", *RESOURCE_TAGS)
 
@@ -90,13 +95,14 @@ class Asking:
         )
         self._who = Caller(principal.kind, principal.name, principal.arn, principal.account, partition(principal.arn))
         self._accounts = accounts
-        tags = principal_tags(principal)
-        self._tags_known = tags is not None
+        self._tags = principal_tags(principal)
         own = {"aws:userid": (principal.unique_id,)} if principal.kind == "user" else {}
         of = organization("principal", accounts.get(principal.account))
-        self._known: Keys = {**self._who.keys(), **own, **of, **(tags or {})}
+        self._known: Keys = {**self._who.keys(), **own, **of}
         self._anywhere: dict[tuple[object, ...], Answer | None] = {}
         self._asked_about: dict[str, tuple[frozenset[str], tuple[ResourceSet, ...]]] = {}
+        self._federates = False
+        self._federates = self._tags is not None and self._may_federate()
 
     def on(
         self,
@@ -113,17 +119,31 @@ class Asking:
         """On one resource. `account`: that of the resource, if it is another. `who`: one session of the role. `tags`:
         those of the resource, where they are known."""
         owner = account or self._principal.account
-        tagged = {} if tags is None else resource_tags(tags)
         of = organization("resource", self._accounts.get(owner))
-        values = {**self._known, **(who.keys() if who else {}), **tagged, **of, **keys}
-        absent = no_tag(principal=self._tags_known, resource=tags is not None)
-        context = Context({**values, "aws:resourceaccount": (owner,)}, complete=False, absent=absent)
-        request = Request(who or self._who, action.lower(), resource, owner, context)
+        values = {**self._known, **resource_tags(tags), **of, **keys, "aws:resourceaccount": (owner,)}
+
+        def asked(own: Keys | None) -> Answer | None:
+            absent = no_tag(principal=own is not None, resource=tags is not None)
+            context = Context({**values, **(own or {})}, complete=False, absent=absent)
+            request = Request(who or self._who, action.lower(), resource, owner, context)
+            outcome = authorize(request, layers)
+            return Answer(request, outcome, action) if outcome.may_allow else None
+
         layers = self._layers
         if trust or rcps:
             layers = Layers(layers.identity, layers.boundary, resource=trust, scps=layers.scps, rcps=rcps)
-        outcome = authorize(request, layers)
-        return Answer(request, outcome, action) if outcome.may_allow else None
+        answer = asked(self._tags)
+        if answer is None and self._federates and not action.lower().startswith(_STS):
+            return asked(None)
+        return answer
+
+    def _may_federate(self) -> bool:
+        own = self._principal
+        if own.kind != "user":
+            return False
+        of = partition(own.arn)
+        forms = (f"arn:{of}:sts::{own.account}:federated-user/{SOME}", f"arn:{of}:iam::{own.account}:user/{SOME}")
+        return all(self.anywhere(action, forms, {}) is not None for action in _FEDERATING)
 
     def turns_on(self, action: str) -> frozenset[str]:
         """The condition keys on which policies make an action depend, in lower case; the resource itself is apart."""
@@ -159,9 +179,12 @@ class Asking:
             self._anywhere[asked] = best(
                 self.on(action, resource, keys, trust=trust, account=resource.split(":")[4] if foreign else None)
                 for form in forms
-                for resource in resources(action, form, self._in_force(), self._known)
+                for resource in resources(action, form, self._in_force(), self._variables())
             )
         return self._anywhere[asked]
+
+    def _variables(self) -> Keys:
+        return self._known if self._federates else {**self._known, **(self._tags or {})}
 
     def via(self, answer: Answer) -> Iterator[Via]:
         """The statements that allow it."""
@@ -224,8 +247,9 @@ def trusted(role: Principal, services: Iterable[str], accounts: Mapping[str, Acc
         return None
     layers = Layers(resource=(trust,), rcps=rcps(accounts.get(role.account)))
     account = accounts.get(role.account)
+    tags = tags_of(role)
     own = {
-        **resource_tags(role.tags),
+        **resource_tags(tags),
         **organization("resource", account),
         **organization("source", account),
         **NO_ORGANIZATION,
@@ -233,7 +257,7 @@ def trusted(role: Principal, services: Iterable[str], accounts: Mapping[str, Acc
         "aws:sourceaccount": (role.account,),
     }
     found = []
-    absent = no_tag(principal=True, resource=True)
+    absent = no_tag(principal=True, resource=tags is not None)
     for who in callers:
         context = Context({**who.keys(), **own}, complete=False, absent=absent)
         request = Request(who, "sts:assumerole", role.arn, role.account, context)

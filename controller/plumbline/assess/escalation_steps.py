@@ -15,7 +15,7 @@ from plumbline.assess.escalation_resources import SOME, forms
 from plumbline.assess.escalation_targets import Targets, group_arns, groups_of
 from plumbline.assess.escalation_ways import ASSUME_ROLE, PASS_ROLE, Need, Way
 from plumbline.assess.guardrails import document
-from plumbline.assess.known_keys import Keys
+from plumbline.assess.known_keys import Keys, tags_of
 from plumbline.iam.documents import canonical
 from plumbline.iam.statements import CompiledDocument
 from plumbline.model.snapshot import Principal
@@ -96,7 +96,9 @@ class Steps:
             return self._assuming(target)
         boundary = () if target.boundary is None or target.boundary.arn is None else (target.boundary.arn,)
         answer = best(
-            self._asking.on(need.action, target.arn, {"iam:permissionsboundary": boundary, **fixed}, tags=target.tags)
+            self._asking.on(
+                need.action, target.arn, {"iam:permissionsboundary": boundary, **fixed}, tags=tags_of(target)
+            )
             for fixed in self._contexts(way, need)
         )
         return None if answer is None else Step(answer)
@@ -127,7 +129,7 @@ class Steps:
                 trust=trust,
                 rcps=rcps,
                 who=who,
-                tags=target.tags,
+                tags=tags_of(target),
             )
             if answer is not None:
                 return Step(answer, session=None if who is None else who.arn)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from plumbline.assess import pod_identity, service_accounts
-from plumbline.assess.reach import EVERYBODY, Hop
+from plumbline.assess.known_keys import EVERYBODY
+from plumbline.assess.reach import Hop
 from plumbline.iam.documents import PolicyError
 from plumbline.iam.statements import compiled
 from plumbline.model.pod_identity import PodIdentity

@@ -6,17 +6,19 @@ Knows principals and accounts; must not know policies, but whether the trust pol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from plumbline.assess.guardrails import document
 from plumbline.iam.granted import grants
-from plumbline.iam.principals import Caller
-from plumbline.model.snapshot import Account, Principal
+from plumbline.iam.principals import Caller, caller
+from plumbline.model.snapshot import TAGS, Account, Principal
 
 Keys = Mapping[str, tuple[str, ...]]
 PRINCIPAL_TAG = "aws:principaltag/"
+EVERYBODY = "*"
 RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
 # Services and tokens are in none.
 NO_ORGANIZATION: Keys = {"aws:principalorgid": (), "aws:principalorgpaths": ()}
@@ -24,23 +26,31 @@ _TAG_SESSION = "sts:tagsession"
 _OIDC, _SAML = ":oidc-provider/", ":saml-provider/"
 
 
-def resource_tags(tags: Mapping[str, str]) -> Keys:
-    """Beside these a resource has none."""
+def tags_of(principal: Principal) -> Mapping[str, str] | None:
+    """Beside these it has none; None where its tags were not told."""
+    return None if TAGS in principal.unknown else principal.tags
+
+
+def resource_tags(tags: Mapping[str, str] | None) -> Keys:
+    if tags is None:
+        return {}
     return {f"{prefix}{key.lower()}": (value,) for key, value in sorted(tags.items()) for prefix in RESOURCE_TAGS}
 
 
 def principal_tags(principal: Principal) -> Keys | None:
-    """None where whoever assumes the role may give the session others.
+    """None where they were not told, or whoever assumes the role may give the session others.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
     """
-    if principal.kind == "role" and _tags_sessions(principal.trust):
+    tags = tags_of(principal)
+    if tags is None or (principal.kind == "role" and takes_tags(principal.trust)):
         return None
-    return {f"{PRINCIPAL_TAG}{key.lower()}": (value,) for key, value in sorted(principal.tags.items())}
+    return {f"{PRINCIPAL_TAG}{key.lower()}": (value,) for key, value in sorted(tags.items())}
 
 
 @lru_cache(maxsize=65536)
-def _tags_sessions(trust: str | None) -> bool:
+def takes_tags(trust: str | None) -> bool:
+    """May sessions of the role have tags?"""
     found = document(trust, "resource")
     return found is None or any(s.allow and grants(s.origin, _TAG_SESSION) for s in found.statements)
 
@@ -79,15 +89,15 @@ _NO_TAG: Mapping[tuple[bool, bool], Callable[[str], bool]] = {
 
 
 def no_claim(provider: Caller) -> Callable[[str], bool]:
-    """A token has no claims of another provider than its own; nor a tag that the role does not have.
+    """A token has no claims of another provider than its own. A key of a service is no claim, whatever it goes on with.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
     """
-    own = "saml" if _SAML in provider.name else provider.name.rpartition(_OIDC)[2].lower()
+    own = "saml" if _SAML in provider.name else provider.name.rpartition(_OIDC)[2].lower().rstrip("/")
 
     def absent(key: str) -> bool:
-        issuer = key.rpartition(":")[0]
-        return (issuer != own and ("." in issuer or issuer == "saml")) or key.startswith(RESOURCE_TAGS)
+        prefix, issuer = key.partition(":")[0], key.rpartition(":")[0].rstrip("/")
+        return issuer != own and ("." in prefix or prefix == "saml")
 
     return absent
 
@@ -105,3 +115,50 @@ def not_inside(accounts: Mapping[str, Account], known: frozenset[str]) -> Callab
         return key in ("aws:principalorgid", "aws:principalorgpaths") and value.partition("/")[0] in whole
 
     return impossible
+
+
+def collected(principals: Iterable[Principal], accounts: Mapping[str, Account]) -> frozenset[str]:
+    """The accounts whose principals are known. In one that is closed or suspended nobody can do anything."""
+    told = {one.id for one in accounts.values() if one.collected_at is not None or one.state != "ACTIVE"}
+    return frozenset({p.account for p in principals} | told)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a request by who makes it. `absent`: keys that it does not have beside `keys`. `impossible`: what
+    one that is unknown is not."""
+
+    keys: Keys
+    absent: Callable[[str], bool] = _NO_TAG[False, False]
+    impossible: Callable[[str, str], bool] | None = None
+
+
+def known_of(
+    who: Caller,
+    principal: Principal | None,
+    accounts: Mapping[str, Account],
+    outside: Callable[[str, str], bool] | None = None,
+) -> Known:
+    """Of a request to assume a role. `principal`: of `who`, where it is in the data. `outside`: of `not_inside`."""
+    if who.kind == "provider":
+        return Known({**who.keys(), **NO_ORGANIZATION}, no_claim(who))
+    if principal is not None:
+        tags = principal_tags(principal)
+        own = organization("principal", accounts.get(principal.account))
+        # A session does not tell the path of its role, so that the role is asked.
+        keys = {**caller(principal.arn).keys(), **own, **(tags or {})}
+        return Known(keys, no_tag(principal=tags is not None, resource=False))
+    if who.has_identity or who.kind == "anonymous":
+        own = organization("principal", accounts.get(who.account or ""))
+        return Known({**_of_foreign(who), **own}, impossible=None if own else outside)
+    return Known({**who.keys(), **NO_ORGANIZATION})
+
+
+def _of_foreign(who: Caller) -> Keys:
+    """Nothing of everybody, of an account's principals only the account, and of a session not the path of its role."""
+    if who.kind == "anonymous":
+        return {}
+    keys = who.keys()
+    if who.name == EVERYBODY:
+        return {key: keys[key] for key in ("aws:principalaccount", "aws:principalisawsservice")}
+    return {key: keys[key] for key in keys if key != "aws:principalarn" or who.kind != "session"}

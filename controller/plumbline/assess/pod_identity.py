@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from plumbline.assess.assuming import Entry, entry, request_of
 from plumbline.assess.guardrails import document
-from plumbline.assess.known_keys import NO_ORGANIZATION, Keys, organization
+from plumbline.assess.known_keys import NO_ORGANIZATION, Keys, Known, organization
 from plumbline.assess.service_accounts import exists, node
 from plumbline.iam.principals import Caller, Naming, caller
 from plumbline.iam.statements import CompiledDocument
@@ -103,10 +103,10 @@ def _entries(
         return ()
     who = _EKS if principal is None else caller(principal.arn)
     own = NO_ORGANIZATION if principal is None else organization("principal", accounts.get(principal.account))
-    keys = {**_absent_tags(trust), **_request_tags(association), **known, **own, **who.keys()}
+    request = Known({**_absent_tags(trust), **_request_tags(association), **known, **own, **who.keys()})
     # Without session tags there is nothing that sts:TagSession would be needed for.
     actions = (_ASSUME, _TAG) if association.session_tags else (_ASSUME,)
-    found = [entry(request_of(who, action, role, keys, accounts), principal, trust, accounts) for action in actions]
+    found = [entry(request_of(who, action, role, request, accounts), principal, trust, accounts) for action in actions]
     entries = [one for one in found if one is not None]
     return entries if len(entries) == len(found) else ()
 

@@ -16,7 +16,7 @@ from typing import Literal
 from plumbline.assess import guardrails, pod_identity, service_accounts
 from plumbline.assess.assuming import Entry, entry, request_of
 from plumbline.assess.guardrails import document
-from plumbline.assess.known_keys import NO_ORGANIZATION, no_claim, no_tag, not_inside, organization, principal_tags
+from plumbline.assess.known_keys import EVERYBODY, collected, known_of, not_inside, takes_tags
 from plumbline.assess.recall import Remembered
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import PolicyError
@@ -28,8 +28,7 @@ from plumbline.model.snapshot import Account, Principal
 
 Status = Literal["confirmed", "conditional", "unconfirmed"]
 Basis = Literal["trust", "identity", "service", "federation", "podIdentity"]
-EVERYBODY = "*"
-_ASSUME, _SAML = "sts:assumerole", "sts:assumerolewithsaml"
+_ASSUME, _SAML, _TAG = "sts:assumerole", "sts:assumerolewithsaml", "sts:tagsession"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,7 +39,8 @@ class Hop:
 
     `conditions`: what has to hold, as operator and key, for `conditional` hops. `external`: the source is outside of the
     data: the root of a foreign account, or `*`; then nobody has looked at its own policies, and the hop is unconfirmed,
-    as it is where a document could not be read.
+    as it is where a document could not be read. `passes_tags`: the session has tags that go with it into each role that it
+    assumes in turn, so that each has to let them in; `tagged`: the same hop of such a session, None where it is refused.
     """
 
     source: str
@@ -49,6 +49,8 @@ class Hop:
     conditions: tuple[str, ...]
     status: Status
     external: bool = False
+    passes_tags: bool = False
+    tagged: Hop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def _associated(
         given = pod_identity.given(one, principals, accounts)
         if given is not None:
             status: Status = "unconfirmed" if given.unread else "conditional"
-            yield Hop(given.source, given.role, "podIdentity", given.conditions, status)
+            yield Hop(given.source, given.role, "podIdentity", given.conditions, status, passes_tags=one.session_tags)
 
 
 def _recalled(world: _World, remembered: Remembered[tuple[Hop, ...]], role: Principal) -> Iterable[Hop]:
@@ -114,15 +116,19 @@ def paths(found: Iterable[Hop], source: str | None = None) -> list[Path]:
 
 
 def _from(start: str, following: Mapping[str, Sequence[Hop]]) -> list[Path]:
-    reached: dict[str, tuple[Hop, ...]] = {start: ()}
-    queue = deque([start])
+    """Breadth first over roles, with and without tags that go with the session: with them less may be in reach."""
+    reached: dict[tuple[str, bool], tuple[Hop, ...]] = {(start, False): ()}
+    shortest: dict[str, tuple[Hop, ...]] = {}
+    queue = deque(reached)
     while queue:
-        here = queue.popleft()
+        here, tagged = queue.popleft()
         for hop in following.get(here, ()):
-            if hop.target not in reached:
-                reached[hop.target] = (*reached[here], hop)
-                queue.append(hop.target)
-    return [Path(way) for _, way in sorted(reached.items()) if way]
+            taken, there = (hop.tagged if tagged else hop), (hop.target, tagged or hop.passes_tags)
+            if taken is not None and there not in reached and hop.target != start:
+                reached[there] = (*reached[here, tagged], taken)
+                shortest.setdefault(hop.target, reached[there])
+                queue.append(there)
+    return [Path(way) for _, way in sorted(shortest.items())]
 
 
 class _World:
@@ -131,11 +137,11 @@ class _World:
     def __init__(self, principals: Mapping[str, Principal], accounts: Mapping[str, Account], asked: str) -> None:
         self._principals = {arn: p for arn, p in principals.items() if not _service_linked(p)}
         self._accounts = accounts
-        self._known = {p.account for p in principals.values()} | {a for a, one in accounts.items() if _collected(one)}
+        self._known = collected(principals.values(), accounts)
         self._members: dict[str, list[Principal]] = {}
         for principal in self._principals.values():
             self._members.setdefault(principal.account, []).append(principal)
-        self._outside = not_inside(accounts, frozenset(self._known))
+        self._outside = not_inside(accounts, self._known)
         self._named = {(p.account, p.name): p for p in self._principals.values() if p.kind == "role"}
         self.roles = [p for p in self._principals.values() if p.kind == "role"]
         self._assuming: dict[str, list[Principal]] = {}
@@ -224,45 +230,38 @@ class _World:
     def _hop(self, who: Caller, arn: str | None, role: Principal, trust: CompiledDocument) -> Iterator[Hop]:
         principal = None if arn is None else self._principals[arn]
         external = principal is None and (who.has_identity or who.kind == "anonymous")
-        request = self._request(who, principal, role, external=external)
-        found = entry(request, principal, trust, self._accounts)
+        known = known_of(who, principal, self._accounts, self._outside)
+        found = entry(request_of(who, _action(who), role, known, self._accounts), principal, trust, self._accounts)
         if found is None:
             return
         session = (f"session {who.arn}",) if who.kind == "session" else ()
-        yield Hop(
+        hop = Hop(
             source=_source(who, principal),
             target=role.arn,
             basis=_basis(who, trust, found.request),
             conditions=tuple(sorted({*found.conditions, *session})),
-            status="unconfirmed" if external else _status(found, session),
+            status="unconfirmed" if external else _status([found], session),
             external=external,
         )
-
-    def _request(self, who: Caller, principal: Principal | None, role: Principal, *, external: bool) -> Request:
-        if who.kind == "provider":
-            keys = {**who.keys(), **NO_ORGANIZATION}
-            return request_of(who, _action(who), role, keys, self._accounts, absent=no_claim(who))
-        if external:
-            own = organization("principal", self._accounts.get(who.account or ""))
-            keys = {**_keys_of_foreign(who), **own}
-            return request_of(who, _ASSUME, role, keys, self._accounts, impossible=None if own else self._outside)
-        tags = None if principal is None else principal_tags(principal)
-        own = NO_ORGANIZATION if principal is None else organization("principal", self._accounts.get(principal.account))
-        keys = {**who.keys(), **own, **(tags or {})}
-        absent = no_tag(principal=tags is not None, resource=True)
-        return request_of(who, _ASSUME, role, keys, self._accounts, absent=absent)
+        if principal is not None and principal.kind == "role" and takes_tags(role.trust):
+            tagging = entry(request_of(who, _TAG, role, known, self._accounts), principal, trust, self._accounts)
+            if tagging is not None:
+                conditions = tuple(sorted({*hop.conditions, *tagging.conditions}))
+                tagged = replace(hop, conditions=conditions, status=_status([found, tagging], session))
+                hop = replace(hop, tagged=tagged)
+        yield hop
 
     def _from_cluster(self, who: Caller, cluster: str, role: Principal, trust: CompiledDocument) -> Iterator[Hop]:
         """From the service accounts of an EKS cluster instead of its identity provider."""
         for subject in service_accounts.subjects(trust, who, self._in_cluster.get(cluster, ())):
-            keys = {**who.keys(), **NO_ORGANIZATION, **subject.keys}
-            action = service_accounts.WEB_IDENTITY
-            request = request_of(who, action, role, keys, self._accounts, absent=no_claim(who))
+            known = known_of(who, None, self._accounts)
+            known = replace(known, keys={**known.keys, **subject.keys})
+            request = request_of(who, service_accounts.WEB_IDENTITY, role, known, self._accounts)
             found = entry(request, None, trust, self._accounts)
             if found is not None and any(one.applies(request) is not False for one in subject.statements):
                 also = (*subject.by, *service_accounts.exists(subject.accounts))
                 conditions = tuple(sorted({*found.conditions, *also}))
-                yield Hop(subject.name, role.arn, "federation", conditions, _status(found, also))
+                yield Hop(subject.name, role.arn, "federation", conditions, _status([found], also))
 
 
 def _trust(role: Principal) -> CompiledDocument | None:
@@ -276,16 +275,11 @@ def _caller(arn: str) -> Caller | None:
         return None
 
 
-def _status(found: Entry, also: Sequence[str]) -> Status:
+def _status(entries: Sequence[Entry], also: Sequence[str]) -> Status:
     """`also`: conditions that the policies themselves do not tell."""
-    if found.unread:
+    if any(one.unread for one in entries):
         return "unconfirmed"
-    return "confirmed" if found.certain and not also else "conditional"
-
-
-def _collected(account: Account) -> bool:
-    """Are its principals known? In an account that is closed or suspended nobody can do anything."""
-    return account.collected_at is not None or account.state != "ACTIVE"
+    return "confirmed" if not also and all(one.certain for one in entries) else "conditional"
 
 
 def _service_linked(principal: Principal) -> bool:
@@ -305,15 +299,6 @@ def _may_assume(principal: Principal, bit: int) -> bool:
 def _root(account: str) -> Caller:
     """Stands for the principals of a foreign account; its root itself cannot assume roles."""
     return replace(caller(account), kind="role", name=EVERYBODY)
-
-
-def _keys_of_foreign(who: Caller) -> Mapping[str, tuple[str, ...]]:
-    if who.kind == "anonymous":
-        return {}
-    keys = who.keys()
-    if who.name != EVERYBODY:
-        return keys
-    return {key: keys[key] for key in ("aws:principalaccount", "aws:principalisawsservice")}
 
 
 def _action(who: Caller) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from plumbline.assess import service_accounts
-from plumbline.assess.reach import EVERYBODY, Hop
+from plumbline.assess.known_keys import EVERYBODY
+from plumbline.assess.reach import Hop
 
 DEPTH = 3  # columns on each side
 MOST = 7  # nodes in a column

@@ -232,4 +232,4 @@ def _of_iam() -> str:
 def _as_known(principal: Principal) -> Principal:
     """Config records a role when it changes, so that it knows no last use; and no owner by a template."""
     unknown = frozenset({LAST_USED, ROLE_TEMPLATE}) if principal.kind == "role" else frozenset[str]()
-    return replace(principal, unknown=unknown)
+    return replace(principal, unknown=principal.unknown | unknown)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from plumbline.inventory.documents import canonical
-from plumbline.model.snapshot import Policy, PolicyKind, Principal
+from plumbline.model.snapshot import TAGS, Policy, PolicyKind, Principal
 from plumbline.model.times import utc
 
 Json = Mapping[str, Any]
@@ -20,8 +20,10 @@ Fetch = Callable[[str], Policy | None]
 
 @dataclass
 class AuthorizationDetails:
-    """All pages of one answer."""
+    """All pages of one answer. `whole`: AWS itself gave it, so that a list of tags that is left out is empty; a file may have
+    been written by something else, or without its tags, and then says nothing about them."""
 
+    whole: bool = True
     roles: list[Json] = field(default_factory=list)
     users: list[Json] = field(default_factory=list)
     groups: dict[str, Json] = field(default_factory=dict)
@@ -34,6 +36,9 @@ class AuthorizationDetails:
         self.users += page.get("UserDetailList", ())
         self.groups.update({group["GroupName"]: group for group in page.get("GroupDetailList", ())})
         self.managed.update({raw["Arn"]: managed_policy(raw) for raw in page.get("Policies", ())})
+
+    def untold(self, raw: Json) -> frozenset[str]:
+        return frozenset() if self.whole or raw.get("Tags") is not None else frozenset({TAGS})
 
     def principals(self, templates: Mapping[str, str], fetch: Fetch) -> dict[str, Principal]:
         """All roles and users by ARN, sorted. `templates`: role ARN -> role template that owns it. `fetch`: a managed
@@ -63,6 +68,7 @@ def _role(raw: Json, details: AuthorizationDetails, templates: Mapping[str, str]
         boundary=_boundary(raw, details, fetch),
         trust=canonical(raw.get("AssumeRolePolicyDocument")),
         tags=_tags(raw),
+        unknown=details.untold(raw),
         last_used_at=utc(last_used["LastUsedDate"]) if last_used.get("LastUsedDate") else None,
         last_used_region=last_used.get("Region"),
         role_template=templates.get(arn),
@@ -94,6 +100,7 @@ def _user(raw: Json, details: AuthorizationDetails, fetch: Fetch) -> Principal:
         policies=_ordered(policies),
         boundary=_boundary(raw, details, fetch),
         tags=_tags(raw),
+        unknown=details.untold(raw),
     )
 
 
@@ -148,7 +155,7 @@ def _ordered(policies: Iterable[Policy]) -> tuple[Policy, ...]:
 
 
 def _tags(raw: Json) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in sorted(raw.get("Tags", ()), key=lambda tag: str(tag["Key"]))}
+    return {tag["Key"]: tag["Value"] for tag in sorted(raw.get("Tags") or (), key=lambda tag: str(tag["Key"]))}
 
 
 def _account_of(arn: str) -> str:

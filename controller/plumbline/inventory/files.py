@@ -29,7 +29,7 @@ def read_account_details(paths: Iterable[Path], fetch: Fetch = lambda _arn: None
 
 def _read(path: Path, fetch: Fetch) -> dict[str, Principal]:
     data = read_json(path)
-    details = AuthorizationDetails()
+    details = AuthorizationDetails(whole=False)
     pages = data if isinstance(data, list) else [data]
     for page in pages or [None]:
         _add(details, page, path)

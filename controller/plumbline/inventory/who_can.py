@@ -6,13 +6,15 @@ engine's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
 from plumbline.assess import pod_identity, service_accounts
+from plumbline.assess.assuming import request_of
 from plumbline.assess.guardrails import document, rcps, scps
+from plumbline.assess.known_keys import EVERYBODY, PRINCIPAL_TAG, Known, collected, known_of, not_inside, organization
 from plumbline.assess.pod_identity import Given
 from plumbline.iam.authorize import Hit, Layer, Layers, Outcome, authorize, federated
 from plumbline.iam.catalogue import catalogue
@@ -24,7 +26,6 @@ from plumbline.model.snapshot import Account, Policy, Principal
 
 AnswerKind = Literal["allowed", "conditional", "unknown"]
 _ASSUMING = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
-_EVERYBODY = "*"
 NO_ORGANIZATION = "no SCPs and RCPs are known, so this is an upper bound"
 NO_RESOURCE_POLICY = "resource-based policies are not in the data; one could allow more, or deny"
 NO_ASSOCIATIONS = "the Pod Identity associations of the role's account are not in the data"
@@ -59,19 +60,35 @@ class WhoCan:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """`account` None: the resource does not tell it, so it is each principal's own."""
+    """`account` None: the resource does not tell it, so it is each principal's own. `role`: to be assumed, in the data."""
 
     action: str
     resource: str
     account: str | None
-    trust: Documents
+    role: Principal | None
     accounts: Mapping[str, Account]
+    inside: frozenset[str]  # accounts whose principals are known
+    outside: Callable[[str, str], bool]
 
-    def asked_of(self, who: Caller, account: str | None, known: Mapping[str, tuple[str, ...]]) -> Request:
-        keys = dict(known)
+    @property
+    def trust(self) -> Documents:
+        return () if self.role is None else (document(self.role.trust, "resource"),)
+
+    def asked_of(self, who: Caller, account: str | None, known: Known) -> Request:
+        if self.role is not None:
+            return request_of(who, self.action, self.role, known, self.accounts)
+        keys = dict(known.keys)
         if account is not None:
-            keys["aws:resourceaccount"] = (account,)
-        return Request(who, self.action, self.resource, account, Context(keys, complete=False))
+            keys |= {**organization("resource", self.accounts.get(account)), "aws:resourceaccount": (account,)}
+        context = Context(keys, complete=False, absent=known.absent, impossible=known.impossible)
+        return Request(who, self.action, self.resource, account, context)
+
+    def known(self, who: Caller, principal: Principal | None = None) -> Known:
+        """Of tags only what holds in any case: a user may give its federated sessions others, which assume no roles."""
+        found = known_of(who, principal, self.accounts, self.outside)
+        if principal is None or principal.kind == "role" or self.action.startswith(_ASSUMING):
+            return found
+        return Known({key: values for key, values in found.keys.items() if not key.startswith(PRINCIPAL_TAG)})
 
     def policy(self, principal: Principal) -> Documents:
         """The policy of the resource; None where one is needed that is not in the data: of a resource in another
@@ -94,14 +111,15 @@ def who_can(
     with SCPs and RCPs; None where they are not in the data. `associated`: Pod Identity by account."""
     action, account = action.lower(), _account(resource)
     target = principals.get(resource) if action.startswith(_ASSUMING) else None
-    trust: Documents = () if target is None else (document(target.trust, "resource"),)
-    question = _Question(action, resource, account, trust, accounts or {})
+    inside = collected(principals.values(), accounts or {})
+    outside = not_inside(accounts or {}, inside)
+    question = _Question(action, resource, account, target, accounts or {}, inside, outside)
     found = [_answer(principal, question) for principal in principals.values()]
     found += _named_by_trust(question, principals)
     if question.action == "sts:assumerole":
         found += _associated(question, principals, associated)
     assumes = [NO_ORGANIZATION] if accounts is None else []
-    assumes += [] if trust else [NO_RESOURCE_POLICY]
+    assumes += [] if question.trust else [NO_RESOURCE_POLICY]
     if action == "sts:assumerole" and target is not None and _pods_unknown(target, associated):
         assumes.append(NO_ASSOCIATIONS)
     assumes += [NO_ACCOUNT] if account is None else []
@@ -118,9 +136,10 @@ def _pods_unknown(role: Principal, associated: Mapping[str, PodIdentity]) -> boo
 def _answer(principal: Principal, question: _Question, session: Caller | None = None) -> Answer | None:
     """Of a principal of the data; `session`: one of a role's sessions."""
     try:
-        who = session or caller(principal.arn)
+        own = caller(principal.arn)
     except ValueError:
         return Answer(principal.arn, "unknown", ("the ARN of the principal cannot be read",), ())
+    who = session or own
     boundary = () if principal.boundary is None else (principal.boundary,)
     resource = question.policy(principal)
     layers = Layers(
@@ -130,7 +149,9 @@ def _answer(principal: Principal, question: _Question, session: Caller | None = 
         scps=scps(principal, question.accounts.get(principal.account)),
         rcps=rcps(question.accounts.get(question.account or principal.account)),
     )
-    outcome = authorize(question.asked_of(who, question.account or principal.account, who.keys()), layers)
+    outcome = authorize(
+        question.asked_of(who, question.account or principal.account, question.known(who, principal)), layers
+    )
     why = [f"the document of {p.key} could not be read" for p in (*principal.policies, *boundary) if _of(p) is None]
     if resource == (None,):
         why.append("the policy of the resource is not in the data")
@@ -165,9 +186,8 @@ def _named_by_trust(question: _Question, principals: Mapping[str, Principal]) ->
     if trust is None:
         return
     roles = {(p.account, p.name): p for p in principals.values() if p.kind == "role"}
-    accounts = {p.account for p in principals.values()}
     for who in dict.fromkeys(_named(trust, question)):
-        if who.has_identity and who.account in accounts:
+        if who.has_identity and who.account in question.inside:
             role = roles.get((who.account, who.name)) if who.kind == "session" else None
             if role is not None:
                 yield _answer(role, question, who)
@@ -177,7 +197,7 @@ def _named_by_trust(question: _Question, principals: Mapping[str, Principal]) ->
         if service_accounts.issuer(who) and question.action == service_accounts.WEB_IDENTITY:
             yield from _in_cluster(question, who, trust, layers, principals)
             continue
-        outcome = authorize(question.asked_of(who, question.account, _keys(who)), layers)
+        outcome = authorize(question.asked_of(who, question.account, question.known(who)), layers)
         yield _judged(who.arn or who.name, outcome, ["the policies of its account are not in the data"], {})
 
 
@@ -189,7 +209,9 @@ def _in_cluster(
     named = (one for policy in policies if policy is not None for one in service_accounts.names(policy))
     others = {accounts for cluster, accounts in named if cluster == service_accounts.issuer(who)}
     for subject in service_accounts.subjects(trust, who, others):
-        request = question.asked_of(who, question.account, {**_keys(who), **subject.keys})
+        known = question.known(who)
+        known = replace(known, keys={**known.keys, **subject.keys})
+        request = question.asked_of(who, question.account, known)
         if any(one.applies(request) is not False for one in subject.statements):
             answer = _judged(subject.name, authorize(request, layers), [], {})
             yield _depending(answer, service_accounts.exists(subject.accounts))
@@ -226,11 +248,11 @@ def _named(document: CompiledDocument, question: _Question) -> Iterator[Caller]:
         if statement.effect != "Allow":
             continue
         if statement.principals is None:  # NotPrincipal: all others
-            yield caller(_EVERYBODY)
+            yield caller(EVERYBODY)
             continue
         found = principal_set(statement.principals)
         roots = (f"arn:{partition}:iam::{account}:root" for account in found.accounts)
-        everybody = (_EVERYBODY,) if found.everybody else ()
+        everybody = (EVERYBODY,) if found.everybody else ()
         for text in sorted([*found.services, *found.providers, *found.arns, *roots, *everybody]):
             try:
                 who = caller(text, federated=federated(question.action))
@@ -238,15 +260,6 @@ def _named(document: CompiledDocument, question: _Question) -> Iterator[Caller]:
                 continue
             # Of a foreign account any principal may come; its root stands for them, but cannot assume roles itself.
             yield replace(who, kind="role", name="*") if who.kind == "root" else who
-
-
-def _keys(who: Caller) -> Mapping[str, tuple[str, ...]]:
-    """What is known of a caller's keys: nothing of everybody, and of an account's principals only the account."""
-    if who.kind == "anonymous":
-        return {}
-    if who.name == "*":
-        return {key: who.keys()[key] for key in ("aws:principalaccount", "aws:principalisawsservice")}
-    return who.keys()
 
 
 def _account(resource: str) -> str | None:

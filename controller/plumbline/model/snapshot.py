@@ -14,9 +14,10 @@ from typing import Final, Literal
 
 from plumbline.model.pod_identity import PodIdentity
 
-# What a source may not tell of a role; see Principal.unknown.
+# What a source may not tell of a principal; see Principal.unknown.
 LAST_USED: Final = "lastUsed"
 ROLE_TEMPLATE: Final = "roleTemplate"
+TAGS: Final = "tags"
 
 PolicyKind = Literal["inline", "customer", "aws"]
 PrincipalKind = Literal["role", "user"]
@@ -54,7 +55,7 @@ class Policy:
 class Principal:
     """A role or user. `policies` of a user include those of its groups. Times are aware, in UTC.
 
-    `unknown`: what was not told of it, LAST_USED or ROLE_TEMPLATE. Then its fields are None, and that says nothing.
+    `unknown`: what was not told of it: LAST_USED, ROLE_TEMPLATE or TAGS. Then its fields are empty, and that says nothing.
     """
 
     arn: str
@@ -164,7 +165,8 @@ def account_facts(account: Account) -> Iterable[str]:
 def principal_facts(p: Principal) -> Iterable[str]:
     """What a principal is and is granted, without when it was last used."""
     template = "unknown" if ROLE_TEMPLATE in p.unknown else p.role_template
-    yield repr((p.arn, p.unique_id, p.kind, p.created_at, p.trust, sorted(p.tags.items()), template))
+    tags = "unknown" if TAGS in p.unknown else sorted(p.tags.items())
+    yield repr((p.arn, p.unique_id, p.kind, p.created_at, p.trust, tags, template))
     yield repr((p.policies, p.boundary))
 
 
