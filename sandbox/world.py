@@ -55,7 +55,7 @@ class Settings:
     queryPageSize: int = 1_000  # noqa: N815
     queryLosesPages: bool = False  # noqa: N815 - results end after the first page without saying so
     eksPageSize: int = 100  # noqa: N815
-    recommendationFails: str = ""  # noqa: N815 - the ARN of the principal about which Security Hub fails
+    recommendationFails: str = ""  # noqa: N815 - the ARN of the principal for which nothing can be recommended
     securityHubRefuses: str = ""  # noqa: N815 - findings whose ids end so are refused
     configHoursOld: float = 0  # noqa: N815 - since the aggregator was brought up to date
     configStatus: dict[str, str] = field(default_factory=dict)  # noqa: N815 - account: OUTDATED, FAILED or absent

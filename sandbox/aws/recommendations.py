@@ -45,6 +45,9 @@ def get_finding_recommendation(world: World, call: Call) -> dict[str, Any]:
     }
     if known.polls <= world.settings.recommendationPolls:
         return told | {"status": "IN_PROGRESS"}
+    if finding.resource == world.settings.recommendationFails:
+        error = {"code": "UNSUPPORTED", "message": "Its policies cannot be modified directly"}
+        return told | {"status": "FAILED", "completedAt": known.started, "error": error}
     steps, token = page(
         recommended_steps(finding), int(call.params.get("maxResults") or 2), call.params.get("nextToken")
     )

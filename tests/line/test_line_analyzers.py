@@ -426,6 +426,26 @@ def test_proposals_are_compared_with_what_security_hub_recommends(inputs, aws, s
     assert "securityhub" not in json.dumps(sandbox.calls())
 
 
+def test_a_recommendation_that_failed_is_told_and_not_asked_for_again(inputs, aws, sandbox, tmp_path, monkeypatch):
+    monkeypatch.setattr(recommendations, "WAITS", (0.0, 0.0))
+    monkeypatch.setattr(recommended_policies, "WAITS", (0.0, 0.0))
+    asked = {"scope": "account", "recommendations": True, "securityHubRecommendations": {}}
+    only_security_hub(aws, inputs, SECURITY, PRODUCTION, unusedAccess=asked)
+    result = run_pass(inputs, tmp_path / "other").baselines["platform/production"].result
+    role = next(a.principal.arn for a in result.assessments if a.agreement and a.agreement.recommended)
+    sandbox.settings(recommendationFails=role)
+    report = run_pass(inputs, tmp_path / "state")
+    source = next(s for s in status(report).sources if s.name == "recommended-policies")
+    assert (source.state, source.reason) == ("partial", "RecommendationFailed")
+    assert f"for {role}: UNSUPPORTED: Its policies" in source.message
+    assert "after a day" in source.remedy
+    sandbox.control("DELETE", "calls")
+    assert run_pass(inputs, tmp_path / "state").written == 0
+    calls = json.dumps(sandbox.calls())
+    assert "FindingRecommendation" not in calls
+    assert "securityhub" not in calls
+
+
 def test_access_analyzer_and_security_hub_recommend_the_same(inputs, aws, sandbox, tmp_path, monkeypatch):
     """They derive from the same findings; the administrator of Security Hub is asked for all accounts."""
     monkeypatch.setattr(recommendations, "WAITS", (0.0, 0.0))
