@@ -66,9 +66,9 @@ def _tag_only(trust: Document) -> Document:
     return policy(*({**statement, "Action": "sts:TagSession"} for statement in trust["Statement"]))
 
 
-def _keys_of(name: str) -> Document:
+def _grows_if_red(name: str) -> Document:
     red = {"StringEquals": {"aws:PrincipalTag/team": "red"}}
-    return policy(allow("iam:CreateAccessKey", on=user(APPS, name), Condition=red))
+    return policy(allow("iam:AttachUserPolicy", on=user(APPS, name), Condition=red))
 
 
 def _session_of(account: str, name: str, role_arn: str) -> Document:
@@ -145,8 +145,12 @@ USERS: tuple[User, ...] = (
     User(APPS, "erin", boundary="customer:OnlyStorage"),
     User(APPS, "walker"),
     # Tags of its own would not let it; those of its federated sessions may.
-    User(APPS, "federating", inline={"keys": _keys_of("bob"), "tags": policy(allow(*FEDERATING))}),
-    User(APPS, "federating-untagged", inline={"keys": _keys_of("bob"), "tags": policy(allow(FEDERATING[0]))}),
+    User(APPS, "federating", inline={"own": _grows_if_red("federating"), "tags": policy(allow(*FEDERATING))}),
+    User(
+        APPS,
+        "federating-untagged",
+        inline={"own": _grows_if_red("federating-untagged"), "tags": policy(allow(FEDERATING[0]))},
+    ),
     User(APPS, "federating-roles", inline=may_assume(role(DATA, "by-tag")) | {"tags": policy(allow(*FEDERATING))}),
     OPERATOR,
 )

@@ -389,7 +389,8 @@ def test_the_organization_decides_who_assumes_a_role(who_can, tmp_path):
             to({"AWS": ACCOUNT}, Condition={"StringEquals": {"aws:PrincipalOrgID": identifier}}),
             others=[role("caller", ASSUMING)],
         )
-        root = {"id": "r-1", "accounts": [{"id": ACCOUNT}], "serviceControlPolicies": [document(allow("*"))]}
+        levels = {"serviceControlPolicies": [document(allow("*"))]}
+        root = {"id": "r-1", "accounts": [{"id": ACCOUNT, **levels}], **levels}
         file = saved(tmp_path / "organization.json", {"id": "o-ours", "root": root})
         found = names(result(who_can("sts:AssumeRole", TARGET, data, "--organization", file)))
         assert [name for name, who in found.items() if who] == ([kind] if kind else [])
