@@ -208,7 +208,7 @@ def test_tags_of_a_role_are_known(tags, status):
 
 @pytest.mark.parametrize("untold", ["source", "role"])
 def test_tags_that_were_not_told_are_not_absent(untold):
-    source, target = named("a", TO_RED if untold == "role" else ASSUME), TARGET
+    source, target = named("a", TO_RED if untold == "role" else ASSUME, trust=trusts({"AWS": FOREIGN})), TARGET
     if untold == "role":
         target, key = replace(target, unknown=frozenset({TAGS})), "aws:ResourceTag/Team"
     else:
