@@ -43,8 +43,11 @@ def _external_id(service_account: str) -> str:
 
 
 def _through(external_id: str) -> Document:
-    trust = by_account(role(DATA, "pods-through"), StringEquals={"sts:ExternalId": external_id})
-    return policy(*({**statement, "Action": BOTH} for statement in trust["Statement"]))
+    return _with_action(by_account(role(DATA, "pods-through"), StringEquals={"sts:ExternalId": external_id}), BOTH)
+
+
+def _with_action(trust: Document, action: list[str]) -> Document:
+    return policy(*({**statement, "Action": action} for statement in trust["Statement"]))
 
 
 _MAIN = "repo:example/shop:ref:refs/heads/main"
@@ -54,6 +57,15 @@ ROLES: tuple[Role, ...] = (
     Role(DATA, "github-wide", _federated(GITHUB, StringLike={f"{GITHUB}:sub": "repo:example/*"})),
     Role(DATA, "github-all", _federated(GITHUB)),
     Role(DATA, "github-wrong-claim", _federated(GITHUB, StringEquals={"accounts.google.com:sub": _MAIN})),
+    Role(
+        DATA,
+        "github-tagged",
+        _federated(
+            GITHUB,
+            action=[WEB_IDENTITY, "sts:TagSession"],
+            StringEquals={"aws:RequestTag/example.com:team": "red"},  # a tag, and no claim of example.com
+        ),
+    ),
     Role(DATA, "github-wrong-action", _federated(GITHUB, action=ASSUME)),
     Role(
         DATA,
@@ -88,6 +100,19 @@ ROLES: tuple[Role, ...] = (
             )
         },
     ),
+    # Its session tags go with the session: the next role has to let them in.
+    Role(
+        DATA,
+        "pods-on",
+        _pods(),
+        inline={
+            "assume": policy(
+                {"Effect": "Allow", "Action": BOTH, "Resource": [role(APPS, "pods-next"), role(APPS, "pods-stop")]}
+            )
+        },
+    ),
+    Role(APPS, "pods-next", _with_action(by_account(role(DATA, "pods-on")), BOTH)),
+    Role(APPS, "pods-stop", by_account(role(DATA, "pods-on"))),
     Role(APPS, "pods-target", _through(_external_id("right"))),
     Role(APPS, "pods-wrong-id", _through(_external_id("another"))),
 )
@@ -106,6 +131,7 @@ ASSOCIATIONS: tuple[Association, ...] = (
     Association("pods", role(DATA, "pods")),
     Association("bank", role(DATA, "pods-other-namespace")),
     Association("tags", role(DATA, "pods-untagged")),
+    Association("on", role(DATA, "pods-on")),
     Association("trust", role(DATA, "pods-untrusting")),
     Association("right", role(DATA, "pods-through"), {"targetRoleArn": role(APPS, "pods-target")}),
     Association("wrong", role(DATA, "pods-through"), {"targetRoleArn": role(APPS, "pods-wrong-id")}),

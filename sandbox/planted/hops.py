@@ -66,6 +66,16 @@ def _tag_only(trust: Document) -> Document:
     return policy(*({**statement, "Action": "sts:TagSession"} for statement in trust["Statement"]))
 
 
+def _grows_if_red(name: str) -> Document:
+    red = {"StringEquals": {"aws:PrincipalTag/team": "red"}}
+    return policy(allow("iam:AttachUserPolicy", on=user(APPS, name), Condition=red))
+
+
+def _session_of(account: str, name: str, role_arn: str) -> Document:
+    return by_account(f"arn:aws:sts::{account}:assumed-role/{name}/alice", ArnEquals={"aws:PrincipalArn": role_arn})
+
+
+FEDERATING = ("sts:GetFederationToken", "sts:TagSession")
 NO = {"no": policy(deny(ASSUME))}
 MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
 OFFICE = {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
@@ -108,6 +118,7 @@ CALLERS: tuple[Role, ...] = (
     Role(
         APPS, "to-blue", gone(), inline=may_assume(role(DATA, "tagged"), StringEquals={"aws:ResourceTag/team": "blue"})
     ),
+    Role(APPS, "pathed", gone(), inline=may_assume(role(DATA, "pathed-*")), path="/team/"),
     # Other accounts.
     Role(MANAGEMENT, "caller", gone(), inline=may_assume(role(DATA, "vault"))),
     Role(
@@ -133,6 +144,14 @@ USERS: tuple[User, ...] = (
     User(APPS, "dave", groups=("engineers", "suspended")),
     User(APPS, "erin", boundary="customer:OnlyStorage"),
     User(APPS, "walker"),
+    # Tags of its own would not let it; those of its federated sessions may.
+    User(APPS, "federating", inline={"own": _grows_if_red("federating"), "tags": policy(allow(*FEDERATING))}),
+    User(
+        APPS,
+        "federating-untagged",
+        inline={"own": _grows_if_red("federating-untagged"), "tags": policy(allow(FEDERATING[0]))},
+    ),
+    User(APPS, "federating-roles", inline=may_assume(role(DATA, "by-tag")) | {"tags": policy(allow(*FEDERATING))}),
     OPERATOR,
 )
 POLICIES: dict[tuple[str, str], Document] = {
@@ -151,6 +170,10 @@ TRUSTING: tuple[Role, ...] = (
     Role(DATA, "session-name", by_account(APPS, StringEquals={"sts:RoleSessionName": "alice"})),
     Role(DATA, "source-identity", by_account(APPS, StringLike={"sts:SourceIdentity": "*"})),
     Role(DATA, "session", by_account(f"arn:aws:sts::{APPS}:assumed-role/caller/alice")),
+    # A session does not tell the path of its role, and its requests have it.
+    Role(DATA, "pathed-session", _session_of(APPS, "pathed", role(APPS, "team/pathed"))),
+    Role(DATA, "pathed-elsewhere", _session_of(APPS, "pathed", role(APPS, "pathed"))),
+    Role(DATA, "partner-session", _session_of(PARTNER, "exporter", role(PARTNER, "team/exporter"))),
     Role(DATA, "but-caller", _but(by_account(APPS), {"AWS": role(APPS, "caller")})),
     Role(DATA, "vault", by_account(APPS, MANAGEMENT)),
     Role(DATA, "guarded", by_account(FROZEN, LISTED, SHARED)),

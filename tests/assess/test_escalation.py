@@ -13,7 +13,7 @@ from plumbline.assess.escalation import MOST_TARGETS, Escalations, escalations
 from plumbline.assess.escalation_steps import Steps
 from plumbline.assess.escalation_ways import PASSING, known_ways, read_ways
 from plumbline.iam.documents import canonical
-from plumbline.model.snapshot import Account, Organization
+from plumbline.model.snapshot import TAGS, Account, Organization
 from tests.iam.policies import allow, deny, document_of, inline, managed, role
 
 HERE, THERE = "111111111111", "222222222222"
@@ -169,6 +169,66 @@ def test_tags_of_principal_and_target_are_known(way, action):
         other = Scene(way, condition={action: {"Condition": {"StringEquals": {key: "green"}}}})
         assert other.finding() is None
         assert other.potential()
+
+
+FEDERATING = ("sts:GetFederationToken", "sts:TagSession")
+RED_ONLY = {"Condition": {"StringEquals": {"aws:PrincipalTag/team": "red"}}}
+
+
+@pytest.mark.parametrize(
+    ("policies", "conditional"),
+    [
+        ([inline("f", allow(*FEDERATING))], True),
+        ([inline("f", allow(*FEDERATING, resource=f"arn:aws:sts::{HERE}:federated-user/app"))], True),
+        ([inline("f", allow(FEDERATING[0]))], None),
+        ([inline("f", allow(FEDERATING[1]))], None),
+        ([inline("f", allow(*FEDERATING)), inline("no", deny(FEDERATING[0]))], None),
+        ([], None),
+    ],
+)
+@pytest.mark.parametrize("kind", ["user", "role"])
+def test_users_with_federated_sessions_choose_their_tags(policies, conditional, kind):
+    way = next(way for way in WAYS if way.id == "iam-create-access-key")
+    scene = Scene(way, *policies, condition={way.actions[0]: RED_ONLY}, tags={"team": "blue"}, kind=kind)
+    finding = scene.finding()
+    assert (finding.conditional if finding else None) == (conditional if kind == "user" else None)
+    scene = Scene(way, *policies, condition={way.actions[0]: RED_ONLY}, tags={"team": "red"}, kind=kind)
+    assert scene.finding().conditional is False
+
+
+def test_federated_sessions_assume_no_roles():
+    may = inline("p", allow("sts:AssumeRole", **RED_ONLY), allow(*FEDERATING))
+    own = named("me", may, kind="user", tags={"team": "blue"})
+    result = found(own, named("target", ADMIN, trust=trusts({"AWS": HERE})))
+    assert (where(result, own), potential(result, own)) == (set(), set())
+
+
+@pytest.mark.parametrize("whose", ["own", "target"])
+def test_tags_that_were_not_told_close_no_way(whose):
+    way = next(way for way in WAYS if way.id == "iam-update-assume-role-policy")
+    key = "aws:PrincipalTag/team" if whose == "own" else "aws:ResourceTag/team"
+    scene = Scene(way, condition={way.actions[0]: {"Condition": {"StringEquals": {key: "red"}}}})
+    assert scene.finding() is None
+    untold = {whose: replace(getattr(scene, whose), tags={}, unknown=frozenset({TAGS}))}
+    scene.all = [untold.get("own", scene.own), untold.get("target", scene.target)]
+    assert scene.finding()
+
+
+def test_a_service_is_trusted_for_tags_that_were_not_told():
+    trust = trusts({"Service": "lambda.amazonaws.com"}, Condition={"StringEquals": {"aws:ResourceTag/team": "red"}})
+    own = named("me", inline("p", allow("iam:PassRole", "lambda:*")))
+    target = named("target", ADMIN, trust=trust)
+    assert ("lambda-create-function-invoke", target.arn) not in where(found(own, target), own)
+    untold = replace(target, unknown=frozenset({TAGS}))
+    assert ("lambda-create-function-invoke", target.arn) in where(found(own, untold), own)
+
+
+def test_a_named_session_of_a_role_with_a_path():
+    own = named("me", inline("p", allow("sts:AssumeRole")), path="/team/")
+    session = f"arn:aws:sts::{HERE}:assumed-role/me/alice"
+    trust = trusts({"AWS": session}, Condition={"ArnEquals": {"aws:PrincipalArn": own.arn}})
+    target = named("target", ADMIN, trust=trust)
+    assert where(found(own, target), own) == {("sts-assume-role", target.arn)}
 
 
 def test_tags_of_a_role_whose_sessions_may_have_others_depend_on_the_caller():

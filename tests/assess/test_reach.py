@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from plumbline.assess.reach import Hop, hops, paths
 from plumbline.iam.documents import canonical
-from plumbline.model.snapshot import Account, Organization
+from plumbline.model.snapshot import TAGS, Account, Organization
 from tests.iam.policies import allow, deny, inline, managed, role
 
 HERE, THERE, FOREIGN = "111111111111", "222222222222", "999999999999"
@@ -206,6 +206,18 @@ def test_tags_of_a_role_are_known(tags, status):
     assert (hop.status if hop else None) == status
 
 
+@pytest.mark.parametrize("untold", ["source", "role"])
+def test_tags_that_were_not_told_are_not_absent(untold):
+    source, target = named("a", TO_RED if untold == "role" else ASSUME, trust=trusts({"AWS": FOREIGN})), TARGET
+    if untold == "role":
+        target, key = replace(target, unknown=frozenset({TAGS})), "aws:ResourceTag/Team"
+    else:
+        source, key = replace(source, unknown=frozenset({TAGS})), "aws:PrincipalTag/team"
+        target = replace(target, trust=trusts({"AWS": HERE}, **RED))
+    hop = found(source, target)[source.arn, target.arn]
+    assert (hop.status, hop.conditions) == ("conditional", (f"StringEquals {key}",))
+
+
 OURS, THEIRS = "o-ours", "o-theirs"
 UNIT = ("r-1", "ou-1")
 
@@ -284,6 +296,14 @@ def test_a_role_that_trusts_everybody_needs_no_policies_in_its_own_account():
         ("oidc-provider/token.example.com", "saml:aud", False),
         ("saml-provider/staff", "SAML:aud", True),
         ("saml-provider/staff", "token.example.com:aud", False),
+        # Keys of services, whatever follows their prefix.
+        ("oidc-provider/token.example.com", "aws:RequestTag/example.com:team", True),
+        ("saml-provider/staff", "aws:RequestTag/example.com:team", True),
+        ("oidc-provider/token.example.com", "sts:RoleSessionName", True),
+        # One issuer, with and without the slash at its end.
+        ("oidc-provider/token.example.com/", "token.example.com:sub", True),
+        ("oidc-provider/token.example.com", "token.example.com/:sub", True),
+        ("oidc-provider/token.example.com/id/A", "token.example.com/id/B:sub", False),
     ],
 )
 def test_a_token_has_no_claims_of_another_provider(provider, key, opens):
@@ -298,6 +318,23 @@ def test_a_named_session_is_a_condition_on_its_role():
     session = f"arn:aws:sts::{HERE}:assumed-role/a/only"
     hop = found(source, replace(TARGET, trust=trusts({"AWS": session})))[source.arn, TARGET.arn]
     assert (hop.status, hop.conditions) == ("conditional", (f"session {session}",))
+
+
+@pytest.mark.parametrize(
+    ("account", "principal", "status"),
+    [
+        (HERE, arn("team/a"), "conditional"),
+        (HERE, arn("a"), None),  # another role, which cannot be there beside it
+        (FOREIGN, arn("team/a", FOREIGN), "unconfirmed"),
+        (FOREIGN, arn("team/a"), None),  # of an account whose principals are known
+    ],
+)
+def test_a_session_does_not_tell_the_path_of_its_role(account, principal, status):
+    source = named("a", ASSUME, path="/team/")
+    session = f"arn:aws:sts::{account}:assumed-role/a/only"
+    trust = trusts({"AWS": session}, Condition={"ArnEquals": {"aws:PrincipalArn": principal}})
+    hops_in = found(source, replace(TARGET, trust=trust))
+    assert [hop.status for hop in hops_in.values()] == ([status] if status else [])
 
 
 def test_paths_go_through_roles_in_turn_and_across_accounts():

@@ -322,13 +322,54 @@ def test_service_accounts_count_and_those_of_a_whole_cluster_as_its_provider():
 
 
 def test_paths_lead_on_from_a_service_account():
-    role = named("r", BOTH, trust=pods())
+    role = named("r", inline("both", allow(*BOTH)), trust=pods())
     far = named("far", account=THERE, trust=trusts({"AWS": HERE}, action=["sts:AssumeRole", "sts:TagSession"]))
     exposed, radii, made = judged(role, far, associated=[ONE])
     ways = paths(made, SOURCE_NAME)
     assert [[hop.target for hop in way.hops] for way in ways] == [[role.arn], [role.arn, far.arn]]
     assert exposed.of[far.arn].at_most.transitive == Sources(other_accounts=1, service_accounts=1, services=1)
     assert radii.of[SOURCE_NAME].at_most.roles == 2
+
+
+TO_FAR = {"Condition": {"StringEquals": {"aws:RequestTag/kubernetes-namespace": "payments"}}}
+
+
+@pytest.mark.parametrize(
+    ("own", "action", "tagged", "conditions"),
+    [
+        (BOTH, ["sts:AssumeRole", "sts:TagSession"], True, ()),
+        (BOTH, "sts:AssumeRole", True, None),  # the tags go with the session, and the next role lets none in
+        (ASSUME, ["sts:AssumeRole", "sts:TagSession"], True, None),  # nor may it pass them on
+        (ASSUME, "sts:AssumeRole", False, ()),
+    ],
+)
+def test_session_tags_of_pod_identity_go_with_the_session(own, action, tagged, conditions):
+    policy = ASSUME if own is ASSUME else inline("both", allow(*own))
+    role, far = named("r", policy, trust=pods()), named("far", account=THERE, trust=trusts({"AWS": HERE}, action))
+    one = replace(ONE, session_tags=tagged)
+    ways = {way.target: way.hops[-1] for way in paths(judged(role, far, associated=[one])[2], SOURCE_NAME)}
+    assert (ways[far.arn].conditions if far.arn in ways else None) == conditions
+    assert paths(judged(role, far, associated=[one])[2], role.arn)  # other sessions of the role have none
+
+
+def test_conditions_on_tags_that_go_with_the_session_are_those_of_the_path():
+    role = named("r", inline("both", allow(*BOTH)), trust=pods())
+    trust = canonical(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"AWS": HERE}, "Action": "sts:AssumeRole"},
+                {"Effect": "Allow", "Principal": {"AWS": HERE}, "Action": "sts:TagSession", **TO_FAR},
+            ],
+        }
+    )
+    _, _, made = judged(role, named("far", account=THERE, trust=trust), associated=[ONE])
+    (way,) = (way for way in paths(made, SOURCE_NAME) if len(way.hops) > 1)
+    assert (way.hops[1].status, way.hops[1].conditions) == (
+        "conditional",
+        ("StringEquals aws:RequestTag/kubernetes-namespace",),
+    )
+    assert paths(made, role.arn)[0].hops[0].status == "confirmed"
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,10 @@ ROLES = details(
         role("any", trusts=irsa()),
         role(
             "pod",
-            inline("p", allow("sts:AssumeRole", resource=FAR)),
+            inline("p", allow(*BOTH, resource=FAR)),
             trusts=trust({"Service": "pods.eks.amazonaws.com"}, BOTH),
         ),
-        role("far", trusts=trust({"AWS": f"arn:aws:iam::{ACCOUNT}:root"})),
+        role("far", trusts=trust({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, BOTH)),
     ]
 )
 

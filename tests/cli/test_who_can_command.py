@@ -323,3 +323,82 @@ def test_an_identity_provider_of_the_account_itself_is_listed(who_can):
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
     data = details([role("target", trusts=trust({"Federated": provider}, "sts:AssumeRoleWithWebIdentity"))])
     assert names(result(who_can("sts:AssumeRoleWithWebIdentity", TARGET, data)))["allowed"] == [provider]
+
+
+# What is known of the condition keys of a request, as for `plumbline paths`
+
+RED = {"Condition": {"StringEquals": {"aws:PrincipalTag/team": "red"}}}
+ASSUMING = inline("p", allow("sts:AssumeRole"))
+
+
+def tags(**of):
+    return {"Tags": [{"Key": key, "Value": value} for key, value in of.items()]}
+
+
+def test_tags_decide_who_assumes_a_role(who_can):
+    own = to({"AWS": ACCOUNT}, **RED)
+    loose = document(to({"AWS": ACCOUNT}, ["sts:AssumeRole", "sts:TagSession"]))
+    others = [
+        role("red", ASSUMING, **tags(team="red")),
+        role("blue", ASSUMING, **tags(team="blue")),
+        role("plain", ASSUMING, **tags()),
+        role("untold", ASSUMING),
+        role("loose", ASSUMING, trusts=loose, **tags(team="blue")),
+    ]
+    found = result(who_can("sts:AssumeRole", TARGET, trusting(own, others=others)))
+    assert names(found) == {
+        "allowed": [arn("role", "red")],
+        "conditional": [arn("role", "loose"), arn("role", "untold")],
+        "unknown": [],
+    }
+    assert {tuple(c["dependsOn"]) for c in found["conditional"]} == {("aws:PrincipalTag/team",)}
+
+
+def test_tags_of_the_role_decide_too(who_can):
+    caller = role("caller", inline("p", allow("sts:AssumeRole", Condition={"StringEquals": {"aws:ResourceTag/team": "red"}})), **tags())  # fmt: skip
+    expected = ((tags(team="red"), "allowed"), (tags(), None), ({}, "conditional"))
+    for of, kind in expected:
+        data = details([role("target", trusts=document(to({"AWS": ACCOUNT})), **of), caller])
+        found = names(result(who_can("sts:AssumeRole", TARGET, data)))
+        assert [name for name, who in found.items() if who] == ([kind] if kind else [])
+
+
+def test_a_user_may_give_federated_sessions_other_tags(who_can):
+    """So that tags decide only what such sessions cannot do."""
+    alice = user("alice", inline("p", allow("s3:GetObject", "sts:AssumeRole", **RED)), **tags(team="blue"))
+    data = details([role("target", trusts=document(to({"AWS": ACCOUNT})))], [alice])
+    assert names(result(who_can("s3:GetObject", OBJECT, data)))["conditional"] == [arn("user", "alice")]
+    assert names(result(who_can("sts:AssumeRole", TARGET, data)))["conditional"] == []
+
+
+def test_a_token_has_no_claims_of_others_and_no_organization(who_can):
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.example.com"
+    for key, allowed in (
+        ("accounts.google.com:sub", False),
+        ("aws:PrincipalOrgID", False),
+        ("aws:RequestTag/a.b:c", True),
+    ):
+        with_web = "sts:AssumeRoleWithWebIdentity"
+        data = trusting(to({"Federated": provider}, with_web, Condition={"StringEquals": {key: "x"}}))
+        assert bool(names(result(who_can(with_web, TARGET, data)))["conditional"]) == allowed
+
+
+def test_the_organization_decides_who_assumes_a_role(who_can, tmp_path):
+    for identifier, kind in (("o-ours", "allowed"), ("o-theirs", None)):
+        data = trusting(
+            to({"AWS": ACCOUNT}, Condition={"StringEquals": {"aws:PrincipalOrgID": identifier}}),
+            others=[role("caller", ASSUMING)],
+        )
+        levels = {"serviceControlPolicies": [document(allow("*"))]}
+        root = {"id": "r-1", "accounts": [{"id": ACCOUNT, **levels}], **levels}
+        file = saved(tmp_path / "organization.json", {"id": "o-ours", "root": root})
+        found = names(result(who_can("sts:AssumeRole", TARGET, data, "--organization", file)))
+        assert [name for name, who in found.items() if who] == ([kind] if kind else [])
+
+
+def test_the_path_of_a_role_is_that_of_its_sessions(who_can):
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/app/alice"
+    app = role("app", ASSUMING) | {"Arn": arn("role", "team/app"), "Path": "/team/"}
+    condition = {"ArnEquals": {"aws:PrincipalArn": arn("role", "team/app")}}
+    found = result(who_can("sts:AssumeRole", TARGET, trusting(to({"AWS": session}, Condition=condition), others=[app])))
+    assert names(found)["allowed"] == [session]

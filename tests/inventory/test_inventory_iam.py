@@ -1,6 +1,7 @@
 """Principals out of the answers of IAM: what is missing stays unknown, and never becomes nothing."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import quote
 
@@ -8,7 +9,9 @@ import pytest
 
 from plumbline.aws.errors import Denied, Throttled
 from plumbline.inventory.documents import canonical
+from plumbline.inventory.files import read_account_details
 from plumbline.inventory.iam import read_principals
+from plumbline.model.snapshot import TAGS, principal_facts
 
 ACCOUNT = "100000000003"
 CREATED = datetime(2025, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
@@ -138,6 +141,21 @@ def test_a_role_with_everything():
     assert principal.role_template == "arn:aws:iam::1:role-template/t"
     assert principal.policies_known
     assert sessions.asked == []
+
+
+def test_tags_that_a_file_does_not_name_are_unknown(tmp_path):
+    """What AWS itself leaves out is empty."""
+    told, untold = role("told", Tags=[]), {k: v for k, v in role("untold").items() if k != "Tags"}
+    nobody = {k: v for k, v in user("nobody").items() if k != "Tags"}
+    page = {"RoleDetailList": [told, untold], "UserDetailList": [nobody]}
+    file = tmp_path / "details.json"
+    file.write_text(json.dumps(page, default=str))
+    principals = read_account_details([file])
+    unknown = {p.name: p.unknown for p in principals.values()}
+    assert unknown == {"told": frozenset(), "untold": frozenset({TAGS}), "nobody": frozenset({TAGS})}
+    one = principals[arn("role", "untold")]
+    assert list(principal_facts(one)) != list(principal_facts(replace(one, unknown=frozenset())))
+    assert {p.unknown for p in read(page, roles=[told, untold])[0].values()} == {frozenset()}
 
 
 def test_a_user_with_what_its_groups_give():

@@ -159,6 +159,7 @@ SOURCES = (
     "pods.eks.amazonaws.com",
     f"{ISSUER}/serviceaccount/shop/checkout",
     f"arn:aws:eks:{org.HOME_REGION}:{DATA}:cluster/{CLUSTER}/serviceaccount/shop/right",
+    f"arn:aws:eks:{org.HOME_REGION}:{DATA}:cluster/{CLUSTER}/serviceaccount/shop/on",
 )
 
 
@@ -175,3 +176,36 @@ def test_paths_from_one_principal_to_a_role_in_files(plumbline, files, target, r
     wanted = {} if reached_by is None else {("apps/@walker", f"data/{target}"): tuple(reached_by)}
     assert paths_of(found["paths"]) == wanted
     assert hops_of(found["paths"]) == {}
+
+
+def test_tags_that_files_do_not_name_are_not_absent(plumbline, files, tmp_path):  # noqa: F811
+    untold = [_without_tags(one, tmp_path) for one in files]
+    for source, target, condition in (
+        ("blue", "by-tag", "StringEquals aws:PrincipalTag/team"),
+        ("to-blue", "tagged", "StringEquals aws:ResourceTag/team"),
+    ):
+        found = plumbline("paths", role(APPS, source), role(DATA, target), *untold, "--format", "json")
+        wanted = ("identity", "conditional", (condition,))
+        assert hops_of(json.loads(found.out)["paths"]) == {(f"apps/{source}", f"data/{target}"): wanted}
+
+
+def _without_tags(option, folder):
+    path = folder / getattr(option, "name", "")
+    data = json.loads(option.read_text()) if path != folder else None
+    if not isinstance(data, list) or "RoleDetailList" not in data[0]:
+        return option
+    for page in data:
+        for one in (*page.get("RoleDetailList", ()), *page.get("UserDetailList", ())):
+            del one["Tags"]
+    path.write_text(json.dumps(data))
+    return path
+
+
+@pytest.mark.parametrize("target", ["by-tag", "tagged", "apps-of-ours", "apps-of-theirs", "unit", "external-id", "on"])
+def test_who_can_assume_a_role_is_who_has_a_hop_into_it(plumbline, files, target):  # noqa: F811
+    arn = role(DATA, f"pods-{target}" if target == "on" else target)
+    found = json.loads(plumbline("who-can", "sts:AssumeRole", arn, *files, "--format", "json").out)
+    told = {short(one["principal"]): kind for kind in ("allowed", "conditional", "unknown") for one in found[kind]}
+    kinds = {"confirmed": "allowed", "conditional": "conditional"}
+    hops_in = {source: kinds[status] for (source, to), (_, status, _) in expected.hops().items() if to == short(arn)}
+    assert told == hops_in

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from plumbline.assess.assuming import Entry
 from plumbline.assess.escalation_resources import SOME, resources
@@ -24,6 +24,7 @@ from plumbline.assess.known_keys import (
 )
 from plumbline.iam.authorize import Layers, authorize
 from plumbline.iam.conditions import Context
+from plumbline.iam.documents import canonical
 from plumbline.iam.principals import Caller, Naming
 from plumbline.iam.statements import (
     CompiledDocument,
@@ -143,7 +144,8 @@ class Asking:
             return False
         of = partition(own.arn)
         forms = (f"arn:{of}:sts::{own.account}:federated-user/{SOME}", f"arn:{of}:iam::{own.account}:user/{SOME}")
-        return all(self.anywhere(action, forms, {}) is not None for action in _FEDERATING)
+        # No role is asked; but as for roles, the engine wants a policy that allows sts:TagSession.
+        return all(self.anywhere(action, forms, {}, trust=(delegating(own.account, action),)) for action in _FEDERATING)
 
     def turns_on(self, action: str) -> frozenset[str]:
         """The condition keys on which policies make an action depend, in lower case; the resource itself is apart."""
@@ -271,6 +273,13 @@ def _may_name(trust: CompiledDocument | None, who: Caller) -> bool:
     if trust is None:
         return True
     return any(one.allow and one.naming(who) is not Naming.NONE for one in trust.statements)
+
+
+@cache
+def delegating(account: str, action: str) -> CompiledDocument | None:
+    """A policy of a resource that leaves it to an account's own policies who does it."""
+    statement = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": action}
+    return document(canonical({"Version": "2012-10-17", "Statement": statement}), "resource")
 
 
 def partition(arn: str) -> str:

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
 
-from plumbline.assess.escalation_asking import Answer, Asking, best, of_resource, partition
+from plumbline.assess.escalation_asking import Answer, Asking, best, delegating, of_resource, partition
 from plumbline.assess.escalation_resources import SOME, forms
 from plumbline.assess.escalation_targets import Targets, group_arns, groups_of
 from plumbline.assess.escalation_ways import ASSUME_ROLE, PASS_ROLE, Need, Way
-from plumbline.assess.guardrails import document
 from plumbline.assess.known_keys import Keys, tags_of
-from plumbline.iam.documents import canonical
-from plumbline.iam.statements import CompiledDocument
 from plumbline.model.snapshot import Principal
 
 _PASSED_TO = "iam:passedtoservice"
@@ -139,7 +135,7 @@ class Steps:
         """The actions on resources that need not be in the data; None when one of them is allowed nowhere."""
         found: list[Step] = []
         for need in needs:
-            trust = (_delegating(self._principal.account),) if need.action == ASSUME_ROLE else ()
+            trust = (delegating(self._principal.account, ASSUME_ROLE),) if need.action == ASSUME_ROLE else ()
             answer = best(
                 self._asking.anywhere(need.action, forms, fixed, trust=trust, foreign=foreign)
                 for forms, foreign in self._forms(way, need)
@@ -183,10 +179,3 @@ def _best(steps: Iterable[Step | None]) -> Step | None:
     given = [step for step in steps if step is not None]
     answer = best(step.answer for step in given)
     return next((step for step in given if step.answer is answer), None)
-
-
-@cache
-def _delegating(account: str) -> CompiledDocument | None:
-    """A trust policy that leaves it to an account's own policies who assumes the role."""
-    statement = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": ASSUME_ROLE}
-    return document(canonical({"Version": "2012-10-17", "Statement": statement}), "resource")
