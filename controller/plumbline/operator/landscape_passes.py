@@ -20,7 +20,7 @@ from plumbline.aws.calls import CallCounter
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.collect import NO_CHANGES
 from plumbline.kube.client import LANDSCAPES, Json, KubeClient
-from plumbline.model.snapshot import facts_digest
+from plumbline.model.snapshot import accounts_digest
 from plumbline.operator.assessment import Assessments
 from plumbline.operator.change_queues import ChangeQueues
 from plumbline.operator.keys import Done, Gone, Key, Outcome, Stalled, Wake, jittered
@@ -245,7 +245,7 @@ def _same(one: IAMLandscape, other: IAMLandscape) -> bool:
 def _changed(before: LandscapePass, after: LandscapePass, accounts: frozenset[str]) -> bool:
     """Whether live IAM of these accounts is another."""
     old, new = before.view.snapshot, after.view.snapshot
-    return facts_digest(old, accounts) != facts_digest(new, accounts)
+    return accounts_digest(old, accounts) != accounts_digest(new, accounts)
 
 
 def _seconds_to_look(changes: Refreshes | None, now: datetime) -> float:
