@@ -203,6 +203,7 @@ CALLS = st.one_of(
     ),
     st.builds(lambda name: ("lambda:Invoke", {"requestParameters": {"functionName": name}}), NAMES),
     st.just(("lambda:Invoke", {})),
+    st.just(("lambda:Invoke", {"userIdentity": identity(invokedBy="events.amazonaws.com")})),
     st.just(("s3:GetObject", {"errorCode": "NoSuchKey", "requestParameters": {"bucketName": "b", "key": "none"}})),
     st.just(("sqs:CreateQueue", {"errorCode": "AccessDenied", "errorMessage": "not authorized"})),
     st.just(("sqs:CreateQueue", {"userIdentity": OTHER})),
