@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbline.api.baseline import Review
+from plumbline.api.review import Review
 from plumbline.model.finding import Finding, Findings, finding_key
 from plumbline.reconcile.review import Role, changes_of_review, review_of
 from plumbline.store.database import open_store
@@ -63,7 +63,7 @@ def test_the_state_of_a_finding(case):
 
 def test_the_most_urgent_are_listed():
     many = [entry(WEDNESDAY - number * DAY, role=f"{ROLE}-{number}") for number in range(40)]
-    found = review_of(many, {one.role_arn: Role() for one in many}, REVIEW, WEDNESDAY)
+    found = review_of(many, {one.resource: Role() for one in many}, REVIEW, WEDNESDAY)
     assert (len(found.findings), found.findings_truncated) == (20, 20)
     states = [one.state for one in found.findings]
     assert states == ["overdue"] * 9 + ["new"] * 3 + ["open"] * 8
@@ -106,7 +106,7 @@ class Book:
         hidden = frozenset(self.finding(role).key for role in unknown)
         found = Findings({one.key: one for one in made}, hidden, frozenset(seen), accounts)
         entries = register_findings(self.engine, "pay/base", found, self.now)
-        return {e.role_arn.rpartition("/")[2]: (e.first_seen, e.resolved_at) for e in entries}
+        return {e.resource.rpartition("/")[2]: (e.first_seen, e.resolved_at) for e in entries}
 
     @staticmethod
     def finding(role):

@@ -78,6 +78,7 @@ class Figures:
     activity: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, activity, number
     risk: tuple[tuple[str, str, int], ...] = ()  # landscape, band, principals
     findings: tuple[tuple[str, int, int, int], ...] = ()  # landscape, open, refused, failing accounts
+    reviewed: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, state, findings
     analyzers: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, state, number
     unused_access: tuple[tuple[str, str, int], ...] = ()  # landscape, type of finding, number
     external_access: tuple[tuple[str, str, str, int], ...] = ()  # landscape, account, access, number
@@ -99,6 +100,7 @@ class _Collector(Collector):
         yield from _activity(self._figures.activity)
         yield from _risk(self._figures.risk)
         yield from _findings(self._figures.findings)
+        yield from _reviewed(self._figures.reviewed)
         yield from _analyzers(self._figures)
         yield from _policy_validation(self._figures)
         yield from _roles(self._figures.roles)
@@ -263,6 +265,15 @@ def _findings(rows: tuple[tuple[str, int, int, int], ...]) -> Iterable[Metric]:
         "Accounts into which findings could not be imported.",
         ("landscape",),
         (((landscape,), float(failing)) for landscape, _, _, failing in rows),
+    )
+
+
+def _reviewed(rows: tuple[tuple[str, str, str, int], ...]) -> Iterable[Metric]:
+    yield _gauge(
+        "landscape_findings",
+        "Findings of no baseline in this week's review by kind and state; new, overdue and decided ones are among the open.",
+        ("landscape", "kind", "state"),
+        (((landscape, kind, state), float(number)) for landscape, kind, state, number in rows),
     )
 
 

@@ -23,6 +23,7 @@ from plumbline.reconcile.figures import (
     finding_figures,
     policy_document_figures,
     policy_finding_figures,
+    review_figures,
     risk_figures,
     unused_access_figures,
 )
@@ -58,6 +59,7 @@ def _figures(reconciler: Reconciler) -> Figures:
         ),
         activity=tuple(row for _, done in known for row in activity_figures(done)),
         findings=tuple(row for _, done in known for row in finding_figures(done)),
+        reviewed=tuple(row for _, done in known for row in review_figures(done)),
         risk=tuple(row for _, done in known for row in risk_figures(done)),
         analyzers=tuple(row for _, done in known for row in analyzer_figures(done)),
         unused_access=tuple(row for _, done in known for row in unused_access_figures(done)),

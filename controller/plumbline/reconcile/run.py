@@ -43,6 +43,7 @@ from plumbline.reconcile.landscape import (
 )
 from plumbline.reconcile.places import Places, kept_places
 from plumbline.reconcile.resources import Invalid, Resources, ResourceStore
+from plumbline.reconcile.review_pass import with_review
 from plumbline.reconcile.risks import with_risk
 
 _log = structlog.get_logger()
@@ -114,7 +115,7 @@ def _one_landscape(
         now=report.now,
         progress=progress,
     )
-    done = with_risk(done, baselines)
+    done = with_review(with_risk(done, baselines), engine, report.now)
     report.landscapes[name] = done
     report.calls[name] = opened.calls.counts()
     why = nothing_to_see(done.view.snapshot)
