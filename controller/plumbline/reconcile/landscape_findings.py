@@ -81,11 +81,17 @@ def _external_access(done: LandscapePass, known: Known) -> LandscapeFindings | N
                 findings.append(
                     LandscapeFinding(key, "ExternalAccess", finding.account, resource, region=region, detail=detail)
                 )
+    active = frozenset(account.id for account in done.view.snapshot.accounts.values() if account.state == "ACTIVE")
     covering: dict[str, list[Required]] = {}
     for asked_for in required:
         for account in asked_for.covers:
             covering.setdefault(account, []).append(asked_for)
-    looking = {one.key: [r for r in covering.get(one.account, ()) if _looks_at(r, one)] for one in known}
+    # Nobody looks into an account that is not there; whether it is gone is known of accounts.
+    looking = {
+        one.key: [r for r in covering.get(one.account, ()) if _looks_at(r, one)]
+        for one in known
+        if one.account in active
+    }
     unasked = {key for key, those in looking.items() if not those}
     unread = {key for key, those in looking.items() if not set(those) <= read}
     hidden = {one.key for one in known if (one.account, one.region, one.resource) in broken}
@@ -95,7 +101,7 @@ def _external_access(done: LandscapePass, known: Known) -> LandscapeFindings | N
         unasked | unread | hidden,
         complete=set(required) <= read and not broken,
         # Whether its roles and users could be read does not matter here.
-        seen=frozenset(a.id for a in done.view.snapshot.accounts.values() if a.state == "ACTIVE"),
+        seen=active,
         unasked=unasked,
     )
 
