@@ -6,13 +6,14 @@ kind; None is said of a kind that the landscape does not ask for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from plumbline.assess.inactive import is_gone
 from plumbline.assess.required_analyzers import Required
 from plumbline.assess.targets import accounts_known, accounts_seen, owner_unknown
+from plumbline.model.analyzers import Finding, FindingList
 from plumbline.model.finding import LandscapeFinding, LandscapeFindingKind, LandscapeFindings
 from plumbline.model.inactivity import Activity, Judgement, Kind
 from plumbline.model.snapshot import Principal, Snapshot
@@ -66,44 +67,49 @@ def _external_access(done: LandscapePass, known: Known) -> LandscapeFindings | N
     asked, found = done.landscape.spec.analyzers, done.evidence.analyzers
     if asked is None or asked.external_access is None or found is None:
         return None
+    listed = [_listed(one, finding) for one in found.lists if not of_unused_access(one) for finding in one.findings]
+    broken = {_about(one) for one, error in listed if error}
     required = [one.required for one in found.judged if one.required.kind == "externalAccess"]
     read = _read(found, done.status.collected_at)
-    findings, broken = [], set()
-    for one in found.lists:
-        for finding in one.findings if not of_unused_access(one) else ():
-            region = "" if _GLOBAL in finding.resource else one.analyzer.region
-            detail = "public" if finding.public else "crossAccount"
-            resource = finding.resource or finding.id
-            key = f"ExternalAccess/{finding.account}/{region}/{resource}/{detail}"
-            if finding.error:
-                broken.add((finding.account, region, resource))
-            else:
-                findings.append(
-                    LandscapeFinding(key, "ExternalAccess", finding.account, resource, region=region, detail=detail)
-                )
     active = frozenset(account.id for account in done.view.snapshot.accounts.values() if account.state == "ACTIVE")
-    covering: dict[str, list[Required]] = {}
-    for asked_for in required:
-        for account in asked_for.covers:
-            covering.setdefault(account, []).append(asked_for)
     # Nobody looks into an account that is not there; whether it is gone is known of accounts.
-    looking = {
-        one.key: [r for r in covering.get(one.account, ()) if _looks_at(r, one)]
-        for one in known
-        if one.account in active
-    }
+    looking = {one.key: those for one, those in _looking(required, known) if one.account in active}
     unasked = {key for key, those in looking.items() if not those}
     unread = {key for key, those in looking.items() if not set(those) <= read}
-    hidden = {one.key for one in known if (one.account, one.region, one.resource) in broken}
     return _said(
         done.view.snapshot,
-        findings,
-        unasked | unread | hidden,
+        [one for one, error in listed if not error],
+        unasked | unread | {one.key for one in known if _about(one) in broken},
         complete=set(required) <= read and not broken,
         # Whether its roles and users could be read does not matter here.
         seen=active,
         unasked=unasked,
     )
+
+
+def _listed(one: FindingList, finding: Finding) -> tuple[LandscapeFinding, str]:
+    """What an analyzer says of a resource, or why it could not analyze it."""
+    resource = finding.resource or finding.id
+    region = "" if _GLOBAL in resource else one.analyzer.region
+    detail = "public" if finding.public else "crossAccount"
+    key = f"ExternalAccess/{finding.account}/{region}/{resource}/{detail}"
+    return LandscapeFinding(key, "ExternalAccess", finding.account, resource, region, detail), finding.error
+
+
+def _about(one: LandscapeFinding | Registered) -> tuple[str, str, str]:
+    return one.account, one.region, one.resource
+
+
+def _looking(required: Iterable[Required], known: Known) -> Iterator[tuple[Registered, list[Required]]]:
+    """By which analyzers a finding would be told: those of its Region, or where that is not known, all; of a role all."""
+    covering: dict[str, list[Required]] = {}
+    for one in required:
+        for account in one.covers:
+            covering.setdefault(account, []).append(one)
+    for finding in known:
+        regions = (finding.region, "")
+        asked = covering.get(finding.account, ())
+        yield finding, [one for one in asked if not finding.region or one.region in regions]
 
 
 def _read(found: AnalyzersFound, now: datetime | None) -> set[Required]:
@@ -115,12 +121,6 @@ def _read(found: AnalyzersFound, now: datetime | None) -> set[Required]:
         if one.analyzer is not None and one.analyzer.arn in whole
         if now is not None and one.analyzer.created_at + FIRST_ROUND <= now
     }
-
-
-def _looks_at(required: Required, one: Registered) -> bool:
-    """An analyzer looks at the resources of its Region, and at roles. Where it is not known which Regions there are, it may be
-    any."""
-    return not one.region or required.region in (one.region, "")
 
 
 # What is inactive
@@ -168,7 +168,7 @@ def _decided(one: Registered, judged: Mapping[str, Judgement], done: LandscapePa
 # Who can gain privileges
 
 
-def _escalation(done: LandscapePass, known: Known) -> LandscapeFindings | None:
+def _escalation(done: LandscapePass, _: Known) -> LandscapeFindings | None:
     """One for each role or user that certainly can gain privileges."""
     found = done.escalating
     if found is None:
@@ -176,17 +176,13 @@ def _escalation(done: LandscapePass, known: Known) -> LandscapeFindings | None:
     return _said(
         done.view.snapshot,
         [LandscapeFinding(_of(one), "Escalation", one.account, one.arn) for one in found.certain],
-        _both(map(_of, found.unclear), known),
+        map(_of, found.unclear),
         complete=not found.unclear,
     )
 
 
 def _of(principal: Principal) -> str:
     return f"Escalation/{principal.arn}/{principal.unique_id}"
-
-
-def _both(keys: Iterable[str], known: Known) -> Collection[str]:
-    return set(keys) & {one.key for one in known}
 
 
 _KINDS: Final[Mapping[LandscapeFindingKind, Callable[[LandscapePass, Known], LandscapeFindings | None]]] = {
