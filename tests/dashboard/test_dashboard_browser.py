@@ -92,7 +92,9 @@ def site(tmp_path, monkeypatch):
     """Landscapes: of files, of a cluster, one of which nothing could be collected, and one with policy validation."""
     (tmp_path / "live").mkdir()
     (tmp_path / "lost").mkdir()
-    whole = live(tmp_path / "live", monkeypatch)[1].picture("default")
+    cluster, pictures = live(tmp_path / "live", monkeypatch)
+    cluster.landscape(risk={}, review={})
+    whole = pictures.picture("default")
     gone = live(tmp_path / "lost", monkeypatch, lost())[1].picture("default")
     files = of_files(tmp_path / "files")
     validated = replace(files, live=True, validations=FOUND)

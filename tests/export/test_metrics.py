@@ -114,7 +114,7 @@ def test_labels_are_bounded():
     """No action is a label, no series has both baseline and account, and roles only where they are asked for."""
     for name, labels in series(WHOLE):
         keys = {key for key, _ in labels}
-        assert keys <= {"landscape", "namespace", "baseline", "verdict", "account", "source", "role", "service", "operation", "code", "bin", "version", "catalogue"}  # fmt: skip
+        assert keys <= {"landscape", "namespace", "baseline", "verdict", "account", "source", "role", "service", "operation", "code", "bin", "kind", "state", "version", "catalogue"}  # fmt: skip
         assert not {"baseline", "account"} <= keys
         assert ("role" in keys) == name.startswith("plumbline_role_")
     assert not any("role_actions" in name for name, _ in series(replace(WHOLE, roles=())))
