@@ -5,6 +5,7 @@ minutes.
 """
 
 import json
+from contextlib import contextmanager
 from datetime import timedelta
 
 import jsonschema
@@ -70,6 +71,24 @@ def counts(report, kind):
     return one.open, one.overdue, one.decided, one.resolved
 
 
+@contextmanager
+def closed(aws, role):  # noqa: F811
+    """While the block runs, only the role's own account may assume it, and a new analyzer has seen that."""
+    account, name = role.split(":")[4], role.rpartition("/")[2]
+    iam = aws(account, "iam")
+    before = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+    own = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}}
+    iam.update_assume_role_policy(
+        RoleName=name, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [own]})
+    )
+    aws(account).delete_analyzer(analyzerName="external")  # those of the sandbox look once only
+    create(aws, account, "external", "ACCOUNT")
+    try:
+        yield
+    finally:
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(before))
+
+
 def test_everything_that_no_baseline_is_about_is_reviewed(inputs, aws, sandbox, tmp_path):  # noqa: F811
     for account in (PRODUCTION, DEVELOPMENT):
         create(aws, account, "external", "ACCOUNT")
@@ -115,19 +134,8 @@ def test_everything_that_no_baseline_is_about_is_reviewed(inputs, aws, sandbox, 
     }
     write(tmp_path, decisions=[decision | {"until": "2026-12-31"}])
     open_role = next(one.role_arn for one in external.roles if one.role_arn.split(":")[4] == PRODUCTION)
-    iam = aws(PRODUCTION, "iam")
-    name = open_role.rpartition("/")[2]
-    before = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
-    own = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{PRODUCTION}:root"}}
-    iam.update_assume_role_policy(
-        RoleName=name, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [own]})
-    )
-    aws(PRODUCTION).delete_analyzer(analyzerName="external")  # that of the sandbox looks once only
-    create(aws, PRODUCTION, "external", "ACCOUNT")
-    try:
+    with closed(aws, open_role):
         decided = run_pass(inputs, tmp_path / "state", later)
-    finally:
-        iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(before))
     number, overdue, planned, _ = counts(decided, "Escalation")
     assert (overdue, planned) == (0, number)
     assert number >= found.kinds["Escalation"].open  # its own account may assume the role now

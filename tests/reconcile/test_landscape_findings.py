@@ -243,8 +243,6 @@ CLIMBER = a_role("climber", inline("p", allow("iam:PutRolePolicy")), trust=HERE)
 CALM = a_role("climber", inline("p", allow(READ)), trust=HERE)
 UNREADABLE = replace(CALM, policies=(replace(CALM.policies[0], document=None),))
 CALLER = a_role("climber", inline("p", allow("sts:AssumeRole")), trust=HERE)
-ADMIN = a_role("admin", inline("p", allow("s3:*", "iam:*")), trust=trusts(f"arn:aws:iam::{ACCOUNT}:root"))
-ELSEWHERE = replace(ADMIN, account=OTHER, arn=f"arn:aws:iam::{OTHER}:role/admin")
 
 
 class Two(Line):
@@ -257,6 +255,9 @@ class Two(Line):
         return replace(one, accounts={**one.accounts, OTHER: broken})
 
 
+MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+ONLY_WITH_MFA = a_role("climber", inline("p", allow("iam:UpdateAssumeRolePolicy", "sts:AssumeRole", Condition=MFA)), trust=HERE)  # fmt: skip
+ADMINS = tuple(a_role(f"admin-{number}", inline("p", allow("s3:*")), trust=HERE) for number in range(25))
 CLIMBS = {"role/climber"}
 STOPS = {
     # live IAM -> what is still open
@@ -265,6 +266,8 @@ STOPS = {
     "its policy could not be read": (Line(roles=(UNREADABLE,)), CLIMBS),
     "the SCPs could not be read": (Line(roles=(CLIMBER,), account=replace(Line().account, scp_levels=None)), CLIMBS),
     "its account was not collected": (NOBODY.but(account=Account(ACCOUNT, error="x", error_reason="X")), CLIMBS),
+    "only on a condition": (Line(roles=(ONLY_WITH_MFA, *ADMINS[:5])), set()),
+    "on a condition, over more than are listed": (Line(roles=(ONLY_WITH_MFA, *ADMINS)), CLIMBS),
     "whom it can take over is nowhere": (Line(roles=(CALLER,)), set()),
     "whom it can take over may be in an account that was not collected": (Two(roles=(CALLER,)), CLIMBS),
     "in another account something is not known": (Two(roles=(CALM,)), set()),

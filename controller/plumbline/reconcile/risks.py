@@ -59,12 +59,8 @@ def _unclear(one: PrincipalAnalysis, *, hidden: bool) -> bool:
     """Whether something may be certain of which that is not known. `hidden`: there are accounts of which nothing is known; who
     has a way that lacks only somebody to take over may find one there."""
     ways = (*one.escalations.escalations, *one.escalations.potential)
-    return (
-        not one.principal.policies_known
-        or any(way.assumes for way in ways)
-        or bool(one.escalations.more)
-        or (hidden and bool(ways))
-    )
+    # What a policy says that could not be read is among what ways assume.
+    return any(way.assumes for way in ways) or bool(one.escalations.more) or (hidden and bool(ways))
 
 
 def _refreshed(done: LandscapePass) -> dict[str, datetime]:
