@@ -19,7 +19,8 @@ MAX_RESOURCES = 100
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One grouped observation: principal, action, outcome, with first and last time, count and the source."""
+    """One grouped observation: principal, action, outcome, with first and last time, count and the source. `passed_to`: the
+    service that iam:PassRole was for; empty where it is not known, and of other actions."""
 
     principal: str
     unique_id: str | None
@@ -35,6 +36,7 @@ class Evidence:
     codes: tuple[str, ...] = ()
     # Several actions may lie behind the event (or the match is a guess): counts against removal, proves no addition.
     ambiguous: bool = False
+    passed_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
