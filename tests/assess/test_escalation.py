@@ -52,9 +52,7 @@ def group(name, *policies, path="/"):
 
 def found(*principals, accounts=None, groups=(), **more):
     given_accounts = {HERE: Account(HERE), THERE: Account(THERE)} if accounts is None else {a.id: a for a in accounts}
-    return escalations(
-        {p.arn: p for p in principals}, given_accounts, groups={one.arn: one for one in groups}, **more
-    )
+    return escalations({p.arn: p for p in principals}, given_accounts, groups={one.arn: one for one in groups}, **more)
 
 
 def where(result, principal):
@@ -421,9 +419,7 @@ def test_groups_are_joined_only_if_they_add_access():
     assert doubts == {
         "bosses": (),
         "writers": (),
-        "dark": (
-            f"inline/reader of {GROUP}dark, which could not be read, leaves open whether the target adds access",
-        ),
+        "dark": (f"inline/reader of {GROUP}dark, which could not be read, leaves open whether the target adds access",),
         "untold": (f"{GROUP}untold, whose policies are not in the data, adds access",),
     }
     assert [one.target for one in findings if not one.assumes] == [f"{GROUP}team/bosses", f"{GROUP}writers"]

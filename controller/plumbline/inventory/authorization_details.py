@@ -120,9 +120,7 @@ def _user(raw: Json, groups: Mapping[str, Group], details: AuthorizationDetails,
 
 
 def _inline(raw: Iterable[Json]) -> list[Policy]:
-    return [
-        Policy(name=one["PolicyName"], kind="inline", document=canonical(one.get("PolicyDocument"))) for one in raw
-    ]
+    return [Policy(name=one["PolicyName"], kind="inline", document=canonical(one.get("PolicyDocument"))) for one in raw]
 
 
 def _attached(raw: Iterable[Json], details: AuthorizationDetails, fetch: Fetch) -> list[Policy]:

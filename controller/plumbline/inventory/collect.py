@@ -60,8 +60,8 @@ def collect(
 
 
 def collect_again(sessions: AwsSessions, snapshot: Snapshot, accounts: Collection[str], now: datetime) -> Snapshot:
-    """The snapshot with only the principals and groups of these accounts as they are now. An account that cannot be collected this
-    time stays as it was."""
+    """The snapshot with only the principals and groups of these accounts as they are now. An account that cannot be
+    collected this time stays as it was."""
     asked = [account for key in sorted(accounts) if (account := snapshot.accounts.get(key)) and account.collected_at]
     found, identities = _collect_accounts(sessions, asked, now, lambda _: None, Aggregated())
     fresh = {key: account for key, account in found.items() if not account.error}

@@ -1,4 +1,4 @@
-"""The roles and users of one account with their policies, read from AWS.
+"""The roles, users and groups of one account with their policies, read from AWS.
 
 Knows IAM's operations. Must not know organizations, landscapes, or what the policies mean.
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
