@@ -72,8 +72,9 @@ class Inputs:
                 f"the documents of {len(bundled.used)} AWS managed policies are not in the files; those of the bundled "
                 f"set of {bundled.date} are used: {', '.join(sorted(bundled.used))}"
             )
-        for arn, principal in sorted(self.principals.items()):
-            unread = [p.key for p in (*principal.policies, principal.boundary) if p is not None and p.document is None]
+        granting = {arn: (*one.policies, one.boundary) for arn, one in self.principals.items()}
+        for arn, policies in sorted((granting | {arn: group.policies for arn, group in self.groups.items()}).items()):
+            unread = [policy.key for policy in policies if policy is not None and policy.document is None]
             if unread:
                 self._lacking(
                     f"{arn}: the documents of {', '.join(unread)} are not in the files; what they grant is unknown"
