@@ -160,6 +160,11 @@ def test_all_is_there_and_is_read(inputs, aws, sandbox, tmp_path):
     ours = [role for role in external.roles if role.role_arn.split(":")[4] in (SECURITY, PRODUCTION, DEVELOPMENT)]
     assert ours
     assert all(role.finding_ids and role.seen for role in ours)
+    tags = {arn: one.tags for arn, one in report.landscapes["default"].view.snapshot.principals.items()}
+    assert {role.role_arn: role.owner for role in ours} == {
+        role.role_arn: tags[role.role_arn].get("owner", tags[role.role_arn].get("team", "")) for role in ours
+    }
+    assert any(role.owner for role in ours)
     assert external.only_plumbline == 0
     jsonschema.validate(as_json(report, inputs, tmp_path), SCHEMA)
     assert list(tables(report, tmp_path))

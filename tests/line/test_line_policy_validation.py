@@ -86,6 +86,12 @@ def test_warnings_are_found_followed_and_told(inputs, aws, sandbox, tmp_path):  
     assert min(said.findings[kind] for kind in ("ERROR", "SECURITY_WARNING", "WARNING")) > 0
     assert said.worst[0].policy == made
     assert said.worst[0].codes[0] == "INVALID_ACTION"
+    attached_to = [
+        p
+        for p in report.landscapes["default"].view.snapshot.principals.values()
+        if made in {policy.key for policy in p.policies}
+    ]
+    assert said.worst[0].owners == [one.tags["owner"] for one in attached_to if one.tags.get("owner")]
     assert (said.documents_unchecked, said.unchecked) == (0, [])
     assert (source(report).state, source(report).complete_accounts) == ("complete", 3)
     # Each document once, and none of AWS's own.

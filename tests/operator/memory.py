@@ -138,10 +138,10 @@ class Cluster:
         return assess_one(engine, done, baseline, as_of, now)
 
     def _collect(self, landscape, baselines, accounts, engine, sessions, *, as_of, now, progress, changed):
-        view = replace(self.line.view, ways=ways_of(landscape.spec)[0])
+        view = replace(self.line.view, ways=ways_of(landscape.spec)[0], routing=landscape.spec.routing)
         evidence = Evidence(view.usage, view.coverage, view.changes, {"records": 0}, view.log_sources)
         selections = select_roles(landscape, baselines, view.snapshot, accounts)
-        status = _status(landscape, view.snapshot, evidence, now)
+        status = _status(landscape, view, evidence, now)
         return LandscapePass(landscape, view, evidence, selections, govern(baselines, selections), status)
 
     def settle(self, *keys):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.landscape import AllowedTargets
+from plumbline.api.routing import Routing
 from plumbline.assess.silence import LAST_ACCESSED
 from plumbline.assess.targets import Claim, governing, select
 from plumbline.assess.window import Window
@@ -65,6 +66,7 @@ class Line:
     allowed: tuple = (EVERYTHING,)
     organization_error: str | None = None
     rejections: dict = field(default_factory=dict)
+    routing: Routing = field(default_factory=Routing)
 
     def but(self, **changes):
         return replace(self, **changes)
@@ -101,6 +103,7 @@ class Line:
             first_seen={r.arn: {p.key: WINDOW.start - DAY for p in r.policies} for r in self.roles},
             log_sources=(LOGS,),
             memory=MEMORY,
+            routing=self.routing,
         )
 
     @property

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from plumbline.api.baseline import BaselineStatus
+from plumbline.api.routing import Routing
+from plumbline.assess.owners import Owners
 from plumbline.assess.targets import Claim, Selection
 from plumbline.model.coverage import State
 from plumbline.model.snapshot import Account, Policy
@@ -155,6 +157,26 @@ def test_owners(case):
     assert reported.owner == owner
     (proposed,) = line.proposed()
     assert proposed.proposal.status.owner == owner
+
+
+def test_whose_baseline_names_nobody_is_asked_of_the_landscape():
+    line = Line(routing=Routing(defaultOwner="platform"))
+    assert line.new_status().roles_reported[0].owner == "platform"
+    own = line.but(spec={"routing": {"defaultOwner": "payments"}})
+    assert own.new_status().roles_reported[0].owner == "payments"
+
+
+def test_what_is_no_principal_has_an_owner_too():
+    account = replace(Line().account, email="aws@example.com")
+    routing = Routing.model_validate(
+        {"owners": [{"arn": "arn:aws:s3:::pay-*", "owner": "pay"}], "accountContact": True}
+    )
+    owners = Owners({}, {ACCOUNT: account}, routing)
+    assert owners.of("arn:aws:s3:::pay-logs", ACCOUNT) == "pay"
+    assert owners.of("arn:aws:s3:::logs", ACCOUNT) == "aws@example.com"
+    assert owners.of("arn:aws:s3:::logs") == ""
+    assert owners.of(f"arn:aws:sqs:eu-west-1:{ACCOUNT}:jobs") == "aws@example.com"
+    assert owners.of("no ARN") == ""
 
 
 def test_nobody_is_known():

@@ -7,8 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from plumbline.api.landscape import LandscapeSpec, LandscapeStatus
+from plumbline.api.routing import Routing
 from plumbline.api.sources import CredentialReport
 from plumbline.assess.assumptions import assumptions
+from plumbline.assess.owners import Owners
 from plumbline.assess.window import Window
 from plumbline.export.metrics import Figures, render
 from plumbline.model.inactivity import Activity, Judgement
@@ -20,6 +22,7 @@ from plumbline.reconcile.resources import STATUS_BYTES, size_of
 
 AS_OF, MEMORY = date(2026, 6, 30), timedelta(days=400)
 PRODUCTION, DEVELOPMENT, UNIT = "111111111111", "222222222222", "333333333333"
+NOBODY = Owners({}, {})
 OLD, YOUNG = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 
 
@@ -79,7 +82,7 @@ def test_a_status_counts_all_and_lists_the_longest_idle():
     idle = [key(n, date(2025, 1, 1) + timedelta(days=n), detail="x" * 2000) for n in reversed(range(70))]
     open_ones = [key(n, None, Activity.UNDETERMINED, action=None, reason="keyUnclear") for n in range(3)]
     disabled = key(99, date(2020, 1, 1), action=None, reason="keyNotActive")
-    said = inactivity_status([*idle, *open_ones, disabled])
+    said = inactivity_status([*idle, *open_ones, disabled], NOBODY)
     assert (said.access_keys.inactive, said.access_keys.undetermined, said.access_keys.active) == (71, 3, 0)
     assert said.users.active == said.roles.inactive == 0
     assert said.why_undetermined == {"keyUnclear": 3}
@@ -87,11 +90,19 @@ def test_a_status_counts_all_and_lists_the_longest_idle():
     assert said.candidates[0].since == "2025-01-01"
     assert said.candidates_truncated == 20
     assert size_of(LandscapeStatus(inactivity=said)) < STATUS_BYTES / 2
-    assert inactivity_status(reversed([*idle, *open_ones, disabled])) == said
+    assert inactivity_status(reversed([*idle, *open_ones, disabled]), NOBODY) == said
+
+
+def test_each_candidate_names_its_owner():
+    alice = principal("a", kind="user", tags={"owner": "crew"})
+    other = replace(key(2, date(2025, 1, 2)), principal="arn:aws:iam::111111111111:user/b")
+    owners = Owners({alice.arn: alice}, {}, Routing(defaultOwner="platform"))
+    said = inactivity_status([key(1, date(2025, 1, 1)), other], owners)
+    assert [one.owner for one in said.candidates] == ["crew", "platform"]
 
 
 def test_nothing_is_no_candidate():
-    said = inactivity_status([])
+    said = inactivity_status([], NOBODY)
     assert (said.candidates, said.candidates_truncated, said.why_undetermined) == ([], 0, {})
 
 

@@ -62,6 +62,18 @@ def test_what_to_do_first_is_about_the_largest_part(cluster):
     assert found["climber"]["baseline"] == ""
 
 
+def test_everybody_has_an_owner(cluster):
+    """Of a governed role that of its baseline, then that of the landscape; of all others the landscape's."""
+    cluster.landscape(risk={}, routing={"defaultOwner": "platform"})
+    assert {name: one["owner"] for name, one in by_name(cluster).items()} == dict.fromkeys(
+        ("wide", "climber", "quiet", "idle"), "platform"
+    )
+    cluster.baseline(targets={"names": ["idle"]}, routing={"owners": [{"arn": "*", "owner": "payments"}]})
+    cluster.settle(LANDSCAPE)
+    found = by_name(cluster)
+    assert (found["idle"]["owner"], found["climber"]["owner"]) == ("payments", "platform")
+
+
 def test_weights_are_the_landscapes(cluster):
     weights = {"mostEscalations": 0, "mostExposure": 0, "mostBlastRadius": 0}
     cluster.landscape(risk={"weights": weights})

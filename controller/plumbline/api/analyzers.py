@@ -130,6 +130,7 @@ class LinkedRole(StatusModel):
     that Plumbline read says so too."""
 
     role_arn: str
+    owner: str = ""
     finding_ids: Annotated[list[str], Field(max_length=5)] = []
     seen: bool = False
 

@@ -26,6 +26,7 @@ from plumbline.api.common import (
     Timestamp,
     parse_duration,
 )
+from plumbline.api.routing import Routing
 
 _GLOB = r"[A-Za-z0-9_+=,.@*?-]{1,64}"
 NameGlob = Annotated[
@@ -187,33 +188,6 @@ class Exemption(Model):
     expires: Annotated[Day, Field(description="The last day on which it holds.")]
 
 
-class OwnerRule(Model):
-    """Whose the roles are whose ARN matches."""
-
-    arn: Annotated[
-        str, Field(min_length=1, max_length=512, description="An ARN, in which * and ? stand for any characters.")
-    ]
-    owner: Annotated[str, Field(min_length=1, max_length=256)]
-
-
-class Routing(Model):
-    """Who owns a role: the first of these tags that it carries, else the first rule whose ARN matches, else the stack that
-    made it, else the account's contact if it is asked for, else the default."""
-
-    owner_tags: Annotated[list[Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=10)] = [
-        "owner",
-        "team",
-    ]
-    owners: Annotated[list[OwnerRule], Field(max_length=100)] = []
-    stack: Annotated[
-        bool, Field(description="Whether the CloudFormation stack in aws:cloudformation:stack-name counts as owner.")
-    ] = False
-    account_contact: Annotated[
-        bool, Field(description="Whether the email address of the account in AWS Organizations counts as owner.")
-    ] = False
-    default_owner: Annotated[str, Field(max_length=256)] = ""
-
-
 class Limits(Model):
     reports: Annotated[int, Field(ge=0, le=200, description="Most roles listed in the status, worst first.")] = 50
     open_proposals: Annotated[int, Field(ge=0, le=200)] = 20
@@ -284,7 +258,7 @@ class BaselineSpec(Model):
         ),
     ] = []
     mode: Literal["Report", "Propose"] = "Report"
-    routing: Routing = Routing()
+    routing: Annotated[Routing, Field(description="Where it names nobody, that of the landscape is asked.")] = Routing()
     limits: Limits = Limits()
     review: Review = Review()
     open_report: Annotated[

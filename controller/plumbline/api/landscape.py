@@ -26,6 +26,7 @@ from plumbline.api.common import (
 from plumbline.api.escalation import EscalationWay, ids_differ
 from plumbline.api.policy_validation import PolicyValidation, PolicyValidationStatus
 from plumbline.api.risk import RiskAnalysis, RiskStatus
+from plumbline.api.routing import Routing
 from plumbline.api.sources import EvidenceSources
 
 AccountIdOrAll = Annotated[str, Form(r"^([0-9]{12}|\*)$", 'an account ID of 12 digits in quotes, or "*" for all')]
@@ -197,6 +198,9 @@ class LandscapeSpec(Model):
     risk: Annotated[
         RiskAnalysis | None, Field(description="Scores all roles and users; costs some milliseconds for each.")
     ] = None
+    routing: Annotated[
+        Routing, Field(description="Whose all is that no baseline governs, or whose baseline names nobody.")
+    ] = Routing()
     security_hub: Annotated[
         SecurityHub | None,
         Field(description="The only thing that Plumbline writes into accounts. Without it nothing is written."),
@@ -259,6 +263,7 @@ class RemovalCandidate(StatusModel):
     arn: str
     access_key: str = ""
     since: str = ""
+    owner: str = ""
     reason: str
     detail: str = ""
     sources: list[str] = []

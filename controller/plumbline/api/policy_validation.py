@@ -44,6 +44,9 @@ class PolicyWithFindings(StatusModel):
     policy: str
     name: str = ""
     attached: int = 0
+    owners: Annotated[
+        list[str], Field(max_length=5, description="Of the principals that have it, who has most of them first.")
+    ] = []
     codes: Annotated[list[str], Field(max_length=10, description="The gravest first.")] = []
     codes_truncated: int = 0
 

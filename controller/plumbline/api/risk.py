@@ -62,6 +62,7 @@ class RiskyPrincipal(StatusModel):
     contributions: list[RiskContribution] = []
     recommendation: str = ""
     baseline: str = ""
+    owner: str = ""
     refreshed_at: Annotated[
         Timestamp | None, Field(description="Without it, its policies are as of collectedAt; its usage always is.")
     ] = None

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from plumbline.api.baseline import Pool
 from plumbline.api.risk import Weights
+from plumbline.api.routing import Routing
 from plumbline.assess import risk as scores
 from plumbline.assess.ages import grant_ages
 from plumbline.assess.assess import count
@@ -21,6 +22,7 @@ from plumbline.assess.escalation import Escalations, escalations
 from plumbline.assess.escalation_ways import Way, known_ways
 from plumbline.assess.exposure import Exposure, Sources, exposures
 from plumbline.assess.guardrails import granted_in
+from plumbline.assess.owners import Owners
 from plumbline.assess.pools import Member, pooled
 from plumbline.assess.reach import Hop, Path, hops, paths
 from plumbline.assess.recall import Recalled, Remembered, Seen
@@ -54,7 +56,8 @@ class Facts:
     `changes`: account -> IAM writes seen in its logs. `first_seen`: principal -> policy key -> since when snapshots saw it;
     `watched_since`: account -> the first of them. `terms`: principal -> its own, where `window` is not for it.
     `pools`: among which principals the use of one is kept for its twins. `pod_identity`: by account; of one that is not
-    there, nobody asked. `groups`: by ARN. `ways`: to gain privileges."""
+    there, nobody asked. `groups`: by ARN. `ways`: to gain privileges. `routing`: whose principals are; `own_routing`:
+    principal -> what is asked before it."""
 
     principals: Mapping[str, Principal]
     accounts: Mapping[str, Account]
@@ -70,6 +73,12 @@ class Facts:
     pod_identity: Mapping[str, PodIdentity] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
     ways: tuple[Way, ...] = field(default_factory=known_ways)
+    routing: Routing = field(default_factory=Routing)
+    own_routing: Mapping[str, Routing] = field(default_factory=dict)
+
+    @property
+    def owners(self) -> Owners:
+        return Owners(self.principals, self.accounts, self.routing, self.own_routing)
 
     def terms_of(self, arn: str) -> Terms:
         return self.terms.get(arn) or Terms(self.window)
@@ -88,9 +97,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class PrincipalAnalysis(Judged):
-    """`trust` None: it could not be read. `exposure` None: it is no role that is assumed, or a service-linked one; those
+    """`owner`: empty where nobody is known. `trust` None: it could not be read. `exposure` None: it is no role that is assumed, or a service-linked one; those
     have no blast radius either."""
 
+    owner: str
     escalations: Escalations
     trust: tuple[Trusted, ...] | None
     exposure: Exposure | None
@@ -156,7 +166,7 @@ def _analysis(facts: Facts, weights: Weights, memory: Memory) -> Analysis:
     reached = blast_radii(principals, found, accounts, lambda principal: access[principal.arn]).of
     known = {principal.account for principal in principals.values()} | set(accounts)
     every = _all_findings(facts, access, memory)
-    analysed = []
+    owners, analysed = facts.owners, []
     for arn, principal in sorted(principals.items()):
         parts = access[arn], every[arn], ways.get(arn, _NO_ESCALATIONS), reaching.get(arn), reached.get(arn), weights
         counts, risk = memory.risks.of(arn, parts, partial(_risk, *parts))
@@ -167,6 +177,7 @@ def _analysis(facts: Facts, weights: Weights, memory: Memory) -> Analysis:
                 usage=facts.usage.get(arn, PrincipalUsage()),
                 findings=every[arn],
                 counts=counts,
+                owner=owners.of(arn),
                 escalations=ways.get(arn, _NO_ESCALATIONS),
                 trust=trusted(principal, known),
                 exposure=reaching.get(arn),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from plumbline.export.analysis import Report, owner_of
+from plumbline.export.analysis import Report
 
 MOST = 25
 _CAPTION = "Undet.: undetermined. Ways: to gain privileges, and potential ones without a target in the data."
@@ -36,7 +36,7 @@ def print_table(report: Report) -> None:
             f"{one.counts.unused:,}",
             f"{one.counts.undetermined:,}",
             f"{ways}" + (f" + {len(one.escalations.potential)}" if one.escalations.potential else ""),
-            owner_of(one) or "",
+            one.owner,
         )
     console.print(table)
     console.print(_CAPTION, highlight=False, soft_wrap=True)

@@ -10,9 +10,7 @@ from typing import Any
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import Condition
 from plumbline.api.proposal import RemediationProposal
-from plumbline.assess.analysis import PrincipalAnalysis
 from plumbline.dashboard.policies import lines_of
-from plumbline.export.analysis import owner_of
 from plumbline.reconcile.risks import BANDS, at_least
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -109,13 +107,9 @@ def tag(text: str) -> str:
     return {"approved": "good", "to decide": "bad"}.get(text, "lacking")
 
 
-def owner(one: PrincipalAnalysis) -> str:
-    return owner_of(one) or ""
-
-
 FILTERS: Mapping[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        num, px, day, time, moment, age, words, sentence, cut, most, band, condition, decided, tag, owner, at_least,
+        num, px, day, time, moment, age, words, sentence, cut, most, band, condition, decided, tag, at_least,
     )
 } | {"diff": lines_of}  # fmt: skip

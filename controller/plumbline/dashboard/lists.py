@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from plumbline.assess.analysis import PrincipalAnalysis
 from plumbline.dashboard.picture import Picture
-from plumbline.export.analysis import owner_of
 from plumbline.reconcile.risks import BANDS
 
 PAGE: Final = 100
@@ -23,7 +22,7 @@ SORTS: Mapping[str, tuple[str, _Key]] = {
     "used": ("Used", lambda one: -one.counts.used),
     "unused": ("Unused", lambda one: -one.counts.unused),
     "undetermined": ("Undetermined", lambda one: -one.counts.undetermined),
-    "owner": ("Owner", lambda one: (not owner_of(one), (owner_of(one) or "").lower())),
+    "owner": ("Owner", lambda one: (not one.owner, one.owner.lower())),
 }
 
 
@@ -100,4 +99,4 @@ def _matches(one: PrincipalAnalysis, query: Query) -> bool:
         if not low <= one.risk.score <= high:
             return False
     text = query.text.lower()
-    return not text or text in principal.arn.lower() or text in (owner_of(one) or "").lower()
+    return not text or text in principal.arn.lower() or text in one.owner.lower()

@@ -20,7 +20,7 @@ from plumbline.dashboard.picture import AccountView, Picture
 from plumbline.dashboard.policies import Policies, policies_of
 from plumbline.dashboard.policy_validation import PolicyFindings, findings_of
 from plumbline.dashboard.timeline import Timeline, timeline
-from plumbline.export.analysis import last_uses, owner_of
+from plumbline.export.analysis import last_uses
 from plumbline.iam.catalogue import catalogue
 from plumbline.model.assessment import Finding
 from plumbline.reconcile.risks import at_least
@@ -74,7 +74,7 @@ def principal_view(picture: Picture, one: PrincipalAnalysis) -> PrincipalView:
     last = last_uses(one)
     return PrincipalView(
         one=one,
-        owner=owner_of(one) or "",
+        owner=one.owner,
         account=account,
         window=window,
         upper_bound=picture.upper_bound(one),

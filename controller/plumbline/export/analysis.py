@@ -22,7 +22,6 @@ from plumbline.model.coverage import LogCoverage, State
 
 Json = dict[str, Any]
 SCHEMA_VERSION = "1"
-OWNER_TAGS = ("owner", "team")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ class Report:
             "potentialEscalations": [escalation_json(way) for way in one.escalations.potential],
             "moreEscalationTargets": dict(sorted(one.escalations.more.items())),
             "trust": None if one.trust is None else [_trusted(entry) for entry in one.trust],
-            "owner": owner_of(one),
+            "owner": one.owner or None,
         }
         if self.actions:
             found["actions"] = dict(sorted(self._actions(one), key=lambda item: item[0].lower()))
@@ -144,12 +143,6 @@ class Report:
                 for one in ranked(one.findings for one in self.analysis.principals)
             ],
         }
-
-
-def owner_of(one: PrincipalAnalysis) -> str | None:
-    """By its tags; None without one."""
-    tags = one.principal.tags
-    return next((tags[tag] for tag in OWNER_TAGS if tags.get(tag)), None)
 
 
 def last_uses(one: PrincipalAnalysis) -> dict[str, datetime]:

@@ -21,6 +21,7 @@ from plumbline.api.analyzers import (
 )
 from plumbline.api.landscape import LandscapeSpec
 from plumbline.assess.analyzers import Judged, unasked
+from plumbline.assess.owners import Owners
 from plumbline.assess.required_analyzers import Seen, principals_looked_at
 from plumbline.assess.trust import trusted
 from plumbline.model.analyzers import Analyzer, Finding, FindingList, Inspected
@@ -84,7 +85,7 @@ def _named(one: Judged) -> str:
     return f"{what}{age}: {one.state}{f' ({one.message})' if one.message else ''}"
 
 
-def analyzers_status(found: AnalyzersFound, spec: LandscapeSpec, snapshot: Snapshot) -> AnalyzersStatus:
+def analyzers_status(found: AnalyzersFound, spec: LandscapeSpec, snapshot: Snapshot, owners: Owners) -> AnalyzersStatus:
     rows = [_row(one, found, snapshot) for one in sorted(found.judged, key=lambda one: _ORDER.index(one.state))]
     external = [one for one in found.lists if not of_unused_access(one)]
     return AnalyzersStatus(
@@ -93,7 +94,7 @@ def analyzers_status(found: AnalyzersFound, spec: LandscapeSpec, snapshot: Snaps
         states=dict(sorted(Counter(row.state for row in rows).items())),
         others=[one.arn for one in unasked(found.judged, found.inspected)][:_LISTED],
         unused_access=_unused_counts([one for one in found.lists if of_unused_access(one)]),
-        external_access=_external(external, seen_by(spec, snapshot), snapshot) if external else None,
+        external_access=_external(external, seen_by(spec, snapshot), snapshot, owners) if external else None,
     )
 
 
@@ -168,7 +169,7 @@ def external_counts(lists: Iterable[FindingList]) -> dict[str, ExternalAccessCou
     }
 
 
-def _external(lists: Sequence[FindingList], seen: Seen, snapshot: Snapshot) -> ExternalAccessStatus:
+def _external(lists: Sequence[FindingList], seen: Seen, snapshot: Snapshot, owners: Owners) -> ExternalAccessStatus:
     counts = sorted(external_counts(lists).values(), key=lambda one: (-one.public - one.cross_account, one.account))
     ids: dict[str, list[str]] = {}
     for one in lists:
@@ -177,7 +178,7 @@ def _external(lists: Sequence[FindingList], seen: Seen, snapshot: Snapshot) -> E
                 ids.setdefault(finding.resource, []).append(finding.id)
     ours = {p.arn for p in snapshot.principals.values() if p.kind == "role" and _lets_others_in(p, lists, seen)}
     linked = [
-        LinkedRole(role_arn=arn, finding_ids=sorted(found)[:_IDS], seen=arn in ours)
+        LinkedRole(role_arn=arn, owner=owners.of(arn), finding_ids=sorted(found)[:_IDS], seen=arn in ours)
         for arn, found in sorted(ids.items())
     ]
     linked.sort(key=lambda role: role.seen)

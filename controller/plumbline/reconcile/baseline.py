@@ -106,7 +106,7 @@ def assess_baseline(
         principal, account = member.principal, member.principal.account
         usage = view.usage.get(arn, PrincipalUsage())
         assessed = assess_role(principal, member.granted, usage, findings[arn], drifts[arn], rules, contexts[account])
-        owner = owner_of(principal, view.snapshot.accounts[account], baseline.spec.routing)
+        owner = owner_of(principal, view.snapshot.accounts[account], baseline.spec.routing, view.routing)
         assessments.append(replace(assessed, owner=owner))
     days = _days_of_change(view, own, baseline.spec, contexts)
     return BaselineResult(

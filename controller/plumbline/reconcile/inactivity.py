@@ -15,6 +15,7 @@ from plumbline.api.landscape import ActivityCounts, InactivityStatus, LandscapeS
 from plumbline.api.sources import CredentialReport
 from plumbline.assess.assumptions import Assumptions, assumptions
 from plumbline.assess.inactive import Windows, judge_user
+from plumbline.assess.owners import Owners
 from plumbline.assess.silent_principals import Seen, judge_role
 from plumbline.assess.targets import not_editable
 from plumbline.assess.verdicts import Context
@@ -120,7 +121,7 @@ def own_use(spec: LandscapeSpec, snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence("plumbline", None, "sts:AssumeRole", "used", "own use", first=at, last=at, resources=(arn,))
 
 
-def inactivity_status(judgements: Iterable[Judgement]) -> InactivityStatus:
+def inactivity_status(judgements: Iterable[Judgement], owners: Owners) -> InactivityStatus:
     """Counts of all, and the candidates that have been idle longest."""
     all_of = list(judgements)
     number = counts(all_of)
@@ -135,7 +136,7 @@ def inactivity_status(judgements: Iterable[Judgement]) -> InactivityStatus:
         passwords=_counts(number["password"]),
         roles=_counts(number["role"]),
         why_undetermined=dict(sorted(why.items())),
-        candidates=[_candidate(one) for one in candidates[:_LISTED]],
+        candidates=[_candidate(one, owners.of(one.principal)) for one in candidates[:_LISTED]],
         candidates_truncated=max(0, len(candidates) - _LISTED),
     )
 
@@ -148,7 +149,7 @@ def _counts(number: Mapping[Activity, int]) -> ActivityCounts:
     return ActivityCounts(**{activity.value: count for activity, count in number.items()})
 
 
-def _candidate(one: Judgement) -> RemovalCandidate:
+def _candidate(one: Judgement, owner: str) -> RemovalCandidate:
     if one.action is None:
         raise ValueError("what has no action is no candidate")
     return RemovalCandidate(
@@ -156,6 +157,7 @@ def _candidate(one: Judgement) -> RemovalCandidate:
         arn=one.principal,
         access_key=one.key if one.kind == "accessKey" else "",
         since=one.since.isoformat() if one.since else "",
+        owner=owner,
         reason=one.reason,
         detail=one.detail[:_DETAIL],
         sources=list(one.sources),

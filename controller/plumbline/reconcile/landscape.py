@@ -100,6 +100,7 @@ def reconcile_landscape(
     lookbacks = Lookbacks.of(report, snapshot, baselines, governed) if report is not None else None
     wish = _wish(landscape, baselines, snapshot, selections, lookbacks, as_of)
     evidence = collect_evidence(Collecting(sessions, engine, snapshot, spec, wish, now, progress))
+    routings = {baseline.metadata.key: baseline.spec.routing for baseline in baselines}
     view = LandscapeView(
         snapshot=snapshot,
         usage=evidence.usage,
@@ -110,6 +111,8 @@ def reconcile_landscape(
         partition=_partition(snapshot),
         memory=parse_duration(spec.memory),
         ways=ways_of(spec)[0],
+        routing=spec.routing,
+        own_routing={arn: routings[key] for arn, key in governed.items()},
     )
     judgements = None
     if lookbacks is not None:
@@ -121,7 +124,7 @@ def reconcile_landscape(
         evidence=evidence,
         selections=selections,
         governed=governed,
-        status=_status(landscape, snapshot, evidence, now, judgements),
+        status=_status(landscape, view, evidence, now, judgements),
         judgements=judgements,
     )
 
@@ -194,11 +197,12 @@ def _partition(snapshot: Snapshot) -> str:
 
 def _status(
     landscape: IAMLandscape,
-    snapshot: Snapshot,
+    view: LandscapeView,
     evidence: Evidence,
     now: datetime,
     judgements: Sequence[Judgement] | None = None,
 ) -> LandscapeStatus:
+    snapshot, owners = view.snapshot, view.owners
     failing = [account for account in snapshot.accounts.values() if account.error]
     sources = source_statuses(evidence, snapshot)
     old = landscape.status.conditions if landscape.status else []
@@ -225,9 +229,11 @@ def _status(
         inventory=inventory_status(snapshot) if asked else None,
         sources=sources[:_LISTED],
         events=dict(evidence.records),
-        inactivity=inactivity_status(judgements) if judgements is not None else None,
-        analyzers=analyzers_status(found, landscape.spec, snapshot) if found is not None else None,
-        policy_validation=policy_validation_status(validations, day_of(now)) if validations is not None else None,
+        inactivity=inactivity_status(judgements, owners) if judgements is not None else None,
+        analyzers=analyzers_status(found, landscape.spec, snapshot, owners) if found is not None else None,
+        policy_validation=policy_validation_status(validations, day_of(now), owners)
+        if validations is not None
+        else None,
         last_handled_reconcile_at=landscape.metadata.annotations.get(REQUESTED_AT, ""),
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Final
 
 from plumbline.api.policy_validation import PolicyValidationStatus, PolicyWithFindings, UncheckedPolicies
+from plumbline.assess.owners import Owners
 from plumbline.assess.policy_validation import documents, open_by_type, worst_first
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.policy_validation import (
@@ -19,10 +21,10 @@ from plumbline.model.policy_validation import (
 from plumbline.model.snapshot import Snapshot
 
 RECENT: Final = timedelta(days=7)
-_WORST, _CODES, _REASONS, _TEXT = 20, 10, 10, 500
+_WORST, _CODES, _OWNERS, _REASONS, _TEXT = 20, 10, 5, 10, 500
 
 
-def policy_validation_status(found: PolicyValidations, today: date) -> PolicyValidationStatus:
+def policy_validation_status(found: PolicyValidations, today: date, owners: Owners) -> PolicyValidationStatus:
     states = documents(found.policies).values()
     checked = sum(state.state is State.COMPLETE for state in states)
     worst = worst_first(found.policies)
@@ -34,7 +36,7 @@ def policy_validation_status(found: PolicyValidations, today: date) -> PolicyVal
         unchecked=why_unchecked(states)[:_REASONS],
         new=sum(is_new(one, today) for one in found.register),
         resolved=sum(is_resolved(one, today) for one in found.register),
-        worst=[_worst(one) for one in worst[:_WORST]],
+        worst=[_worst(one, owners) for one in worst[:_WORST]],
         worst_truncated=max(0, len(worst) - _WORST),
     )
 
@@ -63,12 +65,14 @@ def why_unchecked(states: Iterable[SourceState]) -> list[UncheckedPolicies]:
     return sorted(told, key=lambda one: (-one.documents, one.reason))
 
 
-def _worst(one: ValidatedPolicy) -> PolicyWithFindings:
+def _worst(one: ValidatedPolicy, owners: Owners) -> PolicyWithFindings:
     codes = sorted(one.codes, key=lambda code: (TYPES.index(one.codes[code]), code))
+    whose = Counter(filter(None, map(owners.of, sorted(one.policy.principals))))
     return PolicyWithFindings(
         policy=one.policy.key,
         name=one.policy.name,
         attached=one.policy.attached,
+        owners=[owner for owner, _ in whose.most_common(_OWNERS)],
         codes=codes[:_CODES],
         codes_truncated=max(0, len(codes) - _CODES),
     )

@@ -42,15 +42,16 @@ def refresh_accounts(
     )
     first_seen = {arn: seen for arn, seen in done.view.first_seen.items() if arn.split(":")[4] not in accounts}
     first_seen |= remember_grants(engine, changed, now)
+    view = replace(done.view, snapshot=snapshot, first_seen=first_seen)
     update, evidence = snapshot_figures(snapshot), done.evidence
     if evidence.validations is not None:
         # What was said of the texts of before is not said of those of now.
         validations = replace(evidence.validations, policies=carried(evidence.validations.policies, snapshot))
         evidence = replace(evidence, validations=validations)
-        update["policy_validation"] = policy_validation_status(validations, day_of(now))
+        update["policy_validation"] = policy_validation_status(validations, day_of(now), view.owners)
     return replace(
         done,
-        view=replace(done.view, snapshot=snapshot, first_seen=first_seen),
+        view=view,
         evidence=evidence,
         status=done.status.model_copy(update=update),
     )

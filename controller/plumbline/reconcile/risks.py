@@ -113,6 +113,8 @@ def facts_of(done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline]) -
         first_seen=view.first_seen,
         watched_since=view.watched_since,
         terms={arn: terms[key] for arn, key in done.governed.items() if key in terms},
+        routing=view.routing,
+        own_routing={arn: known[key].spec.routing for arn, key in done.governed.items() if key in known},
         pools=[
             (baseline.spec.pool, sorted(arn for arn, governor in done.governed.items() if governor == key))
             for key, baseline in sorted(known.items())
@@ -132,6 +134,7 @@ def _risky(one: PrincipalAnalysis, baseline: str, refreshed_at: datetime | None)
         ],
         recommendation=recommendation(one, baseline),
         baseline=baseline,
+        owner=one.owner,
         refreshed_at=refreshed_at,
     )
 
