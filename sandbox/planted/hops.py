@@ -23,7 +23,7 @@ from sandbox.planted.accounts import (
     SHARED,
     STRANGERS,
 )
-from sandbox.roles import Role, User, allow, by_account, by_service, deny, policy
+from sandbox.roles import Group, Role, User, allow, by_account, by_service, deny, policy
 
 ASSUME = "sts:AssumeRole"
 SECRET = {"secrets": policy(allow("secretsmanager:GetSecretValue"))}
@@ -131,12 +131,14 @@ CALLERS: tuple[Role, ...] = (
     Role(SHARED, "denied", gone(), inline=NO),
     Role(FROZEN, "caller", gone(), inline=may_assume("*")),
     Role(LISTED, "caller", gone(), inline=may_assume("*")),
+    # What an SCP of its account takes from it, it has elsewhere.
+    Role(INNER, "administrator", gone(), inline={"all": policy(allow("*"))}),
 )
 
-GROUPS: dict[tuple[str, str], Policies] = {
-    (APPS, "engineers"): TO_ACCOUNT,
-    (APPS, "suspended"): NO,
-}
+GROUPS: tuple[Group, ...] = (
+    Group(APPS, "engineers", inline=TO_ACCOUNT),
+    Group(APPS, "suspended", inline=NO),
+)
 USERS: tuple[User, ...] = (
     User(APPS, "alice"),
     User(APPS, "bob", inline=may_assume(role(DATA, "account"), role(DATA, "but-caller"))),
@@ -177,6 +179,9 @@ TRUSTING: tuple[Role, ...] = (
     Role(DATA, "but-caller", _but(by_account(APPS), {"AWS": role(APPS, "caller")})),
     Role(DATA, "vault", by_account(APPS, MANAGEMENT)),
     Role(DATA, "guarded", by_account(FROZEN, LISTED, SHARED)),
+    Role(DATA, "administered", by_account(role(INNER, "administrator")), inline=SECRET),
+    Role(DATA, "administered-idle", by_account(role(INNER, "administrator"))),
+    Role(INNER, "administered", by_account(role(INNER, "administrator")), inline=SECRET),
     # Near misses of everybody: nobody who could call is trusted.
     Role(DATA, "unnamed", by_account(role(APPS, "mute"))),
     Role(DATA, "other", by_account(SHARED)),

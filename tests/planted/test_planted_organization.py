@@ -127,7 +127,7 @@ def kind(figures):
 
 
 def test_escalations(snapshot, found_hops):
-    every = escalations(snapshot.principals, snapshot.accounts, hops=found_hops).items()
+    every = escalations(snapshot.principals, snapshot.accounts, groups=snapshot.groups, hops=found_hops).items()
     found = [
         {
             "arn": arn,

@@ -37,7 +37,7 @@ from plumbline.model.assessment import Counts, Finding, Verdict
 from plumbline.model.coverage import AskedAbout, Coverage
 from plumbline.model.evidence import GrantChange, PrincipalUsage
 from plumbline.model.pod_identity import PodIdentity
-from plumbline.model.snapshot import Account, Principal
+from plumbline.model.snapshot import Account, Group, Principal
 
 _NO_ESCALATIONS = Escalations()
 
@@ -56,8 +56,8 @@ class Facts:
     `changes`: account -> IAM writes seen in its logs. `first_seen`: principal -> policy key -> since when snapshots saw it;
     `watched_since`: account -> the first of them. `terms`: principal -> its own, where `window` is not for it.
     `pools`: among which principals the use of one is kept for its twins. `pod_identity`: by account; of one that is not
-    there, nobody asked. `ways`: to gain privileges. `routing`: whose principals are; `own_routing`: principal -> what is asked
-    before it."""
+    there, nobody asked. `groups`: by ARN. `ways`: to gain privileges. `routing`: whose principals are; `own_routing`:
+    principal -> what is asked before it."""
 
     principals: Mapping[str, Principal]
     accounts: Mapping[str, Account]
@@ -71,6 +71,7 @@ class Facts:
     terms: Mapping[str, Terms] = field(default_factory=dict)
     pools: Sequence[tuple[Pool, Sequence[str]]] = ()
     pod_identity: Mapping[str, PodIdentity] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
     ways: tuple[Way, ...] = field(default_factory=known_ways)
     routing: Routing = field(default_factory=Routing)
     own_routing: Mapping[str, Routing] = field(default_factory=dict)
@@ -152,7 +153,14 @@ def _analysis(facts: Facts, weights: Weights, memory: Memory) -> Analysis:
     principals, accounts = facts.principals, facts.accounts
     seen = Seen(principals, accounts, memory.seen)
     found = tuple(hops(principals, accounts, facts.pod_identity, remembered=Remembered(seen, memory.hops)))
-    ways = escalations(principals, accounts, ways=facts.ways, hops=found, remembered=Remembered(seen, memory.ways))
+    ways = escalations(
+        principals,
+        accounts,
+        groups=facts.groups,
+        ways=facts.ways,
+        hops=found,
+        remembered=Remembered(seen, memory.ways),
+    )
     access = {arn: _access(facts, one, seen, memory.access) for arn, one in principals.items()}
     reaching = exposures(principals, found, accounts, facts.pod_identity).of
     reached = blast_radii(principals, found, accounts, lambda principal: access[principal.arn]).of

@@ -21,7 +21,7 @@ from plumbline.json_files import JsonFileError
 from plumbline.model.coverage import Coverage
 from plumbline.model.evidence import GrantChange
 from plumbline.model.pod_identity import PodIdentity
-from plumbline.model.snapshot import Account, Principal
+from plumbline.model.snapshot import Account, Group, Identities, Principal
 from plumbline.store.ledger import LoggedUse
 from plumbline.usage.access_answers import SOURCE as LAST_ACCESSED
 from plumbline.usage.access_answers import Answers, read_answers
@@ -48,6 +48,7 @@ class Inputs:
 
     until: datetime
     principals: dict[str, Principal] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     usage: Usage | None = None
     answers: Answers | None = None
@@ -60,18 +61,20 @@ class Inputs:
     def read_accounts(self, paths: Iterable[Path]) -> None:
         bundled = Bundled(set())
         for path in paths:
-            found = self._tried(partial(read_account_details, [path], bundled)) or {}
-            twice = sorted(found.keys() & self.principals.keys())
+            found = self._tried(partial(read_account_details, [path], bundled)) or Identities()
+            twice = sorted(found.principals.keys() & self.principals.keys())
             if twice:
                 self.warnings.append(f"{path}: {twice[0]} is in a file before it too; of {len(twice)} this file counts")
-            self.principals.update(found)
+            self.principals.update(found.principals)
+            self.groups.update(found.groups)
         if bundled.used:
             self.warnings.append(
                 f"the documents of {len(bundled.used)} AWS managed policies are not in the files; those of the bundled "
                 f"set of {bundled.date} are used: {', '.join(sorted(bundled.used))}"
             )
-        for arn, principal in sorted(self.principals.items()):
-            unread = [p.key for p in (*principal.policies, principal.boundary) if p is not None and p.document is None]
+        granting = {arn: (*one.policies, one.boundary) for arn, one in self.principals.items()}
+        for arn, policies in sorted((granting | {arn: group.policies for arn, group in self.groups.items()}).items()):
+            unread = [policy.key for policy in policies if policy is not None and policy.document is None]
             if unread:
                 self._lacking(
                     f"{arn}: the documents of {', '.join(unread)} are not in the files; what they grant is unknown"
@@ -148,6 +151,7 @@ class Inputs:
             log_sources=sources,
             changes=changes,
             pod_identity=self.pod_identity,
+            groups=self.groups,
         )
 
     def _members(self, usage: Usage) -> frozenset[str]:

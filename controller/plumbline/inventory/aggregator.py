@@ -1,4 +1,4 @@
-"""The roles and users of many accounts from an aggregator of AWS Config, which costs no call in the accounts.
+"""The roles, users and groups of many accounts from an aggregator of AWS Config, which costs no call in the accounts.
 
 Knows Config's operations. Answers only for accounts of which everything is known; says why not of the others, which are
 then read directly. Judges no policy.
@@ -23,7 +23,7 @@ from plumbline.inventory.authorization_details import AuthorizationDetails
 from plumbline.inventory.configuration_items import RESOURCE_TYPES, NotAnswered, page_of, uses_of
 from plumbline.inventory.iam import fetch_policy
 from plumbline.inventory.recording import Demand, Recorder, Source, as_of, recorder_of
-from plumbline.model.snapshot import LAST_USED, ROLE_TEMPLATE, Policy, Principal
+from plumbline.model.snapshot import LAST_USED, ROLE_TEMPLATE, Identities, Policy, Principal
 from plumbline.model.times import utc
 
 Json = dict[str, Any]
@@ -44,7 +44,7 @@ _BROKEN = (KeyError, TypeError, ValueError, AttributeError)
 class Answer:
     """What Config knows of one account, as of this time."""
 
-    principals: Mapping[str, Principal]
+    identities: Identities
     as_of: datetime
 
 
@@ -84,7 +84,7 @@ def aggregated(
             break
         for account in some:
             try:
-                found = reader.principals(account, items.pop(account, []), counts[account])
+                found = reader.identities(account, items.pop(account, []), counts[account])
                 answers[account] = Answer(found, covered[account])
             except NotAnswered as error:
                 refusals[account] = error
@@ -180,7 +180,7 @@ class _Reader:
             found.setdefault(item["accountId"], []).append(item)
         return found
 
-    def principals(self, account: str, items: Sequence[Json], expected: int) -> dict[str, Principal]:
+    def identities(self, account: str, items: Sequence[Json], expected: int) -> Identities:
         """Raises NotAnswered."""
         if len(items) < expected:
             raise NotAnswered("ItemsMissing", f"{len(items)} of {expected} items of the account arrived")
@@ -189,10 +189,10 @@ class _Reader:
             details = AuthorizationDetails()
             details.add(page)
             attached, bounding = uses_of(page)
-            found = details.principals({}, partial(self._policy, account, attached, bounding))
+            found = details.identities({}, partial(self._policy, account, attached, bounding))
         except _BROKEN as error:
             raise NotAnswered("ItemMalformed", f"an item of the account is not whole: {error}") from error
-        return {arn: _as_known(one) for arn, one in found.items()}
+        return replace(found, principals={arn: _as_known(one) for arn, one in found.principals.items()})
 
     def _policy(self, account: str, attached: Counter[str], bounding: Counter[str], arn: str) -> Policy | None:
         """A policy that has no item. Those of AWS are the same in all accounts, and asked for once: where the aggregator

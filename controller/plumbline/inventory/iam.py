@@ -1,4 +1,4 @@
-"""The roles and users of one account with their policies, read from AWS.
+"""The roles, users and groups of one account with their policies, read from AWS.
 
 Knows IAM's operations. Must not know organizations, landscapes, or what the policies mean.
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
@@ -13,14 +13,14 @@ from plumbline.aws.errors import AwsError
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.authorization_details import AuthorizationDetails, managed_policy
 from plumbline.inventory.documents import canonical
-from plumbline.model.snapshot import Policy, Principal
+from plumbline.model.snapshot import Identities, Policy
 from plumbline.model.times import utc
 
 _PAGE = 1000
 
 
-def read_principals(sessions: AwsSessions, account: str | None) -> dict[str, Principal]:
-    """All roles and users of an account by ARN; `account` None: that of the operator's own credentials.
+def read_identities(sessions: AwsSessions, account: str | None) -> Identities:
+    """All roles, users and groups of an account; `account` None: that of the operator's own credentials.
 
     A policy whose document cannot be read stays, with document None. Raises AwsError when a page is missing: half an
     inventory is none.
@@ -31,7 +31,7 @@ def read_principals(sessions: AwsSessions, account: str | None) -> dict[str, Pri
     ):
         details.add(page)
     templates = {arn: one.template for arn, one in list_roles(sessions, account).items() if one.template}
-    return details.principals(templates, partial(fetch_policy, sessions, account))
+    return details.identities(templates, partial(fetch_policy, sessions, account))
 
 
 @dataclass(frozen=True, slots=True)
