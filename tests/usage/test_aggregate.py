@@ -159,6 +159,7 @@ GRANTS = [
     ("DeleteRolePolicy", {"roleName": "r", "policyName": "p"}, "role/r", "inline/p"),
     ("PutRolePermissionsBoundary", {"roleName": "r", "permissionsBoundary": "b"}, "role/r", None),
     ("DeleteRolePermissionsBoundary", {"roleName": "r"}, "role/r", None),
+    ("UpdateAssumeRolePolicy", {"roleName": "r", "policyDocument": "{}"}, "role/r", "trust"),
     ("CreateRole", {"roleName": "r", "path": "/team/"}, "role/team/r", None),
     ("DeleteRole", {"roleName": "r"}, "role/r", None),
     ("AttachUserPolicy", {"userName": "u", "policyArn": "x"}, "user/u", "x"),

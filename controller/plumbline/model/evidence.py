@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 # used: an authorized call. attempted: a call that may or may not have been authorized (throttled, bad token, unknown
 # error, or a last-accessed date, which counts denied calls too). denied: AWS refused it for want of permission.
@@ -52,9 +52,13 @@ class UnmappedUse:
     count: int = 1
 
 
+# The policy of a change of whom a role trusts, which grants it nothing.
+TRUST: Final = "trust"
+
+
 @dataclass(frozen=True, slots=True)
 class GrantChange:
-    """A successful IAM write seen in the logs that touches what principals are granted.
+    """A successful IAM write seen in the logs that touches what principals are granted, or whom a role trusts.
 
     `target` is a principal ARN, a managed policy ARN or a group ARN; `policy` the policy it is about, as Policy.key
     (None: the whole principal, for example a boundary change or CreateRole).
