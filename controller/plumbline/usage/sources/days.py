@@ -226,6 +226,7 @@ class _Worker:
         try:
             answer = self.source.ask(days[0], days[-1], scopes)
         except OverLimit as error:
+            self.report.scanned += error.scanned
             each = -(-error.scanned // len(days))
             self._mark(days, scopes, max(each, self.source.limit + 1 if len(days) == 1 else each), over=True)
             raise
