@@ -72,11 +72,16 @@ def managed(one, document=READ, versions=None, **more):
     } | more
 
 
+# What every page of AWS has.
+EMPTY = {"RoleDetailList": [], "UserDetailList": [], "GroupDetailList": [], "Policies": [], "IsTruncated": False}
+
+
 class Sessions:
     """Answers of IAM for one account; an exception in place of an answer is raised."""
 
     def __init__(self, *pages, roles=(), policies=(), versions=None):
-        self.pages_of = {"GetAccountAuthorizationDetails": list(pages), "ListRoles": [{"Roles": list(roles)}]}
+        whole = [page if isinstance(page, Exception) else EMPTY | page for page in pages]
+        self.pages_of = {"GetAccountAuthorizationDetails": whole, "ListRoles": [{"Roles": list(roles)}]}
         self.policies = {raw["Arn"]: raw for raw in policies}
         self.version = versions
         self.asked = []

@@ -1,7 +1,8 @@
 """An answer that was cut short, or that is not of AWS, is a failure and never an empty result.
 
 botocore reads a JSON body that it cannot parse, or an empty one, as an answer without any member, so that half a list
-of accounts would look like none; a foreign XML document ends it with a KeyError.
+of accounts would look like none. A foreign XML document, or a member of another type than that of the model, ends it with
+whatever exception comes first, or is read as if it were right.
 """
 
 from __future__ import annotations
@@ -9,15 +10,42 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from botocore.parsers import ResponseParserError
+from botocore.parsers import ResponseParserError, ResponseParserFactory
+
+from plumbline.aws.errors import NOT_WHOLE
 
 # Root elements of S3, which follow no rule. Without this an empty answer would be an empty bucket.
 _ROOTS = {"ListObjectsV2": "ListBucketResult"}
 
 
-def install(events: Any) -> None:
-    """Checks every answer to clients that are made from these events (of a botocore session or client)."""
+def install(session: Any) -> None:
+    """Checks every answer to clients that are made from this session of botocore."""
+    events = session.get_component("event_emitter")
     events.register("before-parse.*.*", refuse_broken, unique_id="plumbline-answers")
+    session.register_component("response_parser_factory", Parsers())
+
+
+class Parsers(ResponseParserFactory):  # type: ignore[misc]  # botocore has no types
+    """botocore's parsers, but whatever they raise is ResponseParserError."""
+
+    def create_parser(self, protocol_name: str) -> Any:
+        parser = super().create_parser(protocol_name)
+        parse, list_of = parser.parse, parser._handle_list  # noqa: SLF001  # botocore has no public way
+
+        def parsed(response: Any, shape: Any) -> Any:
+            try:
+                return parse(response, shape)
+            except NOT_WHOLE as error:
+                raise ResponseParserError(f"the answer has another form than the documented one: {error}") from error
+
+        def listed(shape: Any, node: Any) -> Any:
+            # The letters of a text, or the names in an object, would be the members of a list of texts.
+            if isinstance(node, str | dict) and shape.serialization.get("location") != "header":
+                raise TypeError(f"{shape.name} is no list")
+            return list_of(shape, node)
+
+        parser.parse, parser._handle_list = parsed, listed  # noqa: SLF001
+        return parser
 
 
 def refuse_broken(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:

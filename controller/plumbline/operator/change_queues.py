@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from plumbline.api.landscape import ChangeQueue, IAMLandscape
-from plumbline.aws.errors import AwsError
+from plumbline.aws.errors import AwsError, whole
 from plumbline.aws.session import AwsSessions
 from plumbline.model.evidence import GrantChange
 from plumbline.operator.refreshes import Refreshes
@@ -101,7 +101,10 @@ class _Reader(threading.Thread):
 
     def _take(self) -> None:
         """Passes on what comes within some seconds. Raises AwsError."""
-        self._url = self._url or self._call("GetQueueUrl", **_address(self._queue.arn))["QueueUrl"]
+        if not self._url:
+            found = self._call("GetQueueUrl", **_address(self._queue.arn))
+            with whole("sqs", "GetQueueUrl", self._queue.account):
+                self._url = found["QueueUrl"]
         answer = self._call("ReceiveMessage", QueueUrl=self._url, MaxNumberOfMessages=_BATCH, WaitTimeSeconds=_WAIT)
         messages: Sequence[dict[str, Any]] = answer.get("Messages") or ()
         if not messages or self.stop.is_set():

@@ -76,7 +76,7 @@ def read_answers(path: Path, until: datetime) -> Answers:
     return found
 
 
-def whole(pages: Sequence[Any]) -> dict[str, ServiceAccess]:
+def services_of(pages: Sequence[Any]) -> dict[str, ServiceAccess]:
     """The services of all pages of one answer, by namespace. Raises KeyError, TypeError, ValueError or AttributeError when
     it is not a whole answer, or one that contradicts itself: half of it would call the other half silent."""
     if not pages or not all(isinstance(page, dict) for page in pages):
@@ -96,7 +96,7 @@ def whole(pages: Sequence[Any]) -> dict[str, ServiceAccess]:
 
 def _answer(arn: str, pages: Sequence[Any], until: datetime) -> LastAccessed:
     """Raises KeyError, TypeError, ValueError or AttributeError when it is not a whole answer."""
-    services = whole(pages).values()
+    services = services_of(pages).values()
     return LastAccessed(
         principal=arn,
         unique_id=None,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from plumbline.api.sources import CloudTrailLake
-from plumbline.aws.errors import AwsError, Invalid, NotFound, Transient
+from plumbline.aws.errors import AwsError, Invalid, NotFound, Transient, whole
 from plumbline.aws.limits import patiently
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import Interval, LogCoverage, SourceState, State
@@ -78,6 +78,10 @@ class Lake:
     def describe(self) -> EventDataStore:
         """https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetEventDataStore.html. Raises AwsError."""
         answer = self._call("GetEventDataStore", EventDataStore=self._arn)
+        with whole("cloudtrail", "GetEventDataStore", self._account):
+            return self._described(answer)
+
+    def _described(self, answer: Mapping[str, Any]) -> EventDataStore:
         selectors = {"AdvancedEventSelectors": answer.get("AdvancedEventSelectors") or []}
         changed = [answer[name] for name in ("CreatedTimestamp", "UpdatedTimestamp") if name in answer]
         trail = Trail(
@@ -87,15 +91,15 @@ class Lake:
             multi_region=bool(answer.get("MultiRegionEnabled")),
             organization=bool(answer.get("OrganizationEnabled")),
             validation=True,
-            logging=answer.get("Status") == "ENABLED",
+            logging=answer["Status"] == "ENABLED",
             # Starting and stopping ingestion, and a change of selectors, count as updates.
             started_at=max(changed).astimezone(UTC) if changed else None,
             selection=selection_of(selectors),
             digest=digest_of([json.dumps(answer, sort_keys=True, default=str)]),
             kind="event data store",
         )
-        kept = timedelta(days=int(answer.get("RetentionPeriod", 0)))
-        return EventDataStore(trail, self._owner, str(answer.get("Status")), kept)
+        kept = timedelta(days=int(answer["RetentionPeriod"]))
+        return EventDataStore(trail, self._owner, str(answer["Status"]), kept)
 
     def ask(self, first: date, last: date, scopes: Sequence[str]) -> Answer:
         """One query over all accounts and Regions of the store. Raises AwsError, also while rows are fetched."""
