@@ -12,15 +12,8 @@ from tests.planted.names import lines, short
 
 ACTIONS = {way.name: way.actions for way in PLANTED}
 AT_ACTION = ("denied", "bounded", "scp", "lacks")  # the guard closes one action
-NO_TARGET = (
-    "astray",
-    "saturated",
-    "useless",
-    "untrusting",
-    "away",
-    "linked",
-    "other-tag",
-)  # and the actions are allowed
+# The actions are allowed, and there is nobody to do them to.
+NO_TARGET = ("astray", "saturated", "useless", "untrusting", "away", "linked", "other-tag")
 OPEN = ("true", "mfa", "right-tag", "right-service", "right-policy")
 
 

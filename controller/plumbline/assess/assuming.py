@@ -42,9 +42,10 @@ class Entry:
 
 
 def entry(
-    request: Request, principal: Principal | None, trust: CompiledDocument, accounts: Mapping[str, Account]
+    request: Request, principal: Principal | None, trust: CompiledDocument | None, accounts: Mapping[str, Account]
 ) -> Entry | None:
-    """None where the request is certainly refused. `principal`: the caller, where it is in the data."""
+    """None where the request is certainly refused. `principal`: the caller, where it is in the data. `trust` None: it
+    could not be read."""
     outcome = authorize(request, _layers(request, principal, trust, accounts))
     return Entry(request, outcome) if outcome.may_allow else None
 
@@ -64,7 +65,7 @@ def request_of(who: Caller, action: str, role: Principal, known: Known, accounts
 
 
 def _layers(
-    request: Request, principal: Principal | None, trust: CompiledDocument, accounts: Mapping[str, Account]
+    request: Request, principal: Principal | None, trust: CompiledDocument | None, accounts: Mapping[str, Account]
 ) -> Layers:
     rcps = guardrails.rcps(accounts.get(request.resource_account or ""))
     if principal is None:

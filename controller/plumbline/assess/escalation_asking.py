@@ -9,18 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from plumbline.assess.assuming import Entry
+from plumbline.assess.assuming import Entry, entry, request_of
 from plumbline.assess.escalation_resources import SOME, resources
-from plumbline.assess.guardrails import document, rcps, scps
+from plumbline.assess.escalation_ways import ASSUME_ROLE
+from plumbline.assess.guardrails import document, scps
 from plumbline.assess.known_keys import (
     NO_ORGANIZATION,
     RESOURCE_TAGS,
     Keys,
+    Known,
     no_tag,
     organization,
     principal_tags,
     resource_tags,
-    tags_of,
 )
 from plumbline.iam.authorize import Layers, authorize
 from plumbline.iam.conditions import Context
@@ -102,7 +103,7 @@ class Asking:
         self._known: Keys = {**self._who.keys(), **own, **of}
         self._anywhere: dict[tuple[object, ...], Answer | None] = {}
         self._asked_about: dict[str, tuple[frozenset[str], tuple[ResourceSet, ...]]] = {}
-        self._federates = False
+        self._federates = False  # while it is found out, because `on` reads it
         self._federates = self._tags is not None and self._may_federate()
 
     def on(
@@ -122,6 +123,9 @@ class Asking:
         owner = account or self._principal.account
         of = organization("resource", self._accounts.get(owner))
         values = {**self._known, **resource_tags(tags), **of, **keys, "aws:resourceaccount": (owner,)}
+        layers = self._layers
+        if trust or rcps:
+            layers = Layers(layers.identity, layers.boundary, resource=trust, scps=layers.scps, rcps=rcps)
 
         def asked(own: Keys | None) -> Answer | None:
             absent = no_tag(principal=own is not None, resource=tags is not None)
@@ -130,9 +134,6 @@ class Asking:
             outcome = authorize(request, layers)
             return Answer(request, outcome, action) if outcome.may_allow else None
 
-        layers = self._layers
-        if trust or rcps:
-            layers = Layers(layers.identity, layers.boundary, resource=trust, scps=layers.scps, rcps=rcps)
         answer = asked(self._tags)
         if answer is None and self._federates and not action.lower().startswith(_STS):
             return asked(None)
@@ -244,27 +245,13 @@ def unreadable(principal: Principal) -> Iterator[str]:
 def trusted(role: Principal, services: Iterable[str], accounts: Mapping[str, Account]) -> Answer | None:
     """May one of these services act as the role, working for the role's own account?"""
     trust = document(role.trust, "resource")
-    callers = [who for who in (Caller("service", name) for name in services) if _may_name(trust, who)]
-    if not callers:
-        return None
-    layers = Layers(resource=(trust,), rcps=rcps(accounts.get(role.account)))
-    account = accounts.get(role.account)
-    tags = tags_of(role)
-    own = {
-        **resource_tags(tags),
-        **organization("resource", account),
-        **organization("source", account),
-        **NO_ORGANIZATION,
-        "aws:resourceaccount": (role.account,),
-        "aws:sourceaccount": (role.account,),
-    }
+    source = {**organization("source", accounts.get(role.account)), "aws:sourceaccount": (role.account,)}
     found = []
-    absent = no_tag(principal=True, resource=tags is not None)
-    for who in callers:
-        context = Context({**who.keys(), **own}, complete=False, absent=absent)
-        request = Request(who, "sts:assumerole", role.arn, role.account, context)
-        outcome = authorize(request, layers)
-        found.append(Answer(request, outcome, "sts:AssumeRole") if outcome.may_allow else None)
+    for who in (Caller("service", name) for name in services):
+        if _may_name(trust, who):
+            known = Known({**who.keys(), **NO_ORGANIZATION, **source}, no_tag(principal=True, resource=False))
+            let_in = entry(request_of(who, ASSUME_ROLE.lower(), role, known, accounts), None, trust, accounts)
+            found.append(None if let_in is None else Answer(let_in.request, let_in.outcome, ASSUME_ROLE))
     return best(found)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from plumbline.aws.errors import AwsError, Invalid, NotFound, Transient, whole
 from plumbline.aws.session import AwsSessions
+from plumbline.model.times import midnight
 
 SERVICE: Final = "access-analyzer"
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-quotas.html: at most 90 days of logs.
@@ -86,7 +87,7 @@ class JobAnswer:
 
 def window(now: datetime, lookback: timedelta) -> tuple[datetime, datetime]:
     """The whole UTC days before today, as many as `lookback`, at least one and at most 90."""
-    end = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    end = midnight(now)
     days = max(1, min(lookback, LONGEST_WINDOW) // timedelta(days=1))
     return end - timedelta(days=days), end
 
@@ -198,6 +199,11 @@ def _job(answer: Mapping[str, Any]) -> JobAnswer:
         policies=tuple(policy["policy"] for policy in generated),
         scope=_scope_of(trail.get("trailProperties") or ()),
     )
+
+
+# Of a job of somebody else whose trail AWS does not tell: it is about no logs of ours. None is kept for rows of an older
+# store, which are.
+UNTOLD_SCOPE: Final = "unknown"
 
 
 def _scope(trail_arn: str, regions: Sequence[str]) -> str:

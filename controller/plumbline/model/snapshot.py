@@ -95,9 +95,8 @@ class Account:
 
     `ou_path` is the ids from the root to the account's parent. `scp_levels` and `rcp_levels` are the documents of each
     level, root first, the account's own last; None means that they could not be read. `organization` None: not known, or
-    it is in none. `collected_at`: its principals are
-    those of this time. `source`: who told them; where `config` was asked and did not answer, `direct_reason` and
-    `direct_message` say why.
+    it is in none. `collected_at`: its principals are those of this time. `source`: who told them; where `config` was asked
+    and did not answer, `direct_reason` and `direct_message` say why.
     """
 
     id: str
@@ -145,7 +144,7 @@ def _facts(snapshot: Snapshot) -> Iterable[str]:
         yield repr((found.account, found.associations, found.complete))
 
 
-def facts_digest(snapshot: Snapshot, accounts: Collection[str]) -> str:
+def accounts_digest(snapshot: Snapshot, accounts: Collection[str]) -> str:
     """As `Snapshot.digest`, of some accounts and their principals."""
     own = [account for name, account in sorted(snapshot.accounts.items()) if name in accounts]
     members = [one for _, one in sorted(snapshot.principals.items()) if one.account in accounts]

@@ -20,7 +20,7 @@ from plumbline.aws.calls import CallCounter
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.collect import NO_CHANGES
 from plumbline.kube.client import LANDSCAPES, Json, KubeClient
-from plumbline.model.snapshot import facts_digest
+from plumbline.model.snapshot import accounts_digest
 from plumbline.operator.assessment import Assessments
 from plumbline.operator.change_queues import ChangeQueues
 from plumbline.operator.keys import Done, Gone, Key, Outcome, Stalled, Wake, jittered
@@ -146,12 +146,12 @@ class LandscapePasses:
         """Between two whole passes: the accounts of which a change was announced, and findings that changed."""
         accounts = changes.due(now) if changes is not None else frozenset()
         sessions = self._sessions(landscape)
-        done = known.done
+        done, late = known.done, key.name in self._unscored
         if accounts and changes is not None:
             done = self._looked(done, changes, sessions, accounts, now)
             if landscape.spec.risk is not None and _changed(known.done, done, accounts):
                 self._unscored.add(key.name)
-        elif key.name in self._unscored:
+        if late:  # by one look at most, even where changes never cease
             done = self._scored(done, self._objects.baselines_of(key.name))
         done = self._also(done, changes, landscape, sessions, now)
         baselines = self._objects.baselines_of(key.name)
@@ -245,7 +245,7 @@ def _same(one: IAMLandscape, other: IAMLandscape) -> bool:
 def _changed(before: LandscapePass, after: LandscapePass, accounts: frozenset[str]) -> bool:
     """Whether live IAM of these accounts is another."""
     old, new = before.view.snapshot, after.view.snapshot
-    return facts_digest(old, accounts) != facts_digest(new, accounts)
+    return accounts_digest(old, accounts) != accounts_digest(new, accounts)
 
 
 def _seconds_to_look(changes: Refreshes | None, now: datetime) -> float:

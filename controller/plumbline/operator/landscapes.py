@@ -24,8 +24,9 @@ def version_of(baseline: LeastPrivilegeBaseline) -> Version:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`asked`: roles for which evidence was collected, of `whole`, those that the last whole collection saw. `baselines`: key -> the version that the pass knows. `until`: when
-    everything is to be collected again; before that a change of one account is looked at by itself."""
+    """`asked`: roles for which evidence was collected, of `whole`, those that the last whole collection saw. `baselines`:
+    key -> the version that the pass knows. `until`: when everything is to be collected again; before that a change of one
+    account is looked at by itself."""
 
     done: LandscapePass
     asked: frozenset[str]

@@ -35,10 +35,10 @@ from plumbline.usage.sources.policy_generation import Wanted
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`usage` by principal ARN, `changes` and `credentials` by account; `records` by bin. `generation_open`: roles
-    with news of their jobs within minutes. `analyzers` and `validations`: None where none are asked for; `last_validated`: the last day
-    on which they were. `assuming`: all that the logs show of roles being assumed, also by callers that are no principals of
-    ours."""
+    """`usage` by principal ARN, `changes` and `credentials` by account; `records` by bin. `generation_open`: roles with news
+    of their jobs within minutes. `analyzers` and `validations`: None where none are asked for; `last_validated`: the last
+    day on which they were. `assuming`: all that the logs show of roles being assumed, also by callers that are no
+    principals of ours."""
 
     usage: Mapping[str, PrincipalUsage]
     coverage: Coverage

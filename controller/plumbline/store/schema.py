@@ -219,9 +219,8 @@ analyzer_finding = sa.Table(
     sa.Column("landscape", sa.String, primary_key=True),
     sa.Column("finding", sa.String, primary_key=True),
     sa.Column("updated_at", Utc, nullable=False),
-    sa.Column(
-        "details", sa.JSON, nullable=False
-    ),  # {"services": as in last_accessed, "roleLast", "recommended", "asked", "attempts"}
+    # {"services": as in last_accessed, "roleLast", "recommended", "asked", "attempts"}
+    sa.Column("details", sa.JSON, nullable=False),
 )
 
 # What people have said no to; an object that says so can go with its baseline.

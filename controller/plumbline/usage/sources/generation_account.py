@@ -18,6 +18,7 @@ from plumbline.aws.generation import (
     LONGEST_WINDOW,
     REMEDIES,
     UNAUTHORIZED,
+    UNTOLD_SCOPE,
     JobRef,
     Source,
     client_token,
@@ -30,6 +31,7 @@ from plumbline.aws.generation import (
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import Interval, SourceState
 from plumbline.model.snapshot import Principal
+from plumbline.model.times import midnight
 from plumbline.store.jobs import GenerationJob, jobs_started
 from plumbline.usage.sources.generation_jobs import Jobs, with_answer
 from plumbline.usage.sources.generation_state import unavailable
@@ -129,7 +131,7 @@ class AccountRun:
             try:
                 answer = read_job(self.sessions, self._source(self.spec.region), found.job_id)
                 if answer.start is not None and answer.end is not None and answer.start < answer.end:
-                    job = self._job(one, (answer.start, answer.end), answer.scope or "unknown")
+                    job = self._job(one, (answer.start, answer.end), answer.scope or UNTOLD_SCOPE)
                     self.jobs.put(with_answer(job, answer))
             except NotFound:
                 continue  # its week is over
@@ -242,7 +244,7 @@ class AccountRun:
 
     @property
     def _midnight(self) -> datetime:
-        return self.now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight(self.now)
 
     @property
     def _scope(self) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 from plumbline.aws.generation import OVER_QUOTA, JobAnswer
 from plumbline.model.coverage import Interval, merge_intervals
 from plumbline.model.evidence import GeneratedPolicy
+from plumbline.model.times import midnight
 from plumbline.store.jobs import GenerationJob
 
 # A result is good for as long as AWS lists its job; then a new one is due.
@@ -144,7 +145,7 @@ def _asked(jobs: Sequence[GenerationJob], today: Interval, over: Collection[Inte
     that were divided for others: of the same halves it is known which are too large."""
     start, end = today
     ends = [job.window_end for job in jobs if not ended_badly(job)] or [window[1] for window in over]
-    ends = [_midnight(min(at, end)) for at in ends]
+    ends = [midnight(min(at, end)) for at in ends]
     newest = max((at for at in ends if at >= end - REFRESH), default=end)
     return newest - (end - start), newest
 
@@ -181,9 +182,5 @@ def _order(job: GenerationJob) -> tuple[datetime, timedelta, str]:
 
 
 def _whole_days(window: Interval) -> Interval:
-    start, end = _midnight(window[0]), _midnight(window[1])
+    start, end = midnight(window[0]), midnight(window[1])
     return start, end if end == window[1] else end + DAY
-
-
-def _midnight(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -93,9 +93,6 @@ def collect(
     return result
 
 
-# Principals
-
-
 def _about(
     principal: Principal, looking: Looking | None, details: Details, now: datetime
 ) -> tuple[UnusedAccess | None, SourceState]:
