@@ -8,6 +8,7 @@ whatever exception comes first, or is read as if it were right.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from botocore.parsers import ResponseParserError, ResponseParserFactory
@@ -16,6 +17,16 @@ from plumbline.aws.errors import NOT_WHOLE
 
 # Root elements of S3, which follow no rule. Without this an empty answer would be an empty bucket.
 _ROOTS = {"ListObjectsV2": "ListBucketResult"}
+# Types of the models. Numbers are left out: what needs one makes one.
+_TYPES = {
+    "blob": bytes,
+    "boolean": bool,
+    "list": list,
+    "map": dict,
+    "string": str,
+    "structure": dict,
+    "timestamp": datetime,
+}
 
 
 def install(session: Any) -> None:
@@ -26,11 +37,11 @@ def install(session: Any) -> None:
 
 
 class Parsers(ResponseParserFactory):  # type: ignore[misc]  # botocore has no types
-    """botocore's parsers, but whatever they raise is ResponseParserError."""
+    """botocore's parsers, but whatever they raise is ResponseParserError, and each member has the type of the model."""
 
     def create_parser(self, protocol_name: str) -> Any:
         parser = super().create_parser(protocol_name)
-        parse, list_of = parser.parse, parser._handle_list  # noqa: SLF001  # botocore has no public way
+        parse, member_of = parser.parse, parser._parse_shape  # noqa: SLF001  # botocore has no public way
 
         def parsed(response: Any, shape: Any) -> Any:
             try:
@@ -38,13 +49,16 @@ class Parsers(ResponseParserFactory):  # type: ignore[misc]  # botocore has no t
             except NOT_WHOLE as error:
                 raise ResponseParserError(f"the answer has another form than the documented one: {error}") from error
 
-        def listed(shape: Any, node: Any) -> Any:
-            # The letters of a text, or the names in an object, would be the members of a list of texts.
-            if isinstance(node, str | dict) and shape.serialization.get("location") != "header":
+        def member(shape: Any, node: Any) -> Any:
+            # The letters of a text, or the names in an object, would be the members of a list.
+            if shape.type_name == "list" and isinstance(node, str | dict) and "location" not in shape.serialization:
                 raise TypeError(f"{shape.name} is no list")
-            return list_of(shape, node)
+            found = member_of(shape, node)
+            if not isinstance(found, _TYPES.get(shape.type_name, object)):
+                raise TypeError(f"{shape.name} is no {shape.type_name}")
+            return found
 
-        parser.parse, parser._handle_list = parsed, listed  # noqa: SLF001
+        parser.parse, parser._parse_shape = parsed, member  # noqa: SLF001
         return parser
 
 

@@ -141,7 +141,10 @@ def _regions(sessions: AwsSessions, account: str, progress: Progress) -> tuple[s
             "account", "ListRegions", account=account, RegionOptStatusContains=["ENABLED", "ENABLED_BY_DEFAULT"]
         )
         with whole("account", "ListRegions", account):
-            return tuple(sorted(region["RegionName"] for page in pages for region in page["Regions"]))
+            found = sorted(region["RegionName"] for page in pages for region in page["Regions"])
+            if not found:
+                raise ValueError("every account has enabled Regions")
+            return tuple(found)
     except AwsError as error:
         progress(f"inventory: the enabled Regions of account {account} are unknown: {error}")
         return None

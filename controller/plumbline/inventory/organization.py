@@ -47,6 +47,8 @@ class OrganizationReader:
         with _whole("ListAccounts"):
             raw = [(one, _path_of(one)) for page in self._pages("ListAccounts") for one in page["Accounts"]]
             raw.sort(key=lambda one: str(one[0]["Id"]))
+            if not raw:
+                raise ValueError("every organization has an account")
         enabled = self._enabled_types()
         found: dict[str, Account] = {}
         for account, path in raw:

@@ -109,12 +109,14 @@ class _Reader(threading.Thread):
         messages: Sequence[dict[str, Any]] = answer.get("Messages") or ()
         if not messages or self.stop.is_set():
             return
+        with whole("sqs", "ReceiveMessage", self._queue.account):
+            entries = [{"Id": str(at), "ReceiptHandle": m["ReceiptHandle"]} for at, m in enumerate(messages)]
+            bodies = [m["Body"] for m in messages]
         self.refreshes.messages += len(messages)
-        changes = [change for message in messages for change in self._changes(message.get("Body", ""))]
+        changes = [change for body in bodies for change in self._changes(body)]
         if changes:
             self.refreshes.announce(changes, datetime.now(UTC))
             self._wake(self._landscape)
-        entries = [{"Id": str(at), "ReceiptHandle": m["ReceiptHandle"]} for at, m in enumerate(messages)]
         self._call("DeleteMessageBatch", QueueUrl=self._url, Entries=entries)
 
     def _said(self, problem: str) -> None:

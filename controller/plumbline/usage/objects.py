@@ -91,4 +91,11 @@ class Bucket:
 
     def _pages(self, **parameters: Any) -> list[Any]:
         with translated("s3", "ListObjectsV2", self._account):
-            return list(self._client.get_paginator("list_objects_v2").paginate(**parameters))
+            pages = list(self._client.get_paginator("list_objects_v2").paginate(**parameters))
+        with whole("s3", "ListObjectsV2", self._account):
+            for page in pages:
+                if len(page.get("Contents", ())) + len(page.get("CommonPrefixes", ())) < page["KeyCount"]:
+                    raise ValueError("it says that it has more")
+            if pages[-1]["IsTruncated"]:
+                raise ValueError("it says that there is more, but not where")
+        return pages
