@@ -50,9 +50,8 @@ class Parsers(ResponseParserFactory):  # type: ignore[misc]  # botocore has no t
                 raise ResponseParserError(f"the answer has another form than the documented one: {error}") from error
 
         def member(shape: Any, node: Any) -> Any:
-            # The letters of a text, or the names in an object, would be the members of a list.
-            if shape.type_name == "list" and isinstance(node, str | dict) and "location" not in shape.serialization:
-                raise TypeError(f"{shape.name} is no list")
+            if "location" not in shape.serialization and _is_other(shape.type_name, node):
+                raise TypeError(f"{shape.name} is no {shape.type_name}")
             found = member_of(shape, node)
             if not isinstance(found, _TYPES.get(shape.type_name, object)):
                 raise TypeError(f"{shape.name} is no {shape.type_name}")
@@ -78,6 +77,14 @@ def refuse_broken(operation_model: Any, response_dict: dict[str, Any], **_: Any)
         raise ResponseParserError("the answer is another document")
     if "json" in protocol and not _is_object(body):
         raise ResponseParserError("the answer is no whole JSON object")
+
+
+def _is_other(kind: str, node: Any) -> bool:
+    """What botocore would take for a list or a structure: the letters of a text, the names in an object, and in XML a text
+    where elements belong."""
+    if isinstance(node, str | dict):
+        return kind == "list"
+    return kind in {"list", "map", "structure"} and bool((getattr(node, "text", None) or "").strip())
 
 
 def _is_object(body: bytes) -> bool:

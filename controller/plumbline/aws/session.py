@@ -80,9 +80,10 @@ class AwsSessions:
         """The operator's own identity. Raises Denied when there are no credentials, else AwsError."""
         answer = self.call("sts", "GetCallerIdentity", region=self._first_region)
         with whole("sts", "GetCallerIdentity"):
-            if not answer["Arn"].startswith("arn:"):
-                raise ValueError(f"{answer['Arn']!r} is no ARN")
-            return Caller(arn=answer["Arn"], account=answer["Account"])
+            caller = Caller(arn=answer["Arn"], account=answer["Account"])
+            if not (caller.arn.startswith("arn:") and caller.account.isdigit()):
+                raise ValueError(f"{caller.arn!r} in account {caller.account!r} is nobody")
+        return caller
 
     @property
     def partition(self) -> str:

@@ -18,8 +18,14 @@ from plumbline.model.snapshot import Policy, Principal
 from plumbline.model.times import utc
 
 _PAGE = 1000
-# What every page has, though it may be empty.
-_MEMBERS: Final = ("RoleDetailList", "UserDetailList", "GroupDetailList", "Policies", "IsTruncated")
+# What every page has, and each one in its lists, though it may be empty. Of a user without policies of its own AWS leaves
+# out their list: https://docs.aws.amazon.com/cli/latest/reference/iam/get-account-authorization-details.html
+_MEMBERS: Final = {
+    "RoleDetailList": ("AssumeRolePolicyDocument", "RolePolicyList", "AttachedManagedPolicies"),
+    "UserDetailList": ("GroupList", "AttachedManagedPolicies"),
+    "GroupDetailList": ("GroupPolicyList", "AttachedManagedPolicies"),
+    "Policies": ("DefaultVersionId",),
+}
 
 
 def read_principals(sessions: AwsSessions, account: str | None) -> dict[str, Principal]:
@@ -41,9 +47,18 @@ def read_principals(sessions: AwsSessions, account: str | None) -> dict[str, Pri
 
 
 def _with_members(page: dict[str, Any]) -> dict[str, Any]:
-    """Raises KeyError for a page that does not tell all: an account without roles would look like that."""
-    for name in _MEMBERS:
-        page[name]
+    """Raises ValueError for a page that does not tell all: an account without roles, or a role without policies, would look
+    like that."""
+    lacking = [name for name in (*_MEMBERS, "IsTruncated") if name not in page]
+    lacking += [
+        f"{name} of {one.get('Arn')}"
+        for members, names in _MEMBERS.items()
+        for one in page.get(members, ())
+        for name in names
+        if name not in one
+    ]
+    if lacking:
+        raise ValueError(f"it has no {', no '.join(lacking)}")
     return page
 
 

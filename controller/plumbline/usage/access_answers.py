@@ -87,6 +87,8 @@ def services_of(pages: Sequence[Any]) -> dict[str, ServiceAccess]:
     if [bool(page.get("IsTruncated")) for page in pages] != [True] * (len(pages) - 1) + [False]:
         raise ValueError("IsTruncated says that a page is missing")
     services = [service_access(raw) for page in pages for raw in page["ServicesLastAccessed"]]
+    if not all(service.namespace for service in services):
+        raise ValueError("lists a service without a name")
     if len({service.namespace for service in services}) < len(services):
         raise ValueError("lists a service twice")
     if any(service.last is None and any(a.last for a in service.actions.values()) for service in services):

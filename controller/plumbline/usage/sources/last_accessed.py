@@ -158,7 +158,9 @@ class _Run:
                 Granularity="ACTION_LEVEL" if self.action_level else "SERVICE_LEVEL",
             )
             with whole("iam", "GenerateServiceLastAccessedDetails", self.account):
-                job = answer["JobId"]
+                job = str(answer["JobId"])
+                if not job:
+                    raise ValueError("JobId is empty")
         except AwsError as error:
             self._fail(principal, error)
             return None
