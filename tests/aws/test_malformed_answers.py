@@ -162,6 +162,18 @@ def test_each_operation_is_read_by_somebody_or_not_at_all():
 
 
 @pytest.fixture(scope="module")
+def kept():
+    """Clients cost more than all that they read here."""
+    return Sessions()
+
+
+@pytest.fixture
+def sessions(kept, request):
+    """Which remember their caller and their credentials, so that those that ask for them are new."""
+    return Sessions() if request.getfixturevalue("operation").startswith("sts:") else kept
+
+
+@pytest.fixture(scope="module")
 def places(tmp_path_factory):
     """A function that gives a landscape of its own in a store."""
     engine = open_store(f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.db'}")
@@ -172,8 +184,8 @@ def places(tmp_path_factory):
 
 @pytest.mark.parametrize("operation", READERS)
 @pytest.mark.parametrize("deepest", [1, pytest.param(99, marks=pytest.mark.slow)])
-def test_what_is_not_whole_is_said_and_takes_nothing_away(places, operation, deepest):
-    read, sessions, bodies = READERS[operation], Sessions(), []
+def test_what_is_not_whole_is_said_and_takes_nothing_away(sessions, places, operation, deepest):
+    read, bodies = READERS[operation], []
     sessions.spoiled = operation, lambda body: bodies.append(body) or body
     problem, whole = read(sessions, places())
     assert (problem, bool(whole), bool(bodies)) == ("", True, True)
@@ -181,7 +193,7 @@ def test_what_is_not_whole_is_said_and_takes_nothing_away(places, operation, dee
     for number, body in enumerate(bodies[:3]):  # AWS Config is asked three things by one operation
         for what, spoiled in spoilings(body, deepest):
             if operation.startswith("sts:"):
-                sessions = Sessions()  # which remember their caller and their credentials
+                sessions = Sessions()
             sessions.spoiled = operation, replacing(number, spoiled)
             try:
                 problem, found = read(sessions, places())

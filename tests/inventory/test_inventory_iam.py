@@ -44,11 +44,14 @@ def user(name="alice", **more):
         "Path": "/",
         "Arn": arn("user", name),
         "CreateDate": CREATED,
+        "GroupList": [],
+        "AttachedManagedPolicies": [],
     } | more
 
 
 def group(name, **more):
-    return {"GroupName": name, "GroupId": "AGPA", "Arn": arn("group", name), "CreateDate": CREATED} | more
+    known = {"GroupName": name, "GroupId": "AGPA", "Arn": arn("group", name), "CreateDate": CREATED}
+    return known | {"GroupPolicyList": [], "AttachedManagedPolicies": []} | more
 
 
 def inline(name, document=READ):
