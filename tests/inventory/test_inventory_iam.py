@@ -44,11 +44,14 @@ def user(name="alice", **more):
         "Path": "/",
         "Arn": arn("user", name),
         "CreateDate": CREATED,
+        "GroupList": [],
+        "AttachedManagedPolicies": [],
     } | more
 
 
 def group(name, **more):
-    return {"GroupName": name, "GroupId": "AGPA", "Arn": arn("group", name), "CreateDate": CREATED} | more
+    known = {"GroupName": name, "GroupId": "AGPA", "Arn": arn("group", name), "CreateDate": CREATED}
+    return known | {"GroupPolicyList": [], "AttachedManagedPolicies": []} | more
 
 
 def inline(name, document=READ):
@@ -72,11 +75,16 @@ def managed(one, document=READ, versions=None, **more):
     } | more
 
 
+# What every page of AWS has.
+EMPTY = {"RoleDetailList": [], "UserDetailList": [], "GroupDetailList": [], "Policies": [], "IsTruncated": False}
+
+
 class Sessions:
     """Answers of IAM for one account; an exception in place of an answer is raised."""
 
     def __init__(self, *pages, roles=(), policies=(), versions=None):
-        self.pages_of = {"GetAccountAuthorizationDetails": list(pages), "ListRoles": [{"Roles": list(roles)}]}
+        whole = [page if isinstance(page, Exception) else EMPTY | page for page in pages]
+        self.pages_of = {"GetAccountAuthorizationDetails": whole, "ListRoles": [{"Roles": list(roles)}]}
         self.policies = {raw["Arn"]: raw for raw in policies}
         self.version = versions
         self.asked = []

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from plumbline.api.common import parse_duration
 from plumbline.api.landscape import ConfigAggregator
-from plumbline.aws.errors import AwsError, Invalid
+from plumbline.aws.errors import MALFORMED, NOT_WHOLE, AwsError, Invalid
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.authorization_details import AuthorizationDetails
 from plumbline.inventory.configuration_items import RESOURCE_TYPES, NotAnswered, page_of, uses_of
@@ -37,7 +37,6 @@ _FIELDS: Final = (
     "accountId, resourceType, resourceId, arn, version, configurationItemCaptureTime, configurationItemStatus, "
     "configuration, tags"
 )
-_BROKEN = (KeyError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +71,14 @@ def aggregated(
     try:
         covered = reader.covered(asked, changed, now, refusals)
         counts = reader.counts() if covered else Counter()
-    except (AwsError, *_BROKEN) as error:
+    except (AwsError, *NOT_WHOLE) as error:
         return Aggregated({}, dict.fromkeys(asked, _refusal(error, spec)))
     known = sorted(covered)
     for start in range(0, len(known), _ACCOUNTS):
         some = known[start : start + _ACCOUNTS]
         try:
             items = reader.items(some)
-        except (AwsError, *_BROKEN) as error:  # the rest would fare the same
+        except (AwsError, *NOT_WHOLE) as error:  # the rest would fare the same
             refusals |= dict.fromkeys(known[start:], _refusal(error, spec))
             break
         for account in some:
@@ -100,7 +99,7 @@ def _refusal(error: Exception, spec: ConfigAggregator) -> NotAnswered:
         )
     if isinstance(error, AwsError):
         return NotAnswered(error.reason, str(error))
-    return NotAnswered("MalformedAnswer", f"the answer of AWS Config is not whole: {error}")
+    return NotAnswered(MALFORMED, f"the answer of AWS Config is not whole: {error}")
 
 
 @dataclass
@@ -190,7 +189,7 @@ class _Reader:
             details.add(page)
             attached, bounding = uses_of(page)
             found = details.identities({}, partial(self._policy, account, attached, bounding))
-        except _BROKEN as error:
+        except NOT_WHOLE as error:
             raise NotAnswered("ItemMalformed", f"an item of the account is not whole: {error}") from error
         return replace(found, principals={arn: _as_known(one) for arn, one in found.principals.items()})
 

@@ -128,8 +128,12 @@ def _attached(raw: Iterable[Json], details: AuthorizationDetails, fetch: Fetch) 
 
 
 def _boundary(raw: Json, details: AuthorizationDetails, fetch: Fetch) -> Policy | None:
-    arn = (raw.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
-    return _known(arn, details, fetch) if arn else None
+    boundary = raw.get("PermissionsBoundary")
+    if boundary is None:
+        return None
+    if not boundary["PermissionsBoundaryArn"]:
+        raise ValueError(f"the permissions boundary of {raw['Arn']} has no ARN")
+    return _known(boundary["PermissionsBoundaryArn"], details, fetch)
 
 
 def _known(arn: str, details: AuthorizationDetails, fetch: Fetch) -> Policy:

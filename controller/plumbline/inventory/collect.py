@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from plumbline.api.landscape import LandscapeSpec
-from plumbline.aws.errors import AwsError
+from plumbline.aws.errors import AwsError, whole
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.aggregator import Aggregated, aggregated
 from plumbline.inventory.iam import read_identities
@@ -149,15 +149,14 @@ def _regions(sessions: AwsSessions, account: str, progress: Progress) -> tuple[s
     https://docs.aws.amazon.com/accounts/latest/reference/API_ListRegions.html
     """
     try:
-        return tuple(
-            sorted(
-                region["RegionName"]
-                for page in sessions.pages(
-                    "account", "ListRegions", account=account, RegionOptStatusContains=["ENABLED", "ENABLED_BY_DEFAULT"]
-                )
-                for region in page["Regions"]
-            )
+        pages = sessions.pages(
+            "account", "ListRegions", account=account, RegionOptStatusContains=["ENABLED", "ENABLED_BY_DEFAULT"]
         )
+        with whole("account", "ListRegions", account):
+            found = sorted(region["RegionName"] for page in pages for region in page["Regions"])
+            if not found:
+                raise ValueError("every account has enabled Regions")
+            return tuple(found)
     except AwsError as error:
         progress(f"inventory: the enabled Regions of account {account} are unknown: {error}")
         return None
