@@ -60,7 +60,7 @@ def _aggregator(sessions, _):
     spec = ConfigAggregator(name="all", region=REGION)
     found = aggregated(sessions, spec, [ACCOUNT], {}, NOW, lambda _: None)
     refusal = found.refusals.get(ACCOUNT)
-    return refusal.reason if refusal else "", [list(one.principals) for one in found.answers.values()]
+    return refusal.reason if refusal else "", [list(one.identities.principals) for one in found.answers.values()]
 
 
 def _credentials(sessions, _):
