@@ -26,6 +26,7 @@ from plumbline.assess.reach import Hop, Path, hops, paths
 from plumbline.assess.recall import Recalled, Remembered, Seen
 from plumbline.assess.risk import Range, Risk
 from plumbline.assess.trust import Trusted, trusted
+from plumbline.assess.unseen import Unseen, unseen
 from plumbline.assess.verdicts import Context, verdicts
 from plumbline.assess.window import Window
 from plumbline.garbage import uncollected
@@ -115,6 +116,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.seen = Recalled[object]()
+        self.beyond = Recalled[Mapping[str, Unseen]]()  # account -> principal -> what it may assume unseen
         self.hops = Recalled[tuple[Hop, ...]]()  # role -> those into it
         self.ways = Recalled[Mapping[str, Escalations]]()  # account -> principal -> its own
         self.access = Recalled[Granted]()
@@ -124,7 +126,7 @@ class Memory:
 
     def forget(self) -> None:
         """What the last analysis did not ask for."""
-        for one in (self.seen, self.hops, self.ways, self.access, self.contexts, self.findings, self.risks):
+        for one in vars(self).values():
             one.forget()
 
 
@@ -141,11 +143,13 @@ def analyse(facts: Facts, weights: Weights | None = None, *, memory: Memory | No
 def _analysis(facts: Facts, weights: Weights, memory: Memory) -> Analysis:
     principals, accounts = facts.principals, facts.accounts
     seen = Seen(principals, accounts, memory.seen)
-    found = tuple(hops(principals, accounts, facts.pod_identity, remembered=Remembered(seen, memory.hops)))
+    beyond = unseen(principals, accounts, remembered=Remembered(seen, memory.beyond))
+    into = Remembered(seen, memory.hops)
+    found = tuple(hops(principals, accounts, facts.pod_identity, beyond=beyond, remembered=into))
     ways = escalations(principals, accounts, ways=facts.ways, hops=found, remembered=Remembered(seen, memory.ways))
     access = {arn: _access(facts, one, seen, memory.access) for arn, one in principals.items()}
     reaching = exposures(principals, found, accounts, facts.pod_identity).of
-    reached = blast_radii(principals, found, accounts, lambda principal: access[principal.arn]).of
+    reached = blast_radii(principals, found, accounts, lambda principal: access[principal.arn], beyond=beyond).of
     known = {principal.account for principal in principals.values()} | set(accounts)
     every = _all_findings(facts, access, memory)
     analysed = []
@@ -282,9 +286,7 @@ def _risk(
             potential_escalations=len(ways.potential),
             access_unknown="" if access.known else access.unknown_reason,
             exposure_unknown="; ".join(exposure.unknown) if exposure else "",
-            blast_radius_unknown=""
-            if radius is None or radius.known
-            else "what it, or a role that it may reach, is granted could not be read",
+            blast_radius_unknown="; ".join(radius.unknown) if radius else "",
         ),
         weights,
     )

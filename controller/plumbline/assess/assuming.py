@@ -12,10 +12,15 @@ from plumbline.assess import guardrails
 from plumbline.assess.guardrails import document
 from plumbline.assess.known_keys import RESOURCE_TAGS, Known, organization, resource_tags, tags_of
 from plumbline.iam.authorize import Hit, Layers, Outcome, authorize
+from plumbline.iam.catalogue import catalogue
 from plumbline.iam.conditions import Context
+from plumbline.iam.documents import PolicyError
+from plumbline.iam.granted import policy_planes
 from plumbline.iam.principals import Caller
 from plumbline.iam.statements import CompiledDocument, CompiledStatement, Documents, Request
 from plumbline.model.snapshot import Account, Principal
+
+ASSUME = "sts:assumerole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,18 @@ class Entry:
     def conditions(self) -> tuple[str, ...]:
         """The operators and keys that decide, of conditions on keys that are not known."""
         return _conditions(self.outcome, self.request)
+
+
+def may_ask(principal: Principal) -> bool:
+    """May its own policies allow to assume any role at all?"""
+    bit = catalogue().bits_of([ASSUME])
+    for policy in principal.policies:
+        try:
+            if policy.document is None or policy_planes(policy.document).allow & bit:
+                return True
+        except PolicyError:
+            return True
+    return False
 
 
 def entry(

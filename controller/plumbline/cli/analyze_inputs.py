@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from plumbline.assess.analysis import Facts
+from plumbline.assess.hop_nodes import trust_unread
 from plumbline.assess.pod_identity import names_pods
 from plumbline.assess.window import Window
 from plumbline.cli.account_files import assumed_of_pods
@@ -76,6 +77,8 @@ class Inputs:
                 self._lacking(
                     f"{arn}: the documents of {', '.join(unread)} are not in the files; what they grant is unknown"
                 )
+            if trust_unread(principal):
+                self._lacking(f"{arn}: its trust policy could not be read; who can assume it is unknown")
 
     def read_organization(self, path: Path | None) -> None:
         found = self._tried(partial(read_organization, path)) if path is not None else None

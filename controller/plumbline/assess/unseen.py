@@ -1,0 +1,260 @@
+"""Which roles that are not seen a principal may assume: roles outside of the data, and roles whose trust policy could not
+be read.
+
+Knows principals, their accounts and policies; must not know what lies behind such a role. Trust policies that nobody has
+read are taken to allow all that the principal's own side lets it do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+
+from plumbline.assess import guardrails
+from plumbline.assess.assuming import ASSUME, Entry, entry, may_ask, request_of
+from plumbline.assess.guardrails import document
+from plumbline.assess.known_keys import collected, known_of
+from plumbline.assess.recall import Remembered
+from plumbline.iam import variables
+from plumbline.iam.conditions import Context
+from plumbline.iam.granted import grants
+from plumbline.iam.patterns import overlaps
+from plumbline.iam.principals import Caller, caller
+from plumbline.iam.statements import CompiledDocument
+from plumbline.iam.strings import Pattern, TooComplexError, Wild, glob, matches, representatives
+from plumbline.iam.variables import Parts, Variable
+from plumbline.model.snapshot import TAGS, Account, Principal
+
+_IN_ACCOUNT = re.compile(r"arn:[^:]*:iam::(\d{12}):")
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """`named`: roles outside of the data that a policy names, each with what has to hold, as operator and key. `unnamed`:
+    there may be more, which only patterns name; those of accounts of the data that could not be collected, or of the
+    accounts that a pattern names. That `*` fits roles of all other accounts there are says nothing. `unread`: it may
+    assume a role of the data whose trust policy could not be read."""
+
+    named: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    unnamed: bool = False
+    unread: bool = False
+
+
+_NOTHING = Unseen()
+
+
+def unseen(
+    principals: Mapping[str, Principal],
+    accounts: Mapping[str, Account],
+    *,
+    remembered: Remembered[Mapping[str, Unseen]] | None = None,
+) -> dict[str, Unseen]:
+    """ARN -> what it may assume unseen, of those who may. `remembered`: of the same principals and accounts, what was
+    found in each account."""
+    world = _World(principals, accounts)
+    found: dict[str, Unseen] = {}
+    for account in world.members:
+        in_account = partial(world.of_account, account)
+        if remembered is None:
+            found |= in_account()
+        else:
+            found |= remembered.findings.of(account, world.basis(account, remembered), in_account)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Aims:
+    """Resources of statements about sts:AssumeRole. `allowed`: of those that allow; `every`: of all."""
+
+    allowed: frozenset[Pattern]
+    every: frozenset[Pattern]
+
+
+class _World:
+    """The data in the forms in which it is asked."""
+
+    def __init__(self, principals: Mapping[str, Principal], accounts: Mapping[str, Account]) -> None:
+        self._accounts = accounts
+        self._known = collected(principals.values(), accounts)
+        self._uncollected = sorted(accounts.keys() - self._known)
+        self.members: dict[str, list[Principal]] = {}
+        self._unread: dict[str, Principal] = {}
+        for arn, principal in sorted(principals.items()):
+            if principal.path.startswith(guardrails.SERVICE_LINKED):
+                continue
+            self.members.setdefault(principal.account, []).append(principal)
+            if principal.kind == "role" and document(principal.trust, "resource") is None:
+                self._unread[arn] = principal
+        self._unread_in = {role.account for role in self._unread.values()}
+        self._fitting: dict[Pattern, list[Principal]] = {}
+        self._touched: dict[Pattern, frozenset[str]] = {}
+
+    def basis(self, account: str, remembered: Remembered[Mapping[str, Unseen]]) -> object:
+        """What the findings in an account rest on: itself, and what is known of the roles."""
+        seen = remembered.seen
+        unread = [(seen.principals[arn], seen.guards[role.account]) for arn, role in self._unread.items()]
+        uncollected = [(name, seen.guards[name]) for name in self._uncollected]
+        return seen.accounts[account], seen.same("unseen", (self._known, uncollected, unread))
+
+    def of_account(self, account: str) -> dict[str, Unseen]:
+        found = {principal.arn: self._of(principal) for principal in self.members[account]}
+        return {arn: one for arn, one in found.items() if one != _NOTHING}
+
+    def _of(self, principal: Principal) -> Unseen:
+        if not (principal.account in self._unread_in or may_ask(principal)):
+            return _NOTHING
+        who = caller(principal.arn)
+        known = known_of(who, principal, self._accounts)
+        context = Context(known.keys, complete=False, absent=known.absent)
+
+        def into(role: Principal) -> Entry | None:
+            request = request_of(who, ASSUME, role, known, self._accounts)
+            return entry(request, principal, None, self._accounts)
+
+        own = _aims((document(policy.document) for policy in principal.policies), context)
+        unread = any(role.arn != principal.arn and into(role) for role in self._unread_for(principal, own))
+        if not own.allowed:
+            return Unseen(unread=unread)
+        limits = _aims(_limits(principal, self._accounts), context)
+        literal = {pattern.literal for pattern in own.allowed | limits.allowed} - {None}
+        named = {
+            arn: found.conditions
+            for arn in sorted(filter(None, literal))
+            if self._outside(arn, who.partition) and (found := into(_known_by_name(arn))) is not None
+        }
+        return Unseen(tuple(named.items()), self._unnamed(who, own, limits, named, into), unread)
+
+    def _unread_for(self, principal: Principal, own: _Aims) -> Iterator[Principal]:
+        """In its own account a trust policy needs nobody else's consent."""
+        if principal.account in self._unread_in:
+            yield from (role for role in self._unread.values() if role.account == principal.account)
+        if not self._unread:
+            return
+        for pattern in own.allowed:
+            if pattern not in self._fitting:
+                self._fitting[pattern] = [role for arn, role in self._unread.items() if matches(pattern, arn)]
+            yield from self._fitting[pattern]
+
+    def _unnamed(
+        self,
+        who: Caller,
+        own: _Aims,
+        limits: _Aims,
+        named: Mapping[str, object],
+        into: Callable[[Principal], Entry | None],
+    ) -> bool:
+        """Asked of one role for each combination of patterns, which is as good as asking of all roles."""
+        patterns = tuple(sorted(own.every | limits.every, key=repr))
+        for account in self._accounts_of(own, limits, who.partition):
+            try:
+                roles = representatives((glob(_shape(who.partition, account)), *patterns), inside=1)
+            except TooComplexError:
+                return True
+            outside = (arn for arn in roles if arn not in named and self._outside(arn, who.partition))
+            if any(into(_known_by_name(arn)) for arn in outside):
+                return True
+        return False
+
+    def _accounts_of(self, own: _Aims, limits: _Aims, partition: str) -> Iterator[str]:
+        """Whose roles patterns may name."""
+        wild = [pattern for pattern in own.allowed if pattern.literal is None]
+        if not wild:
+            return
+        found = frozenset[str]().union(*(self._touched_by(pattern, partition) for pattern in wild))
+        yield from sorted(found)
+        by_limits = (
+            {_account_in(pattern) for pattern in limits.allowed if pattern.literal is None} - found - self._known
+        )
+        for account in sorted(filter(None, by_limits)):
+            if any(overlaps(pattern.text, _shape(partition, account), case_sensitive=True) for pattern in wild):
+                yield account
+
+    def _touched_by(self, pattern: Pattern, partition: str) -> frozenset[str]:
+        if pattern not in self._touched:
+            account = _account_in(pattern)
+            self._touched[pattern] = frozenset(
+                {account} - self._known
+                if account
+                else (a for a in self._uncollected if overlaps(pattern.text, _shape(partition, a), case_sensitive=True))
+            )
+        return self._touched[pattern]
+
+    def _outside(self, arn: str, partition: str) -> bool:
+        """Is it a role outside of the data that anybody can assume?"""
+        try:
+            who = caller(arn)
+        except ValueError:
+            return False
+        return (
+            (who.kind, who.partition) == ("role", partition)
+            and who.account not in self._known
+            and not who.service_linked
+        )
+
+
+def _limits(principal: Principal, accounts: Mapping[str, Account]) -> Iterator[CompiledDocument | None]:
+    if principal.boundary is not None:
+        yield document(principal.boundary.document)
+    for level in guardrails.scps(principal, accounts.get(principal.account)):
+        yield from level
+
+
+def _aims(documents: Iterable[CompiledDocument | None], context: Context) -> _Aims:
+    allowed, every = set[Pattern](), set[Pattern]()
+    for one in documents:
+        for allow, negated, resources in _spoken(one) if one is not None else ():
+            found = {pattern for said in resources if (pattern := _pattern(said, context)) is not None}
+            every |= found
+            if allow:
+                allowed |= {glob("*")} if negated else found
+    return _Aims(frozenset(allowed), frozenset(every))
+
+
+@lru_cache(maxsize=65536)
+def _spoken(one: CompiledDocument) -> tuple[tuple[bool, bool, tuple[Pattern | Parts, ...]], ...]:
+    """(does it allow, is it about all resources but these, resources) of each statement about sts:AssumeRole."""
+    with_variables = one.document.variables
+    return tuple(
+        (
+            s.allow,
+            s.resources_negated,
+            tuple(
+                variables.parse(text, variables=True) if with_variables and "${" in text else glob(text)
+                for text in s.origin.resources or s.origin.not_resources or ("*",)
+            ),
+        )
+        for s in one.statements
+        if grants(s.origin, ASSUME)
+    )
+
+
+def _pattern(said: Pattern | Parts, context: Context) -> Pattern | None:
+    """Variables of which nobody knows the value stand for any text. None: it matches nothing."""
+    if isinstance(said, Pattern):
+        return said
+    known = context.single(variables.keys(said))
+    if known is not None:
+        return variables.resolve(said, known)
+    return variables.resolve(tuple(Wild.ANY if isinstance(part, Variable) else part for part in said), {})
+
+
+def _account_in(pattern: Pattern) -> str | None:
+    """Of which alone the pattern can name roles."""
+    found = _IN_ACCOUNT.match(pattern.text)
+    return found[1] if found else None
+
+
+def _shape(partition: str, account: str) -> str:
+    return f"arn:{partition}:iam::{account}:role/?*"
+
+
+def _known_by_name(arn: str) -> Principal:
+    """A role of which nobody knows more than its ARN."""
+    who = caller(arn)
+    return Principal(arn, "", "role", who.account or "", who.name, "/", _NO_TIME, unknown=frozenset({TAGS}))
+
+
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
