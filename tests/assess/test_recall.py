@@ -170,7 +170,7 @@ def test_what_is_remembered_is_what_would_be_found_anew(seed):
 
 
 def found_anew(memory):
-    kinds = ("hops", "ways", "access", "findings", "risks")
+    kinds = ("beyond", "hops", "ways", "access", "findings", "risks")
     return {kind: getattr(memory, kind).anew for kind in kinds}
 
 
