@@ -396,6 +396,20 @@ def test_the_organization_decides_who_assumes_a_role(who_can, tmp_path):
         assert [name for name, who in found.items() if who] == ([kind] if kind else [])
 
 
+@pytest.mark.parametrize("named", [{"Principal": "*"}, {"NotPrincipal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/eve"}}])
+@pytest.mark.parametrize(("identifier", "found"), [("o-ours", True), ("o-theirs", False)])
+def test_where_everybody_is_let_in_so_are_accounts_that_the_files_leave_out(
+    who_can, tmp_path, named, identifier, found
+):
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", **named}
+    statement["Condition"] = {"StringEquals": {"aws:PrincipalOrgID": identifier}}
+    levels = {"serviceControlPolicies": [document(allow("*"))]}
+    members = [{"id": account, **levels} for account in (ACCOUNT, "222222222222")]
+    file = saved(tmp_path / "organization.json", {"id": "o-ours", "root": {"id": "r-1", "accounts": members, **levels}})
+    answer = names(result(who_can("sts:AssumeRole", TARGET, trusting(statement), "--organization", file)))
+    assert answer["unknown"] == (["arn:aws:iam::222222222222:root"] if found else [])
+
+
 def test_the_path_of_a_role_is_that_of_its_sessions(who_can):
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/app/alice"
     app = role("app", ASSUMING) | {"Arn": arn("role", "team/app"), "Path": "/team/"}

@@ -112,6 +112,8 @@ ADDRESSES = (
     f"/files/principal?arn={APP}",
     "/files/coverage",
     "/live/",
+    "/live/principals",
+    "/live/coverage",
     "/live/proposals",
     "/live/review",
     f"/live/principal?arn={LIVE_ROLE}",

@@ -129,6 +129,22 @@ def test_only_active_accounts_are_entered(fields, state, entered):
     assert (("GetAccountAuthorizationDetails", "100000000002") in sessions.asked) == entered
 
 
+def test_accounts_that_are_made_or_closed_follow_by_themselves():
+    sessions = Sessions([account(2), account(3)])
+    assert list(run(sessions).accounts) == ["100000000002", "100000000003"]
+    sessions.accounts = [account(2), account(3, State="CLOSED", Status="SUSPENDED"), account(4)]
+    sessions.parents["100000000004"] = "ou-b"
+    sessions.asked.clear()
+    found = run(sessions).accounts
+    assert {name: one.state for name, one in found.items()} == {
+        "100000000002": "ACTIVE",
+        "100000000003": "CLOSED",
+        "100000000004": "ACTIVE",
+    }
+    entered = {where for name, where in sessions.asked if name == "GetAccountAuthorizationDetails"}
+    assert entered == {"100000000002", "100000000004"}
+
+
 def test_the_management_account_is_bound_by_nothing_and_excluded_ones_are_not_there():
     sessions = Sessions([account(1), account(2), account(3)])
     found = run(sessions, excludeAccounts=["100000000003"])

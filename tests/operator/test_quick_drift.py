@@ -67,8 +67,9 @@ def test_what_was_added_by_whom_and_when_is_seen_within_seconds(cluster, operato
     told = [e for e in cluster.get("events.events.k8s.io")["items"] if e["reason"] == "GrantDrift"]
     assert ROLE in told[0]["note"]
     assert "PutRolePolicy" in told[0]["note"]
+    assert cluster.conditions("lpb", "small")["Compliant"]["status"] == "False"
     text = operator.get("metrics")
-    assert 'plumbline_baseline_grant_drift{baseline="small",landscape="default",namespace="quick"} 0.0' not in text
+    assert 'plumbline_baseline_grant_drift{baseline="small",landscape="default",namespace="quick"} 1.0' in text
     assert 'plumbline_change_queue_readable{landscape="default"} 1.0' in text
     wait_for(lambda: cluster.queue.depth() == 0)
 

@@ -180,6 +180,15 @@ def test_a_look_that_finds_nothing_new_scores_nothing(live, scorings):
     assert scorings.written == []
 
 
+def test_scores_are_late_by_one_look_at_most_where_changes_never_cease(live, scorings, monkeypatch):
+    monkeypatch.setattr(live.refreshes, "due", lambda _: frozenset({ACCOUNT}))
+    live.roles = (CLIMBER,)
+    for _ in range(2):
+        live.cluster.reconciler.reconcile(LANDSCAPE)
+    assert len(scorings.written) == 1
+    assert live.risk["escalating"] == 1
+
+
 def test_scoring_that_fails_is_tried_again_and_holds_up_nothing(live, scorings):
     scorings.faults.append(RuntimeError("out of luck"))
     with pytest.raises(RuntimeError):

@@ -7,9 +7,11 @@ import sqlalchemy as sa
 
 from plumbline.aws.errors import NotFound, Throttled, Transient
 from plumbline.iam.overlay import overlay
-from plumbline.store.ledger import partitions, revision, usage_of
+from plumbline.model.coverage import overlap
+from plumbline.store.ledger import PartitionKey, partitions, revision, usage_of
 from plumbline.store.queries import Queries
 from plumbline.store.schema import evidence
+from plumbline.usage.digest_days import DayProof
 from plumbline.usage.sources.days import ALL, Answer, asked_days, sync_days
 from plumbline.usage.sources.polling import LONGEST, Progress, over_limit, run, wait
 from tests.sources.test_query import row
@@ -132,6 +134,68 @@ def test_the_catalogues_change_asks_again_without_counting_twice(engine):
     assert count(engine) == 10
     with engine.connect() as connection:
         assert len(connection.execute(evidence.select()).all()) == 10
+
+
+class Table(Source):
+    """A table that shows some days only, over a bucket whose digests prove all of them. `logged`: days with log files."""
+
+    scopes = ("111111111111",)
+
+    def __init__(self, shown, logged):
+        super().__init__()
+        self.shown, self.logged = shown, logged
+
+    def proven(self, days, scopes):
+        return {
+            PartitionKey(self.name, scopes[0], "us-east-1", f"{day}"): DayProof((_whole(day),), day.day in self.logged)
+            for day in days
+        }
+
+    def ask(self, first, last, scopes):
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        self.asked.append(days)
+        said = [day for day in days if day.day in self.shown]
+        more = {"account": scopes[0], "region": "us-east-1", "records": "1", "calls": "1", "total": str(len(said))}
+        return Answer(
+            [row(event_day=f"{d}", first_at=f"{d} 08:00:00", last_at=f"{d} 08:00:00", **more) for d in said], 1
+        )
+
+
+def _whole(day):
+    begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return begin, begin + timedelta(days=1)
+
+
+def _known(engine):
+    """Day -> whether its silence is proven, of those that are known for good."""
+    parts = [part for key, part in partitions(engine, "all").items() if key.region != ALL]
+    spans = asked_days(partitions(engine, "all").values(), Table.scopes[0])
+    known = {int(part.key.day[-2:]): bool(overlap(part.covered, spans)) for part in parts}
+    return sorted(day for day, proven in known.items() if proven)
+
+
+def test_a_day_with_log_files_of_which_a_table_shows_nothing_is_not_silent(engine):
+    """A day without log files is silent, whatever the table shows."""
+    source = Table(shown=(23, 24), logged=(21, 22, 23, 24, 25))
+    assert sync(engine, source).problems == []
+    assert _known(engine) == [20, 23, 24, 26, 27, 28]
+    parts = partitions(engine, "all")
+    doubted = sorted(key.day[-2:] for key, part in parts.items() if part.problems)
+    assert doubted == ["21", "22", "25"]
+    assert {one["reason"] for part in parts.values() for one in part.problems} == {"TableShowsNothing"}
+
+
+def test_it_is_asked_for_again_once_a_day_until_the_table_shows_it(engine):
+    source = Table(shown=(), logged=(21, 22))
+    sync(engine, source)
+    asked = len(source.asked)
+    sync(engine, source, NOW + timedelta(hours=6))
+    assert len(source.asked) == asked
+    source.shown = (21, 22)
+    sync(engine, source, NOW + timedelta(days=1))
+    assert [f"{day:%d}" for days in source.asked[asked:] for day in days if day.day < 25] == ["21", "22"]
+    assert {21, 22} <= set(_known(engine))
+    assert not any(part.problems for part in partitions(engine, "all").values())
 
 
 def test_waiting_ends():

@@ -9,7 +9,8 @@ from plumbline.api.sources import Athena, CloudTrailLake
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import State
 from plumbline.reconcile.event_queries import athena_logs, lake_logs
-from plumbline.store.ledger import bins
+from plumbline.store.ledger import bins, partitions
+from plumbline.usage.sources.athena import AthenaLogs
 from sandbox import organization as org
 from sandbox.trail import GAP
 from tests.sources.organization_logs import (
@@ -252,6 +253,22 @@ def test_a_table_that_points_elsewhere_sees_nothing_and_proves_nothing(sessions,
     wrong = athena(sessions, engine, window=short, s3=BUCKET | {"organizationId": "o-other00001"})
     assert seen(engine) == {}
     assert set(silent(wrong, 1).values()) == {0}
+
+
+def test_a_table_that_is_not_over_the_bucket_with_the_digests_proves_nothing(sessions, engine):
+    """It is over another folder; the bucket that the landscape names has log files of each day."""
+    short, elsewhere = (AFTER - timedelta(days=1), AFTER), {"s3": BUCKET | {"organizationId": "o-other00001"}}
+    athena(sessions, engine, window=short, **elsewhere)
+    name = AthenaLogs(sessions, Athena.model_validate(ATHENA | elsewhere), {}).table.partition(".")[2]
+    wrong = athena(sessions, engine, window=short, name="mine", table=name, createTable=None)
+    assert seen(engine) == {}
+    # Where an account has no log file at all, the digests prove the silence.
+    right = athena(sessions, engine, window=short, name="right")
+    active = {key.account for key, part in partitions(engine, "all", "right").items() if part.records}
+    assert len(active) > 3
+    assert silent(wrong, 1) == silent(right, 1) | dict.fromkeys(active, 0)
+    assert {wrong[account].state.reason for account in active} == {"TableShowsNothing"}
+    assert all("LOCATION" in wrong[account].state.remedy for account in active)
 
 
 def test_a_table_without_a_trail_proves_nothing(sessions, engine):

@@ -12,6 +12,7 @@ from plumbline.model.evidence import RecommendedStep
 from plumbline.model.snapshot import Policy
 from plumbline.usage.sources.hub_findings import TOGETHER
 from plumbline.usage.sources.recommended_policies import MOST, WAITS, Hub, collect
+from plumbline.usage.sources.recommended_states import by_account, failed, unfinished
 
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
 ACCOUNT, OTHER, ADMINISTRATOR = "100000000003", "100000000004", "100000000002"
@@ -507,3 +508,12 @@ def test_that_all_are_refused_is_told(ask, script, principal):
     script.refuses["GetRecommendedPolicyV2", "1"] = Invalid("no such MetadataUid")
     state = ask(app).states[ACCOUNT]
     assert (state.state, state.reason) == (State.PARTIAL, "NothingRecommended")
+
+
+def test_what_aws_could_not_do_is_told_last_also_where_both_are_asked():
+    hub = by_account({"a": failed("role x", "ERR: no")})
+    told = by_account(hub, by_account({"a": unfinished("one is on its way")}))["a"]
+    assert told.reason == "Unfinished"
+    assert (
+        told.message == "one is on its way; RecommendationFailed: AWS could not recommend a policy for role x: ERR: no"
+    )

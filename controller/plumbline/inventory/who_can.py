@@ -242,17 +242,16 @@ def _given(found: Given) -> Answer:
 
 
 def _named(document: CompiledDocument, question: _Question) -> Iterator[Caller]:
-    """The callers that Allow statements name. `*` stands for everybody; an account's root for all its principals."""
+    """The callers that Allow statements name. `*` stands for everybody; an account's root for all its principals, also of
+    an account of the organization whose principals are not known, where everybody is named."""
     partition = question.resource.split(":")[1]
     for statement in document.document.statements:
         if statement.effect != "Allow":
             continue
-        if statement.principals is None:  # NotPrincipal: all others
-            yield caller(EVERYBODY)
-            continue
-        found = principal_set(statement.principals)
-        roots = (f"arn:{partition}:iam::{account}:root" for account in found.accounts)
-        everybody = (EVERYBODY,) if found.everybody else ()
+        found = principal_set(statement.principals or ())
+        everybody = (EVERYBODY,) if statement.principals is None or found.everybody else ()  # NotPrincipal: all others
+        accounts = found.accounts | (question.accounts.keys() - question.inside if everybody else set())
+        roots = (f"arn:{partition}:iam::{account}:root" for account in accounts)
         for text in sorted([*found.services, *found.providers, *found.arns, *roots, *everybody]):
             try:
                 who = caller(text, federated=federated(question.action))

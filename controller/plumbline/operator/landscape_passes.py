@@ -146,12 +146,12 @@ class LandscapePasses:
         """Between two whole passes: the accounts of which a change was announced, and findings that changed."""
         accounts = changes.due(now) if changes is not None else frozenset()
         sessions = self._sessions(landscape)
-        done = known.done
+        done, late = known.done, key.name in self._unscored
         if accounts and changes is not None:
             done = self._looked(done, changes, sessions, accounts, now)
             if landscape.spec.risk is not None and _changed(known.done, done, accounts):
                 self._unscored.add(key.name)
-        elif key.name in self._unscored:
+        if late:  # by one look at most, even where changes never cease
             done = self._scored(done, self._objects.baselines_of(key.name))
         done = self._also(done, changes, landscape, sessions, now)
         baselines = self._objects.baselines_of(key.name)

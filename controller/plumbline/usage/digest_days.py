@@ -5,16 +5,35 @@ Knows folders and digests, no events.
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Final
 
 from plumbline.model.coverage import Interval
 from plumbline.usage.digests import Digest, of_trail, parse, proven
 from plumbline.usage.log_source import DIGESTS, LOGS, LogSource
 from plumbline.usage.unzip import plain
 
+# ACCOUNT_CloudTrail_REGION_TIME_ID.json.gz, the time that of delivery. In its first hour a day's folder may get files that
+# hold nothing but events of the day before.
+_DELIVERED = re.compile(r"_\d{8}T(\d{2})\d{2}Z_")
 
-def proven_day(source: LogSource, account: str, region: str, day: date) -> tuple[Interval, ...]:
-    """The hours whose log files are all present. A digest that cannot be read proves nothing. Raises AwsError or OSError."""
+
+@dataclass(frozen=True, slots=True)
+class DayProof:
+    """`covered`: the hours whose log files are all present. `logged`: there are events of the day in them, which whoever
+    reads the logs must see."""
+
+    covered: tuple[Interval, ...] = ()
+    logged: bool = False
+
+
+NO_PROOF: Final = DayProof()
+
+
+def proven_day(source: LogSource, account: str, region: str, day: date) -> DayProof:
+    """What the digests prove. One that cannot be read proves nothing. Raises AwsError or OSError."""
     after = day + timedelta(days=1)
     # The day's last hour is proven by a digest of the next folder; digests bear the time of their end.
     last = tuple(f"_{after:%Y%m%d}T{hour}" for hour in ("00", "01"))
@@ -22,14 +41,21 @@ def proven_day(source: LogSource, account: str, region: str, day: date) -> tuple
     keys += [key for key in _digest_keys(source, account, region, after) if any(mark in key for mark in last)]
     digests = [digest for key in keys if (digest := _digest(source, key, account)) is not None]
     if not digests:
-        return ()
+        return NO_PROOF
     present = {
         item.key
         for when in (day - timedelta(days=1), day, after)
         for prefix in source.day_prefixes(LOGS, account, region, when)
         for item in source.store.listing(prefix)
     }
-    return proven(digests, present.__contains__)
+    own = source.day_prefixes(LOGS, account, region, day)
+    logged = any(_is_of_day(item.s3Object, own) for digest in digests for item in digest.logFiles)
+    return DayProof(proven(digests, present.__contains__), logged)
+
+
+def _is_of_day(key: str, folders: list[str]) -> bool:
+    delivered = _DELIVERED.search(key)
+    return key.startswith(tuple(folders)) and (delivered is None or delivered[1] != "00")
 
 
 def _digest_keys(source: LogSource, account: str, region: str, day: date) -> list[str]:

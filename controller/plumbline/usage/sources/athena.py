@@ -16,9 +16,9 @@ from plumbline.api.sources import Athena
 from plumbline.aws.errors import AwsError, Invalid, Transient
 from plumbline.aws.limits import patiently
 from plumbline.aws.session import AwsSessions
-from plumbline.model.coverage import Interval
 from plumbline.model.snapshot import digest_of
 from plumbline.store.ledger import PartitionKey
+from plumbline.usage.digest_days import DayProof
 from plumbline.usage.sources.days import Answer
 from plumbline.usage.sources.polling import Jobs, Progress, Sleep, over_limit, run, wait
 from plumbline.usage.sources.query import Row, usage_query
@@ -111,7 +111,7 @@ TBLPROPERTIES ('projection.enabled'='true',
         execution, scanned = self._run(usage_query(table), [literal(kind, value) for kind, value in values])
         return Answer(self._rows(execution), scanned)
 
-    def proven(self, days: Sequence[date], scopes: Sequence[str]) -> Mapping[PartitionKey, tuple[Interval, ...]]:
+    def proven(self, days: Sequence[date], scopes: Sequence[str]) -> Mapping[PartitionKey, DayProof]:
         """What the digests in the day folders prove."""
         return self.trail.proven(days, scopes)
 

@@ -21,6 +21,7 @@ from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import Interval, LogCoverage, SourceState, State
 from plumbline.model.snapshot import digest_of
 from plumbline.store.ledger import Partition, PartitionKey
+from plumbline.usage.digest_days import DayProof
 from plumbline.usage.log_coverage import TrailFacts, log_coverage
 from plumbline.usage.log_source import LogSource
 from plumbline.usage.objects import Folder
@@ -128,7 +129,7 @@ class Lake:
         query, scanned = run(jobs, digest_of([statement]), start, follow)
         return Answer(self._rows(query), scanned)
 
-    def proven(self, days: Sequence[date], scopes: Sequence[str]) -> Mapping[PartitionKey, tuple[Interval, ...]]:
+    def proven(self, days: Sequence[date], scopes: Sequence[str]) -> Mapping[PartitionKey, DayProof]:
         """Nothing: Lake has no digest files. What it ingested, it shows."""
         del days, scopes
         return {}

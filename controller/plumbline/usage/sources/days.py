@@ -1,16 +1,19 @@
 """Brings the ledger up to date with a source that answers SQL: asks for the days that are over and not yet known.
 
 A day is asked for twice: soon after its end, so that fresh uses are seen, and once more when late events have arrived,
-which makes it final. What is found replaces the partition of its account, Region and day, and the day's marker is written
-last: a pass that is killed anywhere and run again counts nothing twice, and a final day is never paid for again.
+which makes it final. One of which the source shows nothing, although there are log files, is not known: it may be that the
+source does not see them. It is asked for again once a day.
+
+What is found replaces the partition of its account, Region and day, and the day's marker is written last: a pass that is
+killed anywhere and run again counts nothing twice, and a final day is never paid for again.
 
 Knows days, costs and the ledger; how a query is run is the source's, what a row means the aggregator's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Protocol
 
@@ -23,6 +26,8 @@ from plumbline.store.ledger import Partition, PartitionKey, Rows, partitions, re
 from plumbline.store.queries import Queries
 from plumbline.usage.aggregate import Usage
 from plumbline.usage.counted import CountedAggregator
+from plumbline.usage.digest_days import NO_PROOF, DayProof
+from plumbline.usage.records import Problem
 from plumbline.usage.sources.query import VERSION, Row, counted
 from plumbline.usage.sources.sql import NotALiteral
 from plumbline.usage.sync_report import SyncProblem, SyncReport
@@ -36,7 +41,8 @@ _SETTLED, _FINAL = timedelta(hours=2), timedelta(days=1)
 _DAYS_AT_ONCE = 10
 # How queries end that were paid and gave nothing.
 _PAID = frozenset({"QueryFailed", "QueryCancelled", "QueryTimedOut", "ResultsIncomplete", "ResultsUnreadable"})
-_EARLY, _DONE, _OVER = "early", "final", "over the limit"
+_EARLY, _DONE, _OVER, _DOUBTED = "early", "final", "over the limit", "doubted on"
+SHOWS_NOTHING: Final = "TableShowsNothing"
 
 
 class OverLimit(AwsError):  # noqa: N818
@@ -68,7 +74,7 @@ class QuerySource(Protocol):
         """Asks for the days from `first` to `last`. Raises AwsError, also while rows are fetched."""
         ...
 
-    def proven(self, days: Sequence[date], scopes: Sequence[str]) -> Mapping[PartitionKey, tuple[Interval, ...]]:
+    def proven(self, days: Sequence[date], scopes: Sequence[str]) -> Mapping[PartitionKey, DayProof]:
         """What digest files prove of these days, by partition. Raises AwsError or OSError."""
         ...
 
@@ -191,7 +197,8 @@ class _Worker:
         found = []
         for scope in self.source.scopes:
             marker = self._marker(scope, day)
-            if marker is None or marker.state == _OVER or (marker.state == _EARLY and final):
+            settled = (_DONE, self._doubted) if final else (_DONE, self._doubted, _EARLY)
+            if marker is None or marker.state not in settled:
                 found.append(scope)
         return tuple(found)
 
@@ -220,7 +227,7 @@ class _Worker:
             answer = self.source.ask(days[0], days[-1], scopes)
         except OverLimit as error:
             each = -(-error.scanned // len(days))
-            self._mark(days, scopes, max(each, self.source.limit + 1 if len(days) == 1 else each), _OVER)
+            self._mark(days, scopes, max(each, self.source.limit + 1 if len(days) == 1 else each), over=True)
             raise
         self.report.queries += 1
         self.report.scanned += answer.scanned
@@ -237,10 +244,16 @@ class _Worker:
             and key.day in {day.isoformat() for day in days}
             and (ALL in scopes or key.account in scopes)
         }
+        doubted = set[tuple[str, str]]()
         for key in sorted({*found, *proven, *stale}):
             usage = found[key].result() if key in found else CountedAggregator(self.overlay, self.source.name).result()
-            self._replace(key, usage, proven.get(key, ()))
-        self._mark(days, scopes, -(-answer.scanned // len(days)), None)
+            proof = proven.get(key, NO_PROOF)
+            if proof.logged and not usage.records:
+                doubted.add((key.account, key.day))
+                nothing = Problem(key.day, SHOWS_NOTHING, "nothing is shown of it, and there are log files")
+                usage, proof = replace(usage, problems=(*usage.problems, nothing)), NO_PROOF
+            self._replace(key, usage, proof.covered)
+        self._mark(days, scopes, -(-answer.scanned // len(days)), doubted=doubted)
         self.queries.forget()
         self.queries.succeeded()
 
@@ -280,11 +293,26 @@ class _Worker:
         self.report.read += 1
         self.report.records += usage.records
 
-    def _mark(self, days: Sequence[date], scopes: Sequence[str], scanned: int, state: str | None) -> None:
+    @property
+    def _doubted(self) -> str:
+        """With the day on which it was asked for."""
+        return f"{_DOUBTED} {self.now.astimezone(UTC):%Y-%m-%d}"
+
+    def _mark(
+        self,
+        days: Sequence[date],
+        scopes: Sequence[str],
+        scanned: int,
+        *,
+        over: bool = False,
+        doubted: Collection[tuple[str, str]] = (),
+    ) -> None:
+        """`over`: a query about the days cost too much. `doubted`: scopes and days that may not have been seen."""
         marked = dict(self.known)
         for day in days:
-            said = state or (_DONE if self._since_end(day) >= _FINAL else _EARLY)
+            final = _DONE if self._since_end(day) >= _FINAL else _EARLY
             for scope in scopes:
+                said = _OVER if over else self._doubted if (scope, day.isoformat()) in doubted else final
                 key = PartitionKey(self.source.name, scope, ALL, day.isoformat())
                 marked[key] = Partition(key=key, fingerprint=f"{_asked(self.overlay)}\n{said}\n{scanned}")
                 replace_partition(self.engine, self.landscape, marked[key], Rows())

@@ -22,7 +22,7 @@ from plumbline.usage.request import decoded
 from plumbline.usage.sources.sql import quoted
 
 # Changes when the meaning of the rows does: then all days are asked again.
-VERSION: Final = "1"
+VERSION: Final = "2"
 
 _SESSION = "^arn:[^:]+:sts::[0-9]*:assumed-role/[^/]+"
 # Writes of IAM and CloudTrail tell how grants and trails changed; each request counts, however many there are.

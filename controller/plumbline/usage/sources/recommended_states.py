@@ -10,6 +10,7 @@ from plumbline.aws.errors import AwsError, Denied, NotFound
 from plumbline.model.analyzers import RECOMMENDED
 from plumbline.model.coverage import SourceState, State
 
+_FAILED: Final = "RecommendationFailed"
 COMPLETE: Final = SourceState(RECOMMENDED, State.COMPLETE)
 
 SET_ASIDE: Final = SourceState(
@@ -31,11 +32,12 @@ SILENT: Final = SourceState(
 
 
 def together(states: Iterable[SourceState]) -> SourceState:
-    """All that is missing in one account, what is unavailable first; complete where nothing is missing."""
+    """All that is missing in one account, what is unavailable first, and last what AWS could not do; complete where nothing
+    is missing."""
     missing = dict.fromkeys(one for one in states if one.state is not State.COMPLETE)
     if not missing:
         return COMPLETE
-    first, *others = sorted(missing, key=lambda one: one.state is not State.UNAVAILABLE)
+    first, *others = sorted(missing, key=lambda one: (one.state is not State.UNAVAILABLE, one.reason == _FAILED))
     return replace(
         first,
         message="; ".join([first.message, *(f"{one.reason}: {one.message}" for one in others)]),
@@ -66,7 +68,7 @@ def failed(whose: str, said: str) -> SourceState:
         " recommendation in the console of Access Analyzer or Security Hub, or AWS Support about the code"
     )
     message = f"AWS could not recommend a policy for {whose}: {said}"
-    return SourceState(RECOMMENDED, State.PARTIAL, "RecommendationFailed", message, remedy)
+    return SourceState(RECOMMENDED, State.PARTIAL, _FAILED, message, remedy)
 
 
 def of_error(state: State, error: AwsError) -> SourceState:

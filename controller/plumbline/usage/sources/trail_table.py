@@ -5,7 +5,7 @@ What Athena and Trino share. Knows the table's partitions and columns and the tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
@@ -17,11 +17,11 @@ from plumbline.api.sources import Athena, CloudTrailLogs, Trino
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import Interval, LogCoverage, SourceState, State, overlap
 from plumbline.store.ledger import Partition, PartitionKey
-from plumbline.usage.digest_days import proven_day
+from plumbline.usage.digest_days import DayProof, proven_day
 from plumbline.usage.log_coverage import TrailFacts, log_coverage
 from plumbline.usage.log_source import LogSource, log_source
 from plumbline.usage.objects import Folder
-from plumbline.usage.sources.days import ALL, asked_days
+from plumbline.usage.sources.days import ALL, SHOWS_NOTHING, asked_days
 from plumbline.usage.sources.query import Table
 from plumbline.usage.sources.sql import Kind
 from plumbline.usage.sync_report import SyncProblem
@@ -70,7 +70,7 @@ class TrailTable:
         )
         return table, values
 
-    def proven(self, days: Sequence[date], scopes: Sequence[str]) -> Mapping[PartitionKey, tuple[Interval, ...]]:
+    def proven(self, days: Sequence[date], scopes: Sequence[str]) -> Mapping[PartitionKey, DayProof]:
         """What the digests in the day folders prove. Without a trail nothing is: then digests prove nothing."""
         if self._config.trail_arn is None:
             return {}
@@ -79,7 +79,7 @@ class TrailTable:
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="digests") as pool:
             found = list(pool.map(lambda place: proven_day(logs, *place), places))
         return {
-            PartitionKey(logs.name, a, r, d.isoformat()): spans for (a, r, d), spans in zip(places, found, strict=True)
+            PartitionKey(logs.name, a, r, d.isoformat()): proof for (a, r, d), proof in zip(places, found, strict=True)
         }
 
 
@@ -105,4 +105,23 @@ def table_coverage(
         return LogCoverage(account, logs.name, None if regions is None else tuple(sorted(regions)), state=state)
     own = [part for part in parts if part.key.account == account and part.key.region != ALL]
     asked = [replace(part, covered=overlap(part.covered, days)) for part in own]
+    problems = [*problems, *_shows_nothing(logs.name, account, own, window)]
     return log_coverage(logs, account, regions, asked, facts=facts, problems=problems, window=window)
+
+
+def _shows_nothing(source: str, account: str, parts: Iterable[Partition], window: Interval) -> Iterator[SyncProblem]:
+    """The days of the window of which the table shows nothing, although the trail has log files of them."""
+    begin, end = (at.date().isoformat() for at in window)
+    found = sorted(
+        (part.key.day, part.key.region)
+        for part in parts
+        if begin <= part.key.day < end and any(one["reason"] == SHOWS_NOTHING for one in part.problems)
+    )
+    if found:
+        (day, region), others = found[-1], len(found) - 1
+        more = f", nor of {others} more days and Regions" if others else ""
+        message = f"{region}: the table shows no event of {day}{more}, of which the bucket of the trail has log files"
+        remedy = (
+            "check LOCATION and partitions of the table, or name the bucket that it is over; asked again once a day"
+        )
+        yield SyncProblem(source, account, region, day, SHOWS_NOTHING, message, remedy)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from plumbline.api.sources import Trino
 from plumbline.aws.errors import Invalid, Transient
 from plumbline.aws.session import AwsSessions
-from plumbline.model.coverage import Interval
 from plumbline.store.ledger import PartitionKey
+from plumbline.usage.digest_days import DayProof
 from plumbline.usage.sources.days import Answer
 from plumbline.usage.sources.polling import LONGEST, over_limit
 from plumbline.usage.sources.query import Row, usage_query
@@ -65,7 +65,7 @@ class TrinoLogs:
                 cursor.execute(usage_query(table), bound)
         return Answer(self._rows(connection, cursor), watch.scanned)
 
-    def proven(self, days: Sequence[date], scopes: Sequence[str]) -> Mapping[PartitionKey, tuple[Interval, ...]]:
+    def proven(self, days: Sequence[date], scopes: Sequence[str]) -> Mapping[PartitionKey, DayProof]:
         """What the digests in the day folders prove."""
         return self.trail.proven(days, scopes)
 
