@@ -131,6 +131,8 @@ CALLERS: tuple[Role, ...] = (
     Role(APPS, "to-dark", gone(), inline=may_assume(role(DARK, "batch"))),
     Role(APPS, "not-to-partner", gone(), inline=may_assume(role(PARTNER, "import"), role(PARTNER, "x-*")) | NO),
     Role(APPS, "not-to-dark", gone(), inline=may_assume(role(DARK, "batch")), boundary="customer:OnlyStorage"),
+    Role(SHARED, "to-partner", gone(), inline=may_assume(role(PARTNER, "import"), role(PARTNER, "import-*"))),
+    Role(SHARED, "to-dark", gone(), inline=may_assume(role(DARK, "batch"))),
     Role(FROZEN, "to-dark", gone(), inline=may_assume(role(DARK, "batch"), role(DARK, "batch-*"))),
     # Other accounts.
     Role(MANAGEMENT, "caller", gone(), inline=may_assume(role(DATA, "vault"))),

@@ -183,8 +183,8 @@ def again(facts, memory):
 
 def test_what_did_not_change_is_not_found_again():
     facts, memory = world(), Memory()
-    assert again(facts, memory) == {"hops": 9, "ways": 3, "access": 12, "findings": 12, "risks": 12}
-    nothing = {"hops": 0, "ways": 0, "access": 0, "findings": 0, "risks": 0}
+    assert again(facts, memory) == {"beyond": 3, "hops": 9, "ways": 3, "access": 12, "findings": 12, "risks": 12}
+    nothing = {"beyond": 0, "hops": 0, "ways": 0, "access": 0, "findings": 0, "risks": 0}
     assert again(facts, memory) == nothing
     assert again(world(), memory) == nothing  # equal, and collected anew
     used_again = {arn: replace(p, last_used_at=IN) for arn, p in facts.principals.items()}
@@ -201,10 +201,10 @@ def test_only_what_a_change_may_concern_is_found_again():
     found = again(wider, memory)
     # The hops into roles of its account and into the one that trusts its account; the ways in its account and in the one
     # from which there is a hop into it.
-    assert (found["hops"], found["ways"], found["access"], found["findings"]) == (4, 2, 1, 1)
+    assert (found["beyond"], found["hops"], found["ways"], found["access"], found["findings"]) == (1, 4, 2, 1, 1)
     assert found["risks"] < 12
     later = replace(wider, usage={arn: PrincipalUsage((used("s3:GetObject"),))})
-    assert again(later, memory) == {"hops": 0, "ways": 0, "access": 0, "findings": 1, "risks": 1}
+    assert again(later, memory) == {"beyond": 0, "hops": 0, "ways": 0, "access": 0, "findings": 1, "risks": 1}
 
 
 @pytest.mark.parametrize("gone", IDS)

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 from plumbline.assess import guardrails, pod_identity, service_accounts
 from plumbline.assess.assuming import ASSUME, Entry, entry, may_ask, request_of
 from plumbline.assess.guardrails import document
-from plumbline.assess.known_keys import EVERYBODY, collected, known_of, not_inside, takes_tags
+from plumbline.assess.known_keys import EVERYBODY, collected, known_of, not_inside, takes_tags, whole_organizations
 from plumbline.assess.recall import Remembered
 from plumbline.assess.unseen import Unseen, unseen
 from plumbline.iam.granted import grants
@@ -166,8 +166,7 @@ class _World:
     @property
     def shared(self) -> object:
         """What the hops into any role rest on, besides principals and accounts."""
-        complete = {a.organization for a in self._accounts.values() if a.organization and a.organization.complete}
-        return self._known, self._in_cluster, complete
+        return self._known, self._in_cluster, whole_organizations(self._accounts)
 
     def trusted_accounts(self, role: Principal) -> set[str] | None:
         """Those whose principals the trust policy may let in; None for all."""

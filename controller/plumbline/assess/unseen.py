@@ -8,27 +8,27 @@ read are taken to allow all that the principal's own side lets it do.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 
 from plumbline.assess import guardrails
+from plumbline.assess.aims import Aims, aims
 from plumbline.assess.assuming import ASSUME, Entry, entry, may_ask, request_of
 from plumbline.assess.guardrails import document
-from plumbline.assess.known_keys import collected, known_of
+from plumbline.assess.known_keys import collected, known_of, not_owned, whole_organizations
 from plumbline.assess.recall import Remembered
-from plumbline.iam import variables
 from plumbline.iam.conditions import Context
-from plumbline.iam.granted import grants
 from plumbline.iam.patterns import overlaps
 from plumbline.iam.principals import Caller, caller
 from plumbline.iam.statements import CompiledDocument
-from plumbline.iam.strings import Pattern, TooComplexError, Wild, glob, matches, representatives
-from plumbline.iam.variables import Parts, Variable
+from plumbline.iam.strings import Pattern, TooComplexError, glob, matches, representatives
 from plumbline.model.snapshot import TAGS, Account, Principal
 
 _IN_ACCOUNT = re.compile(r"arn:[^:]*:iam::(\d{12}):")
+# Among the strings of a role's shape, those that are no role that anybody can assume: told apart from all others.
+_NONE = (glob("*/"), glob(f"*:role{guardrails.SERVICE_LINKED}*"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +65,14 @@ def unseen(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Aims:
-    """Resources of statements about sts:AssumeRole. `allowed`: of those that allow; `every`: of all."""
-
-    allowed: frozenset[Pattern]
-    every: frozenset[Pattern]
-
-
 class _World:
     """The data in the forms in which it is asked."""
 
     def __init__(self, principals: Mapping[str, Principal], accounts: Mapping[str, Account]) -> None:
         self._accounts = accounts
         self._known = collected(principals.values(), accounts)
+        self._whole = whole_organizations(accounts)
+        self._not_owned = not_owned(accounts)
         self._uncollected = sorted(accounts.keys() - self._known)
         self.members: dict[str, list[Principal]] = {}
         self._unread: dict[str, Principal] = {}
@@ -97,7 +91,7 @@ class _World:
         seen = remembered.seen
         unread = [(seen.principals[arn], seen.guards[role.account]) for arn, role in self._unread.items()]
         uncollected = [(name, seen.guards[name]) for name in self._uncollected]
-        return seen.accounts[account], seen.same("unseen", (self._known, uncollected, unread))
+        return seen.accounts[account], seen.same("unseen", (self._known, self._whole, uncollected, unread))
 
     def of_account(self, account: str) -> dict[str, Unseen]:
         found = {principal.arn: self._of(principal) for principal in self.members[account]}
@@ -107,18 +101,18 @@ class _World:
         if not (principal.account in self._unread_in or may_ask(principal)):
             return _NOTHING
         who = caller(principal.arn)
-        known = known_of(who, principal, self._accounts)
+        known = replace(known_of(who, principal, self._accounts), impossible=self._not_owned)
         context = Context(known.keys, complete=False, absent=known.absent)
 
         def into(role: Principal) -> Entry | None:
             request = request_of(who, ASSUME, role, known, self._accounts)
             return entry(request, principal, None, self._accounts)
 
-        own = _aims((document(policy.document) for policy in principal.policies), context)
+        own = aims((document(policy.document) for policy in principal.policies), context)
         unread = any(role.arn != principal.arn and into(role) for role in self._unread_for(principal, own))
         if not own.allowed:
             return Unseen(unread=unread)
-        limits = _aims(_limits(principal, self._accounts), context)
+        limits = aims(_limits(principal, self._accounts), context)
         literal = {pattern.literal for pattern in own.allowed | limits.allowed} - {None}
         named = {
             arn: found.conditions
@@ -127,7 +121,7 @@ class _World:
         }
         return Unseen(tuple(named.items()), self._unnamed(who, own, limits, named, into), unread)
 
-    def _unread_for(self, principal: Principal, own: _Aims) -> Iterator[Principal]:
+    def _unread_for(self, principal: Principal, own: Aims) -> Iterator[Principal]:
         """In its own account a trust policy needs nobody else's consent."""
         if principal.account in self._unread_in:
             yield from (role for role in self._unread.values() if role.account == principal.account)
@@ -141,8 +135,8 @@ class _World:
     def _unnamed(
         self,
         who: Caller,
-        own: _Aims,
-        limits: _Aims,
+        own: Aims,
+        limits: Aims,
         named: Mapping[str, object],
         into: Callable[[Principal], Entry | None],
     ) -> bool:
@@ -150,7 +144,7 @@ class _World:
         patterns = tuple(sorted(own.every | limits.every, key=repr))
         for account in self._accounts_of(own, limits, who.partition):
             try:
-                roles = representatives((glob(_shape(who.partition, account)), *patterns), inside=1)
+                roles = representatives((glob(_shape(who.partition, account)), *_NONE, *patterns), inside=1)
             except TooComplexError:
                 return True
             outside = (arn for arn in roles if arn not in named and self._outside(arn, who.partition))
@@ -158,7 +152,7 @@ class _World:
                 return True
         return False
 
-    def _accounts_of(self, own: _Aims, limits: _Aims, partition: str) -> Iterator[str]:
+    def _accounts_of(self, own: Aims, limits: Aims, partition: str) -> Iterator[str]:
         """Whose roles patterns may name."""
         wild = [pattern for pattern in own.allowed if pattern.literal is None]
         if not wild:
@@ -200,45 +194,6 @@ def _limits(principal: Principal, accounts: Mapping[str, Account]) -> Iterator[C
         yield document(principal.boundary.document)
     for level in guardrails.scps(principal, accounts.get(principal.account)):
         yield from level
-
-
-def _aims(documents: Iterable[CompiledDocument | None], context: Context) -> _Aims:
-    allowed, every = set[Pattern](), set[Pattern]()
-    for one in documents:
-        for allow, negated, resources in _spoken(one) if one is not None else ():
-            found = {pattern for said in resources if (pattern := _pattern(said, context)) is not None}
-            every |= found
-            if allow:
-                allowed |= {glob("*")} if negated else found
-    return _Aims(frozenset(allowed), frozenset(every))
-
-
-@lru_cache(maxsize=65536)
-def _spoken(one: CompiledDocument) -> tuple[tuple[bool, bool, tuple[Pattern | Parts, ...]], ...]:
-    """(does it allow, is it about all resources but these, resources) of each statement about sts:AssumeRole."""
-    with_variables = one.document.variables
-    return tuple(
-        (
-            s.allow,
-            s.resources_negated,
-            tuple(
-                variables.parse(text, variables=True) if with_variables and "${" in text else glob(text)
-                for text in s.origin.resources or s.origin.not_resources or ("*",)
-            ),
-        )
-        for s in one.statements
-        if grants(s.origin, ASSUME)
-    )
-
-
-def _pattern(said: Pattern | Parts, context: Context) -> Pattern | None:
-    """Variables of which nobody knows the value stand for any text. None: it matches nothing."""
-    if isinstance(said, Pattern):
-        return said
-    known = context.single(variables.keys(said))
-    if known is not None:
-        return variables.resolve(said, known)
-    return variables.resolve(tuple(Wild.ANY if isinstance(part, Variable) else part for part in said), {})
 
 
 def _account_in(pattern: Pattern) -> str | None:

@@ -111,7 +111,7 @@ def _missing(found: Gaps) -> Iterator[str]:
     for arn in found.outside:
         yield f"nothing is known of {arn}; where it leads is not shown"
     for arn in found.unnamed:
-        yield f"{arn} may assume roles of accounts that are not in the files, by patterns; they are not shown"
+        yield f"{arn} may assume other roles of accounts that are not in the files; they are not shown"
 
 
 def _lines(
