@@ -16,7 +16,7 @@ from plumbline.assess.window import Window
 from plumbline.model.coverage import Coverage, SourceState, State
 from plumbline.model.evidence import GrantChange, PrincipalUsage
 from plumbline.model.pod_identity import Association, PodIdentity
-from plumbline.model.snapshot import LAST_USED, Account
+from plumbline.model.snapshot import LAST_USED, Account, Organization
 from tests.assess.test_escalation import ADMIN, READER, named, trusts
 from tests.assess.test_service_accounts import API, SUB, irsa, sa
 from tests.assess.world import AS_OF, BEFORE, IN, LOGS, MEMORY, REGIONS, WINDOW, access, logs, unmapped, used
@@ -30,6 +30,7 @@ POLICIES = (
     inline("put", allow("iam:PutRolePolicy", "iam:AttachRolePolicy")),
     inline("assume", allow("sts:AssumeRole")),
     inline("no", deny("iam:*")),
+    inline("far", allow("sts:AssumeRole", resource="arn:aws:iam::444444444444:role/x")),
     replace(READER, name="lost", document=None),
 )
 LONGER = Window.of(AS_OF, 180, MEMORY)
@@ -99,7 +100,8 @@ def changed_account(facts, account, pick):
             put(accounts, account, replace(known, rcp_levels=levels)),
             put(accounts, account, replace(known, error="AccessDenied")),
             without(accounts, account),
-            put(accounts, "444444444444", Account("444444444444", collected_at=WINDOW.end)),
+            put(accounts, "444444444444", Account("444444444444", collected_at=pick.choice([None, WINDOW.end]))),
+            put(accounts, account, replace(known, organization=Organization("o-ours", complete=pick.random() < 0.5))),
         ]
     )
 

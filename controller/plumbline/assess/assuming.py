@@ -6,7 +6,8 @@ Knows principals, their accounts and policies; must not know who else there is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from plumbline.assess import guardrails
 from plumbline.assess.guardrails import document
@@ -15,7 +16,7 @@ from plumbline.iam.authorize import Hit, Layers, Outcome, authorize
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.conditions import Context
 from plumbline.iam.documents import PolicyError
-from plumbline.iam.granted import policy_planes
+from plumbline.iam.granted import grants, policy_planes
 from plumbline.iam.principals import Caller
 from plumbline.iam.statements import CompiledDocument, CompiledStatement, Documents, Request
 from plumbline.model.snapshot import Account, Principal
@@ -62,9 +63,37 @@ def entry(
     request: Request, principal: Principal | None, trust: CompiledDocument | None, accounts: Mapping[str, Account]
 ) -> Entry | None:
     """None where the request is certainly refused. `principal`: the caller, where it is in the data. `trust` None: it
-    could not be read."""
+    could not be read. Where several statements of it may let the caller in, what the one asks for that asks for least."""
+    found = _entry(request, principal, trust, accounts)
+    if found is None or found.certain or trust is None:
+        return found
+    single = (_entry(request, principal, one, accounts) for one in _one_by_one(trust, request.action))
+    return min((one for one in single if one is not None), key=_demands, default=found)
+
+
+def _entry(
+    request: Request, principal: Principal | None, trust: CompiledDocument | None, accounts: Mapping[str, Account]
+) -> Entry | None:
     outcome = authorize(request, _layers(request, principal, trust, accounts))
     return Entry(request, outcome) if outcome.may_allow else None
+
+
+@lru_cache(maxsize=16384)
+def _one_by_one(trust: CompiledDocument, action: str) -> tuple[CompiledDocument, ...]:
+    """The policy with each of the statements that allow the action, and without the others; nothing where there is one."""
+    every = trust.document.statements
+    allowing = [one for one in every if one.effect == "Allow" and grants(one, action)]
+    if len(allowing) < 2:
+        return ()
+    return tuple(
+        CompiledDocument(replace(trust.document, statements=tuple(s for s in every if s.effect == "Deny" or s is one)))
+        for one in allowing
+    )
+
+
+def _demands(one: Entry) -> tuple[bool, int, tuple[str, ...]]:
+    """Most of all that documents can be read."""
+    return bool(one.unread), len(one.conditions), one.conditions
 
 
 def request_of(who: Caller, action: str, role: Principal, known: Known, accounts: Mapping[str, Account]) -> Request:
