@@ -47,8 +47,9 @@ _UNKNOWN = _ACCESS | _TRUST | _OUTSIDE
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`roles`: which it reaches, itself left out, also those outside of the data that a policy names; `accounts`: other accounts with such roles. `privileged` and `data`: how
-    many privileged actions and actions on data it and they are granted together."""
+    """`roles`: which it reaches, itself left out, also those outside of the data that a policy names; `accounts`: other
+    accounts with such roles. `privileged` and `data`: how many privileged actions and actions on data it and they are
+    granted together."""
 
     roles: int = 0
     accounts: int = 0

@@ -37,9 +37,9 @@ OUTSIDE = (Kind.EVERYBODY, Kind.EXTERNAL, Kind.FEDERATION, Kind.SERVICE_ACCOUNT,
 @dataclass(frozen=True, slots=True)
 class Nodes:
     """`names`: both ends of every hop and every principal but service-linked roles, sorted: first sources that are
-    outside, kind by kind, then account by account, with the roles outside that are reached. `spans`: a kind that is outside, or an account -> where its nodes begin and end.
-    `accounts`: node -> its account, None outside. `uncollected`: nodes that stand for an account of the data whose
-    principals are not known."""
+    outside, kind by kind, then account by account, with the roles outside that are reached. `spans`: a kind that is
+    outside, or an account -> where its nodes begin and end. `accounts`: node -> its account, None for sources that are
+    outside. `uncollected`: nodes that stand for an account of the data whose principals are not known."""
 
     names: tuple[str, ...]
     index: Mapping[str, int]

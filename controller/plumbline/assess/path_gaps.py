@@ -35,23 +35,26 @@ def gaps(
     """Of the ways from any of the sources, to the target or to all roles."""
     leaving: dict[str, list[str]] = {}
     entering: dict[str, list[str]] = {}
+    strangers = set[str]()
     for hop in hops:
         leaving.setdefault(hop.source, []).append(hop.target)
         entering.setdefault(hop.target, []).append(hop.source)
+        if hop.external:
+            strangers.add(hop.source)
     reached = _closure(sources, leaving)
-    unread = {arn for arn, principal in principals.items() if trust_unread(principal)} - {*sources}
-    if target is not None:
-        unread &= _closure([target], entering)
-    # Whoever is outside of the data may be named by any trust policy.
-    if all(one in principals and not beyond.get(one, Unseen()).unread for one in reached):
-        unread = set()
-    # What a role outside of the data reaches is no matter where that role is the one that is asked about.
     outside = {one for one in reached if one not in principals and one in entering} - {target}
-    return Gaps(
-        tuple(sorted(unread)),
-        tuple(sorted(outside)),
-        tuple(sorted(one for one in reached if one in beyond and beyond[one].unnamed)),
-    )
+    unnamed = {one for one in reached if one in beyond and beyond[one].unnamed}
+    unread = set[str]()
+    # Whoever is outside of the data may be named by any trust policy.
+    if any(one not in principals or one in unnamed or (one in beyond and beyond[one].unread) for one in reached):
+        unread = {arn for arn, principal in principals.items() if trust_unread(principal)} - {*sources}
+    if target is not None:
+        before = _closure([target], entering)
+        unread &= before
+        # From outside nobody gets in unless a trust policy lets somebody in, or may.
+        if target in principals and not unread and strangers.isdisjoint(before):
+            outside, unnamed = set(), set()
+    return Gaps(tuple(sorted(unread)), tuple(sorted(outside)), tuple(sorted(unnamed)))
 
 
 def _closure(starts: Iterable[str], following: Mapping[str, Iterable[str]]) -> set[str]:
