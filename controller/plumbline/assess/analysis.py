@@ -5,7 +5,7 @@ Knows facts, wherever they come from. Must not know files, baselines or how resu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
@@ -130,28 +130,48 @@ class Memory:
             one.forget()
 
 
-def analyse(facts: Facts, weights: Weights | None = None, *, memory: Memory | None = None) -> Analysis:
+def analyse(
+    facts: Facts,
+    weights: Weights | None = None,
+    *,
+    memory: Memory | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Analysis:
     """The analysis of all principals. `memory`: of earlier analyses of the same landscape; what they found is found anew
-    only where that on which it rests has changed."""
+    only where that on which it rests has changed. `progress`: is told what is being looked for, and how far that is."""
     with uncollected():
         memory = memory or Memory()
-        found = _analysis(facts, weights or Weights(), memory)
+        found = _analysis(facts, weights or Weights(), memory, progress)
         memory.forget()
         return found
 
 
-def _analysis(facts: Facts, weights: Weights, memory: Memory) -> Analysis:
+def _analysis(facts: Facts, weights: Weights, memory: Memory, progress: Callable[[str], None]) -> Analysis:
     principals, accounts = facts.principals, facts.accounts
+    total = f"{len(principals):,} roles and users"
+
+    def told(what: str, done: int) -> None:
+        progress(f"analysing: {what} of {done:,} of {total}")
+
+    progress(f"analysing: paths between {total}")
     seen = Seen(principals, accounts, memory.seen)
     beyond = unseen(principals, accounts, remembered=Remembered(seen, memory.beyond))
     into = Remembered(seen, memory.hops)
     found = tuple(hops(principals, accounts, facts.pod_identity, beyond=beyond, remembered=into))
-    ways = escalations(principals, accounts, ways=facts.ways, hops=found, remembered=Remembered(seen, memory.ways))
+    ways = escalations(
+        principals,
+        accounts,
+        ways=facts.ways,
+        hops=found,
+        remembered=Remembered(seen, memory.ways),
+        judged=partial(told, "ways to gain privileges"),
+    )
     access = {arn: _access(facts, one, seen, memory.access) for arn, one in principals.items()}
+    progress(f"analysing: exposure and blast radius of {total}")
     reaching = exposures(principals, found, accounts, facts.pod_identity).of
     reached = blast_radii(principals, found, accounts, lambda principal: access[principal.arn], beyond=beyond).of
     known = {principal.account for principal in principals.values()} | set(accounts)
-    every = _all_findings(facts, access, memory)
+    every = _all_findings(facts, access, memory, partial(told, "verdicts"))
     analysed = []
     for arn, principal in sorted(principals.items()):
         parts = access[arn], every[arn], ways.get(arn, _NO_ESCALATIONS), reaching.get(arn), reached.get(arn), weights
@@ -178,16 +198,19 @@ def _access(facts: Facts, principal: Principal, seen: Seen, recalled: Recalled[G
     return recalled.of(principal.arn, basis, lambda: granted_in(principal, facts.accounts.get(principal.account)))
 
 
-def _all_findings(facts: Facts, access: Mapping[str, Granted], memory: Memory) -> Mapping[str, tuple[Finding, ...]]:
+def _all_findings(
+    facts: Facts, access: Mapping[str, Granted], memory: Memory, judged: Callable[[int], None]
+) -> Mapping[str, tuple[Finding, ...]]:
     contexts: dict[tuple[str, Terms], Context] = {}
     found: dict[str, tuple[Finding, ...]] = {}
-    for arn, principal in facts.principals.items():
+    for done, (arn, principal) in enumerate(facts.principals.items(), 1):
         kept = principal.account, facts.terms_of(arn)
         if kept not in contexts:
             made = _context(facts, principal)
             contexts[kept] = memory.contexts.of(kept, made, partial(lambda one: one, made))
         given = _given(facts, principal, access[arn], contexts[kept])
         found[arn] = memory.findings.of(arn, given, partial(_findings, given))
+        judged(done)
     for pool, arns in facts.pools:
         found |= pooled([Member(facts.principals[arn], access[arn], found[arn]) for arn in arns], pool)
     return found

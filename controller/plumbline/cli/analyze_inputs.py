@@ -14,6 +14,7 @@ from plumbline.assess.hop_nodes import trust_unread
 from plumbline.assess.pod_identity import names_pods
 from plumbline.assess.window import Window
 from plumbline.cli.account_files import assumed_of_pods
+from plumbline.cli.progress import reading
 from plumbline.inventory.associations import by_account, read_associations
 from plumbline.inventory.bundled_policies import Bundled
 from plumbline.inventory.files import read_account_details
@@ -45,9 +46,11 @@ _Read = TypeVar("_Read")
 
 @dataclass
 class Inputs:
-    """What was read. `warnings`: what people should know; `incomplete`: something was given that could not be used."""
+    """What was read. `say`: is told what is being read. `warnings`: what people should know; `incomplete`: something was
+    given that could not be used."""
 
     until: datetime
+    say: Callable[[str], None] = lambda _: None
     principals: dict[str, Principal] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     usage: Usage | None = None
@@ -61,6 +64,7 @@ class Inputs:
     def read_accounts(self, paths: Iterable[Path]) -> None:
         bundled = Bundled(set())
         for path in paths:
+            self.say(reading(path))
             found = self._tried(partial(read_account_details, [path], bundled)) or {}
             twice = sorted(found.keys() & self.principals.keys())
             if twice:
@@ -103,7 +107,7 @@ class Inputs:
         if not paths:
             return
         try:
-            self.usage = read_paths(paths, until=self.until).usage
+            self.usage = read_paths(paths, lambda path: self.say(reading(path)), until=self.until).usage
         except ReaderEndedError as error:
             self._lacking(str(error))
             return
