@@ -5,6 +5,7 @@ Knows documents and what is known of the caller; must not know which roles there
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,12 +13,13 @@ from functools import lru_cache
 from plumbline.assess.assuming import ASSUME
 from plumbline.iam import variables
 from plumbline.iam.conditions import Context
-from plumbline.iam.granted import grants
-from plumbline.iam.statements import CompiledDocument
+from plumbline.iam.documents import PolicyError, Statement, parse_identity
+from plumbline.iam.patterns import covers
 from plumbline.iam.strings import Pattern, Wild, glob
 from plumbline.iam.variables import Parts, Variable
 
 _EVERY_ROLE = glob("*")
+_WILDCARD = re.compile("[*?]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,15 @@ class Aims:
     every: frozenset[Pattern]
 
 
-def aims(documents: Iterable[CompiledDocument | None], context: Context) -> Aims:
+def aims(policies: Iterable[str | None], context: Context) -> Aims:
     """A document that could not be read may allow every role."""
     allowed, every = set[Pattern](), set[Pattern]()
-    for one in documents:
-        if one is None:
+    for text in policies:
+        spoken = None if text is None else _spoken(text)
+        if spoken is None:
             allowed.add(_EVERY_ROLE)
             continue
-        for allow, negated, resources in _spoken(one):
+        for allow, negated, resources in spoken:
             found = {pattern for said in resources if (pattern := _pattern(said, context)) is not None}
             every |= found
             if allow:
@@ -44,21 +47,36 @@ def aims(documents: Iterable[CompiledDocument | None], context: Context) -> Aims
 
 
 @lru_cache(maxsize=65536)
-def _spoken(one: CompiledDocument) -> tuple[tuple[bool, bool, tuple[Pattern | Parts, ...]], ...]:
-    """(does it allow, is it about all resources but these, resources) of each statement about sts:AssumeRole."""
-    with_variables = one.document.variables
+def _spoken(text: str) -> tuple[tuple[bool, bool, tuple[Pattern | Parts, ...]], ...] | None:
+    """(does it allow, is it about all resources but these, resources) of each statement about sts:AssumeRole. Not compiled
+    as a whole: few documents have one."""
+    try:
+        document = parse_identity(text)
+    except PolicyError:
+        return None
     return tuple(
         (
-            s.allow,
-            s.resources_negated,
+            s.effect == "Allow",
+            s.not_resources is not None,
             tuple(
-                variables.parse(text, variables=True) if with_variables and "${" in text else glob(text)
-                for text in s.origin.resources or s.origin.not_resources or ("*",)
+                variables.parse(said, variables=True) if document.variables and "${" in said else glob(said)
+                for said in s.resources or s.not_resources or ()
             ),
         )
-        for s in one.statements
-        if grants(s.origin, ASSUME)
+        for s in document.statements
+        if _about_roles(s)
     )
+
+
+def _about_roles(statement: Statement) -> bool:
+    if statement.actions is not None:
+        return any(map(_fits, statement.actions))
+    return not any(map(_fits, statement.not_actions or ()))
+
+
+def _fits(action: str) -> bool:
+    """Most patterns of actions differ in their first letters."""
+    return ASSUME.startswith(_WILDCARD.split(action.lower(), 1)[0]) and covers(action, ASSUME)
 
 
 def _pattern(said: Pattern | Parts, context: Context) -> Pattern | None:

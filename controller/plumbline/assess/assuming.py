@@ -49,14 +49,15 @@ class Entry:
 
 def may_ask(principal: Principal) -> bool:
     """May its own policies allow to assume any role at all?"""
-    bit = catalogue().bits_of([ASSUME])
-    for policy in principal.policies:
-        try:
-            if policy.document is None or policy_planes(policy.document).allow & bit:
-                return True
-        except PolicyError:
-            return True
-    return False
+    return any(policy.document is None or _may_allow(policy.document) for policy in principal.policies)
+
+
+@lru_cache(maxsize=65536)
+def _may_allow(text: str) -> bool:
+    try:
+        return bool(policy_planes(text).allow & catalogue().bits_of([ASSUME]))
+    except PolicyError:
+        return True
 
 
 def entry(

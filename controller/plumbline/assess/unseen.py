@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 
 from plumbline.assess import guardrails
 from plumbline.assess.aims import Aims, aims
@@ -22,7 +22,6 @@ from plumbline.assess.recall import Remembered
 from plumbline.iam.conditions import Context
 from plumbline.iam.patterns import overlaps
 from plumbline.iam.principals import Caller, caller
-from plumbline.iam.statements import CompiledDocument
 from plumbline.iam.strings import Pattern, TooComplexError, glob, matches, representatives
 from plumbline.model.snapshot import TAGS, Account, Principal
 
@@ -108,11 +107,11 @@ class _World:
             request = request_of(who, ASSUME, role, known, self._accounts)
             return entry(request, principal, None, self._accounts)
 
-        own = aims((document(policy.document) for policy in principal.policies), context)
+        own = aims((policy.document for policy in principal.policies), context)
         unread = any(role.arn != principal.arn and into(role) for role in self._unread_for(principal, own))
         if not own.allowed:
             return Unseen(unread=unread)
-        limits = aims(_limits(principal, self._accounts), context)
+        limits = aims(_limits(principal, self._accounts.get(principal.account)), context)
         literal = {pattern.literal for pattern in own.allowed | limits.allowed} - {None}
         named = {
             arn: found.conditions
@@ -141,10 +140,14 @@ class _World:
         into: Callable[[Principal], Entry | None],
     ) -> bool:
         """Asked of one role for each combination of patterns, which is as good as asking of all roles."""
-        patterns = tuple(sorted(own.every | limits.every, key=repr))
-        for account in self._accounts_of(own, limits, who.partition):
+        accounts = tuple(self._accounts_of(own, limits, who.partition))
+        patterns = sorted(own.every | limits.every, key=repr) if accounts else []
+        about = [(pattern, _account_in(pattern)) for pattern in patterns if pattern.text != "*"]
+        for account in accounts:
+            # Those of other accounts match none of these roles, `*` matches all.
+            telling = (pattern for pattern, only in about if only in (None, account))
             try:
-                roles = representatives((glob(_shape(who.partition, account)), *_NONE, *patterns), inside=1)
+                roles = representatives((glob(_shape(who.partition, account)), *_NONE, *telling), inside=1)
             except TooComplexError:
                 return True
             outside = (arn for arn in roles if arn not in named and self._outside(arn, who.partition))
@@ -189,13 +192,18 @@ class _World:
         )
 
 
-def _limits(principal: Principal, accounts: Mapping[str, Account]) -> Iterator[CompiledDocument | None]:
+def _limits(principal: Principal, account: Account | None) -> Iterator[str | None]:
     if principal.boundary is not None:
-        yield document(principal.boundary.document)
-    for level in guardrails.scps(principal, accounts.get(principal.account)):
+        yield principal.boundary.document
+    if account is None or guardrails.spared(principal, account):
+        return
+    if account.scp_levels is None:
+        yield None
+    for level in account.scp_levels or ():
         yield from level
 
 
+@lru_cache(maxsize=65536)
 def _account_in(pattern: Pattern) -> str | None:
     """Of which alone the pattern can name roles."""
     found = _IN_ACCOUNT.match(pattern.text)
