@@ -142,9 +142,9 @@ class _World:
         """Asked of one role for each combination of patterns, which is as good as asking of all roles."""
         accounts = tuple(self._accounts_of(own, limits, who.partition))
         patterns = sorted(own.every | limits.every, key=repr) if accounts else []
-        about = [(pattern, _account_in(pattern)) for pattern in patterns if pattern.text != "*"]
+        about = [(pattern, _account_in(pattern)) for pattern in patterns if _of_roles(pattern)]
         for account in accounts:
-            # Those of other accounts match none of these roles, `*` matches all.
+            # Those of other accounts match none of these roles.
             telling = (pattern for pattern, only in about if only in (None, account))
             try:
                 roles = representatives((glob(_shape(who.partition, account)), *_NONE, *telling), inside=1)
@@ -201,6 +201,12 @@ def _limits(principal: Principal, account: Account | None) -> Iterator[str | Non
         yield None
     for level in account.scp_levels or ():
         yield from level
+
+
+def _of_roles(pattern: Pattern) -> bool:
+    """Does it match some roles of an account and not others? `*` matches all, a pattern of another service none."""
+    service = (pattern.text.split(":", 3) + [""] * 3)[2]
+    return pattern.text != "*" and (service == "iam" or not service or "*" in service or "?" in service)
 
 
 @lru_cache(maxsize=65536)
