@@ -383,6 +383,22 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_printed(analyze, tmp_path):
     assert of(found, APP)["undeterminedBecause"] == {"policyUnknown": of(found, APP)["undetermined"]}
 
 
+def test_a_trust_policy_that_cannot_be_read_is_said_and_leaves_blast_radius_open(analyze):
+    data = account()
+    data["RoleDetailList"][0]["AssumeRolePolicyDocument"] = {"Version": "2012-10-17", "Statement": {"Effect": "Allow"}}
+    found = result(analyze(data=data), 2)
+    assert f"{APP}: its trust policy could not be read; who can assume it is unknown" in found["warnings"]
+    assert of(found, APP)["trust"] is None
+
+    def unknown(found):
+        parts = of(found, ALICE)["risk"]["contributions"]
+        return [part["reason"] for part in parts if part["name"] == "blastRadiusUnknown"]
+
+    (why,) = unknown(found)
+    assert "may assume a role whose trust policy could not be read" in why
+    assert unknown(result(analyze())) == []
+
+
 @pytest.mark.parametrize(
     ("condition", "status"),
     [

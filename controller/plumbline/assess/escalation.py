@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
 from plumbline.assess import reach
 from plumbline.assess.escalation_asking import Answer, Asking, Via, assumes, unreadable
@@ -72,20 +73,25 @@ def escalations(
     ways: Iterable[Way] | None = None,
     hops: Iterable[reach.Hop] | None = None,
     remembered: Remembered[Mapping[str, Escalations]] | None = None,
+    judged: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Escalations]:
     """The findings of every principal by ARN, sorted; service-linked roles are left out.
 
     `accounts`: SCPs and RCPs by account; an account that is not among them has none in the data, which each finding
     then assumes. `groups`: by ARN, as far as they are in the data. `ways`: the catalogue unless given. `hops`: those of
     `reach.hops`, if they are at hand. `remembered`: of the same principals and accounts, the findings in each account.
+    `judged`: is told of how many it is known.
     """
     found = tuple(reach.hops(principals, accounts) if hops is None else hops)
     targets = Targets(principals, accounts, found, (groups or {}).values())
     chosen = sorted(known_ways() if ways is None else ways, key=lambda way: way.id)
     with_bits = [(way, _bits(way)) for way in chosen]
+    numbers = count(1)
 
     def judge(principal: Principal) -> Escalations:
-        return _Judge(principal, targets, accounts).judge(with_bits)
+        found = _Judge(principal, targets, accounts).judge(with_bits)
+        judged(next(numbers))
+        return found
 
     if remembered is None:
         return {arn: judge(principal) for arn, principal in targets.principals.items()}

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from plumbline.assess.analysis import Facts
+from plumbline.assess.hop_nodes import trust_unread
 from plumbline.assess.pod_identity import names_pods
 from plumbline.assess.window import Window
 from plumbline.cli.account_files import assumed_of_pods
+from plumbline.cli.progress import reading
 from plumbline.inventory.associations import by_account, read_associations
 from plumbline.inventory.bundled_policies import Bundled
 from plumbline.inventory.files import read_account_details
@@ -44,9 +46,11 @@ _Read = TypeVar("_Read")
 
 @dataclass
 class Inputs:
-    """What was read. `warnings`: what people should know; `incomplete`: something was given that could not be used."""
+    """What was read. `say`: is told what is being read. `warnings`: what people should know; `incomplete`: something was
+    given that could not be used."""
 
     until: datetime
+    say: Callable[[str], None] = lambda _: None
     principals: dict[str, Principal] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -61,6 +65,7 @@ class Inputs:
     def read_accounts(self, paths: Iterable[Path]) -> None:
         bundled = Bundled(set())
         for path in paths:
+            self.say(reading(path))
             found = self._tried(partial(read_account_details, [path], bundled)) or Identities()
             twice = sorted(found.principals.keys() & self.principals.keys())
             if twice:
@@ -79,6 +84,8 @@ class Inputs:
                 self._lacking(
                     f"{arn}: the documents of {', '.join(unread)} are not in the files; what they grant is unknown"
                 )
+            if arn in self.principals and trust_unread(self.principals[arn]):
+                self._lacking(f"{arn}: its trust policy could not be read; who can assume it is unknown")
 
     def read_organization(self, path: Path | None) -> None:
         found = self._tried(partial(read_organization, path)) if path is not None else None
@@ -103,7 +110,7 @@ class Inputs:
         if not paths:
             return
         try:
-            self.usage = read_paths(paths, until=self.until).usage
+            self.usage = read_paths(paths, lambda path: self.say(reading(path)), until=self.until).usage
         except ReaderEndedError as error:
             self._lacking(str(error))
             return
