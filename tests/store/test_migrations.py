@@ -74,7 +74,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date_and_keeps_what_it_h
 
 
 def test_findings_of_before_know_their_account(empty_url):
-    older = at_revision(empty_url, "0009")
+    older = at_revision(empty_url, "0010")
     row = {"baseline": "pay/base", "key": "k", "kind": "GrantDrift", "role_arn": ONE.principal, "first_seen": AT.replace(tzinfo=None)}  # fmt: skip
     with older.begin() as connection:
         columns = ", ".join(f'"{name}"' for name in row)
@@ -89,7 +89,7 @@ def test_findings_of_before_know_their_account(empty_url):
     with engine.begin() as connection:
         config = configuration()
         config.attributes["connection"] = connection
-        alembic.command.downgrade(config, "0009")
+        alembic.command.downgrade(config, "0010")
         (kept,) = connection.execute(sa.text("SELECT baseline, role_arn FROM finding"))
     assert tuple(kept) == ("pay/base", ONE.principal)
     engine.dispose()

@@ -74,6 +74,7 @@ class Figures:
     accounts: tuple[AccountFigures, ...] = ()
     roles: tuple[RoleFigures, ...] = ()
     calls: tuple[CallFigures, ...] = ()
+    scanned: tuple[tuple[str, str, int], ...] = ()  # landscape, source, bytes
     events: tuple[tuple[str, str, int], ...] = ()  # landscape, bin, records
     activity: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, activity, number
     risk: tuple[tuple[str, str, int], ...] = ()  # landscape, band, principals
@@ -340,6 +341,12 @@ def _program(figures: Figures) -> Iterable[Metric]:
         "Throttled calls of AWS.",
         ("service", "operation"),
         (((c.service, c.operation), float(c.count if is_throttle(c.code) else 0)) for c in figures.calls),
+    )
+    yield _counter(
+        "query_scanned_bytes",
+        "Bytes that queries of a source of evidence scanned.",
+        ("landscape", "source"),
+        (((landscape, source), float(number)) for landscape, source, number in figures.scanned),
     )
     yield _gauge(
         "usage_records",

@@ -51,6 +51,7 @@ def _figures(reconciler: Reconciler) -> Figures:
         baselines=tuple(reconciler.figures.copy().values()),
         accounts=tuple(row for _, done in known for row in account_figures(done)),
         calls=tuple(CallFigures(*key, number) for key, number in sorted(calls.items())),
+        scanned=tuple((*key, number) for key, number in reconciler.landscape_passes.calls.scanned_bytes().items()),
         events=tuple(
             (name, bin_, number)
             for name, done in known

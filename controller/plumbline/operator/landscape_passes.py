@@ -26,6 +26,7 @@ from plumbline.operator.change_queues import ChangeQueues
 from plumbline.operator.keys import Done, Gone, Key, Outcome, Stalled, Wake, jittered
 from plumbline.operator.landscapes import Known, Landscapes
 from plumbline.operator.objects import Objects, key_of
+from plumbline.operator.progress import Progress
 from plumbline.operator.refreshes import Refreshes
 from plumbline.operator.writer import Writer
 from plumbline.reconcile.exports import with_exported
@@ -124,7 +125,7 @@ class LandscapePasses:
             sessions,
             as_of=day_of(now),
             now=now,
-            progress=lambda text: _log.debug("progress", landscape=key.name, text=text),
+            progress=Progress(key.name),
             changed=changes.changed if changes is not None else NO_CHANGES,
         )
         done = self._also(self._scored(done, baselines), changes, landscape, sessions, now)

@@ -32,6 +32,7 @@ def figures_of(report: PassReport) -> Figures:
         accounts=tuple(row for done in report.landscapes.values() for row in account_figures(done)),
         roles=tuple(row for row in _roles(report)),
         calls=tuple(_calls(report.calls)),
+        scanned=tuple((*key, number) for key, number in sorted(report.scanned.items())),
         events=tuple(
             (name, bin_, number)
             for name, done in report.landscapes.items()

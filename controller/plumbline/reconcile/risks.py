@@ -136,6 +136,7 @@ def facts_of(done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline]) -
         log_sources=dict.fromkeys(view.snapshot.accounts, view.log_sources),
         changes=view.changes,
         pod_identity=view.snapshot.pod_identity,
+        groups=view.snapshot.groups,
         ways=view.ways,
         first_seen=view.first_seen,
         watched_since=view.watched_since,

@@ -51,7 +51,8 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True)
 class PassReport:
-    """All that one pass did. `written`: resources whose text changed; `calls` of AWS by landscape."""
+    """All that one pass did. `written`: resources whose text changed; `calls` of AWS by landscape;
+    `scanned`: bytes, by landscape and source."""
 
     as_of: date
     now: datetime
@@ -60,6 +61,7 @@ class PassReport:
     baselines: dict[str, BaselinePass] = field(default_factory=dict)
     invalid: Sequence[Invalid] = ()
     calls: dict[str, Mapping[Call, int]] = field(default_factory=dict)
+    scanned: dict[tuple[str, str], int] = field(default_factory=dict)
     written: int = 0
 
 
@@ -118,6 +120,7 @@ def _one_landscape(
     done = with_review(with_risk(done, baselines), engine, report.now)
     report.landscapes[name] = done
     report.calls[name] = opened.calls.counts()
+    report.scanned |= opened.calls.scanned_bytes()
     why = nothing_to_see(done.view.snapshot)
     if why or landscape.spec.security_hub is None:  # else it is written once it is known what Security Hub took
         report.written += write_landscape(store, landscape, done.status)

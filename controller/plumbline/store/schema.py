@@ -92,6 +92,7 @@ evidence = sa.Table(
     sa.Column("via_services", sa.JSON, nullable=False),
     sa.Column("codes", sa.JSON, nullable=False),
     sa.Column("ambiguous", sa.Boolean, nullable=False, default=False),
+    sa.Column("passed_to", Words, nullable=False, server_default=""),
     sa.Index("evidence_partition", *PARTITION),
     sa.Index("evidence_principal", "landscape", "principal"),
 )
