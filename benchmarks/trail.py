@@ -2,8 +2,8 @@
 
 import resource
 import sys
-from collections.abc import Mapping
-from datetime import UTC, timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,24 +42,45 @@ def keys(folder: str) -> Result:
 
 def ledger(folder: str, state: str) -> Result:
     """Into the ledger of `state`, as `plumbline run` does."""
+    synced = _ledger(folder, state, START + timedelta(days=DAYS + 3))
+    with Timer() as timer:
+        facts = synced()
+    return timer, facts
+
+
+def further(folder: str, state: str) -> Result:
+    """The last file of a day, after all others are in the ledger of `state`."""
+    synced = _ledger(folder, state, START + timedelta(hours=23))
+    last = max(Path(folder).rglob("*.json.gz"))
+    aside = last.rename(Path(state) / last.name)
+    synced()
+    aside.rename(last)
+    with Timer() as timer:
+        facts = synced()
+    return timer, facts
+
+
+def _ledger(folder: str, state: str, end: datetime) -> Callable[[], dict[str, int]]:
     # Not above: the memory of the readers would begin with that of the store.
     from plumbline.api.sources import CloudTrailLogs
     from plumbline.store.database import open_store
     from plumbline.usage.log_source import log_source
     from plumbline.usage.trail_logs import sync
 
-    overlay()
-    settle()
     source = log_source(CloudTrailLogs.model_validate({"name": "folder", "folder": folder}))
     accounts = {account(number): (REGION,) for number in range(ACCOUNTS)}
-    end = START + timedelta(days=DAYS + 3)
     engine = open_store(f"sqlite:///{state}/plumbline.db")
-    with Timer() as timer:
-        report = sync(engine, "bench", source, accounts, start=START, now=end.astimezone(UTC), overlay=overlay())
-    return timer, {"records": report.records, "objects": report.objects, "problems": len(report.problems)}
+    known = overlay()
+    settle()
+
+    def synced() -> dict[str, int]:
+        report = sync(engine, "bench", source, accounts, start=START, now=end.astimezone(UTC), overlay=known)
+        return {"records": report.records, "objects": report.objects, "problems": len(report.problems)}
+
+    return synced
 
 
-STATIONS = {"read": read, "keys": keys, "ledger": ledger}
+STATIONS = {"read": read, "keys": keys, "ledger": ledger, "further": further}
 
 if __name__ == "__main__":
     run(STATIONS, *sys.argv[1:])

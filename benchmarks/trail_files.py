@@ -149,14 +149,30 @@ def write(folder: str, total: str, per_file: str) -> tuple[Timer, dict[str, int]
             round_ = files // ACCOUNTS
             start = START + timedelta(days=round_ % DAYS, minutes=5 * (round_ // DAYS))
             count = min(left, int(per_file))
-            text = f'{{"Records":[{",".join(events(roles[owner], start, count, dice))}]}}'.encode()
-            name = f"{owner}_CloudTrail_{REGION}_{start:%Y%m%dT%H%MZ}_{files:016d}.json.gz"
-            path = Path(folder) / "AWSLogs" / owner / "CloudTrail" / REGION / f"{start:%Y/%m/%d}" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(igzip.compress(text, 3))
-            left, size, files = left - count, size + len(text), files + 1
+            size += _file(folder, owner, start, files, events(roles[owner], start, count, dice))
+            left, files = left - count, files + 1
     return timer, {"events": int(total), "files": files, "bytes": size}
 
 
+def day(folder: str, files: str, per_file: str) -> tuple[Timer, dict[str, int]]:
+    """The same for the first account and day alone: files of five minutes each."""
+    dice = random.Random(20260630)
+    roles = [_Role(account(0), number, dice) for number in range(ROLES)]
+    with Timer() as timer:
+        for number in range(int(files)):
+            start = START + timedelta(minutes=5 * number)
+            _file(folder, account(0), start, number, events(roles, start, int(per_file), dice))
+    return timer, {"files": int(files)}
+
+
+def _file(folder: str, owner: str, start: datetime, number: int, records: Iterator[str]) -> int:
+    text = f'{{"Records":[{",".join(records)}]}}'.encode()
+    name = f"{owner}_CloudTrail_{REGION}_{start:%Y%m%dT%H%MZ}_{number:016d}.json.gz"
+    path = Path(folder) / "AWSLogs" / owner / "CloudTrail" / REGION / f"{start:%Y/%m/%d}" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(igzip.compress(text, 3))
+    return len(text)
+
+
 if __name__ == "__main__":
-    run({"write": write}, *sys.argv[1:])
+    run({"write": write, "day": day}, *sys.argv[1:])

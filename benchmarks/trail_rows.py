@@ -64,7 +64,16 @@ def _ledger(rows: Rows, work: Path) -> None:
     state.mkdir()
     for title in ("log reader into the ledger, small files", "  the same again"):
         found = rows.add(title, [measure(OWN, "ledger", str(folder), str(state))])
-        rows.note(f"{found.facts['records']:,} records read in {found.facts['objects']:,} objects")
+        rows.note(_read(found))
+    day, one = work / "day", work / "further"
+    one.mkdir()
+    measure(FILES, "day", str(day), "200", str(LARGE // 10))
+    found = rows.add("  a day of 200 files, one of them new", [measure(OWN, "further", str(day), str(one))])
+    rows.note(_read(found))
+
+
+def _read(found: Measured) -> str:
+    return f"{found.facts['records']:,} records read in {found.facts['objects']:,} objects"
 
 
 def _scraper(rows: Rows, folder: Path, one: Measured) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from plumbline.iam.overlay import overlay
 from plumbline.usage.aggregate import Aggregator
-from tests.usage.records_for_tests import ACCOUNT, envelope, record
+from tests.usage.records_for_tests import ACCOUNT, envelope, identity, record
 
 A = ACCOUNT
 PASSED = f"arn:aws:iam::{A}:role/service/worker"
@@ -228,6 +228,18 @@ def test_some_calls_without_resources_leave_the_list_open():
     )
     (evidence,) = aggregator.result().evidence
     assert (len(evidence.resources), evidence.resources_truncated) == (1, True)
+
+
+def test_calls_of_another_kind_without_resources_leave_the_list_open():
+    calls = [
+        record("kms:DescribeKey", requestParameters={"keyId": "1"}),
+        record("kms:DescribeKey", userIdentity=identity(invokedBy="s3.amazonaws.com")),
+    ]
+    for order in (calls, calls[::-1]):
+        aggregator = Aggregator(overlay(), "test")
+        aggregator.feed("f", envelope(*order))
+        (evidence,) = aggregator.result().evidence
+        assert (len(evidence.resources), evidence.resources_truncated) == (1, True)
 
 
 @pytest.mark.parametrize(

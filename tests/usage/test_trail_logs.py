@@ -1,6 +1,5 @@
 """Bringing the ledger up to date: what is listed, read and replaced; failures; being killed."""
 
-import gzip
 import io
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -8,65 +7,18 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from plumbline.api.sources import CloudTrailLogs
-from plumbline.aws.errors import Denied
 from plumbline.iam.overlay import overlay
 from plumbline.store import ledger
 from plumbline.store.database import open_store
 from plumbline.usage.log_source import LogSource, log_source
 from plumbline.usage.objects import Bucket, Listed
 from plumbline.usage.trail_logs import sync
+from tests.usage.objects_for_tests import REGION, Memory
 from tests.usage.records_for_tests import ACCOUNT, ROLE, envelope, record
 
-REGION, TRAIL = "eu-west-1", "arn:aws:cloudtrail:us-east-1:111122223333:trail/org"
+TRAIL = "arn:aws:cloudtrail:us-east-1:111122223333:trail/org"
 TODAY = date(2026, 1, 10)
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
-
-
-class Memory:
-    """Objects in memory that counts what is asked of it; `denied` prefixes cannot be listed, `broken` keys not read."""
-
-    def __init__(self):
-        self.objects, self.listed, self.read = {}, [], []
-        self.denied, self.broken, self.killed = (), set(), set()
-
-    def listing(self, prefix):
-        if prefix.startswith(self.denied or ("-",)):
-            raise Denied("no", service="s3", operation="ListObjectsV2")
-        self.listed.append(prefix)
-        return sorted(Listed(k, str(hash(v))) for k, v in self.objects.items() if k.startswith(prefix))
-
-    def folders(self, prefix):
-        return sorted({k[len(prefix) :].split("/")[0] for k in self.objects if k.startswith(prefix)})
-
-    def open(self, key):
-        if key in self.killed:
-            raise KeyboardInterrupt
-        if key in self.broken:
-            raise OSError(5, "input/output error")
-        self.read.append(key)
-        return io.BytesIO(self.objects[key])
-
-    def log(self, day, name, *records, account=ACCOUNT, region=REGION):
-        key = f"AWSLogs/{account}/CloudTrail/{region}/{day:%Y/%m/%d}/{name}.json.gz"
-        self.objects[key] = gzip.compress(envelope(*records), mtime=0)
-        return key
-
-    def digests(self, day, *, account=ACCOUNT, region=REGION, missing=(), keys=lambda _: ()):
-        for hour in range(24):
-            start = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
-            end = start + timedelta(hours=1)
-            if hour in missing:
-                continue
-            body = {
-                "awsAccountId": account,
-                "digestStartTime": start.isoformat(),
-                "digestEndTime": end.isoformat(),
-                "logFiles": [{"s3Object": k} for k in keys(hour)],
-            }
-            name = f"{account}_CloudTrail-Digest_{region}_org_us-east-1_{end:%Y%m%dT%H%M%SZ}"
-            self.objects[f"AWSLogs/{account}/CloudTrail-Digest/{region}/{end:%Y/%m/%d}/{name}.json.gz"] = gzip.compress(
-                json.dumps(body).encode()
-            )
 
 
 @pytest.fixture
@@ -106,7 +58,9 @@ def test_reads_once_and_again_only_what_changed(engine, memory):
     assert (again.read, again.unchanged, memory.read) == (0, 2, [])
     assert rows(engine) == before
     memory.log(TODAY, "c", record())
-    assert (run(engine, memory).read, len(memory.read)) == (1, 2)
+    memory.read.clear()
+    third = run(engine, memory)
+    assert (third.read, third.objects, third.records, len(memory.read)) == (1, 1, 1, 1)
     usage, revision, bins = rows(engine)
     assert revision != before[1]
     assert {e.action: e.count for e in usage[ROLE].evidence} == {"ec2:DescribeInstances": 3, "s3:GetObject": 1}

@@ -26,6 +26,8 @@ _CHILDREN = (evidence, unmapped_use, grant_change, trail_change)
 # Rows are read as mappings: as an attribute, `count` would be the method of a tuple.
 _EVIDENCE_FIELDS = tuple(item.name for item in fields(Evidence))
 _UNMAPPED_FIELDS = tuple(item.name for item in fields(UnmappedUse))
+_GRANT_FIELDS = tuple(item.name for item in fields(GrantChange))
+_TRAIL_FIELDS = tuple(item.name for item in fields(TrailChange))
 _LISTS = ("resources", "via_services", "codes")
 # Made once; building them for each partition would take longer than they do.
 _DELETE = {
@@ -148,6 +150,19 @@ def partitions(
     with engine.connect() as connection:
         found = [_partition(row) for row in connection.execute(query)]
     return {item.key: item for item in sorted(found, key=lambda item: item.key)}
+
+
+def rows_of(engine: sa.Engine, landscape: str, key: PartitionKey) -> Rows:
+    """What the ledger has of one partition, in no particular order."""
+    where = {"landscape": landscape, **key._asdict()}
+    with engine.connect() as connection:
+        found = {t: connection.execute(t.select().where(*_is(t, where))).mappings().all() for t in _CHILDREN}
+    return Rows(
+        tuple(_evidence_of(row) for row in found[evidence]),
+        tuple(_unmapped_of(row) for row in found[unmapped_use]),
+        tuple(GrantChange(*(row[name] for name in _GRANT_FIELDS)) for row in found[grant_change]),
+        tuple(TrailChange(*(row[name] for name in _TRAIL_FIELDS)) for row in found[trail_change]),
+    )
 
 
 def usage_of(engine: sa.Engine, landscape: str, since: datetime) -> dict[str, LoggedUse]:
@@ -285,9 +300,7 @@ def _evidence(connection: sa.Connection, landscape: str, since: datetime) -> Ite
         .where(evidence.c.landscape == landscape, evidence.c.last >= since)
         .order_by(*(evidence.c[name] for name in order))
     )
-    for row in connection.execute(query).mappings():
-        values = {name: row[name] for name in _EVIDENCE_FIELDS}
-        yield Evidence(**values | {name: tuple(values[name]) for name in _LISTS})
+    yield from map(_evidence_of, connection.execute(query).mappings())
 
 
 def _unmapped(connection: sa.Connection, landscape: str, since: datetime) -> Iterator[UnmappedUse]:
@@ -297,9 +310,17 @@ def _unmapped(connection: sa.Connection, landscape: str, since: datetime) -> Ite
         .where(unmapped_use.c.landscape == landscape, unmapped_use.c.last >= since)
         .order_by(*(unmapped_use.c[name] for name in order))
     )
-    for row in connection.execute(query).mappings():
-        values = {name: row[name] for name in _UNMAPPED_FIELDS}
-        yield UnmappedUse(**values | {"services": tuple(row["services"])})
+    yield from map(_unmapped_of, connection.execute(query).mappings())
+
+
+def _evidence_of(row: Mapping[Any, Any]) -> Evidence:
+    values = {name: row[name] for name in _EVIDENCE_FIELDS}
+    return Evidence(**values | {name: tuple(values[name]) for name in _LISTS})
+
+
+def _unmapped_of(row: Mapping[Any, Any]) -> UnmappedUse:
+    values = {name: row[name] for name in _UNMAPPED_FIELDS}
+    return UnmappedUse(**values | {"services": tuple(row["services"])})
 
 
 def _without_path(arn: str) -> str:

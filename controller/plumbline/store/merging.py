@@ -8,6 +8,18 @@ from itertools import groupby
 from plumbline.model.evidence import MAX_RESOURCES, Evidence, UnmappedUse
 
 
+def joined_evidence(items: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """Evidence of several readings of one partition, joined; sorted by principal, then as `merged` does."""
+    ordered = sorted(items, key=lambda e: (e.principal, e.unique_id or "", e.action, e.outcome, e.source, e.ambiguous))
+    return tuple(e for _, own in groupby(ordered, key=lambda e: e.principal) for e in merged(own))
+
+
+def joined_unmapped(items: Iterable[UnmappedUse]) -> tuple[UnmappedUse, ...]:
+    """The same for unmapped uses."""
+    ordered = sorted(items, key=lambda u: (u.principal, u.unique_id or "", u.event_source, u.event_name))
+    return tuple(u for _, own in groupby(ordered, key=lambda u: u.principal) for u in merged_unmapped(own))
+
+
 def merged(items: Iterable[Evidence]) -> tuple[Evidence, ...]:
     """Evidence of one principal, one for each unique id, action, outcome, source, certainty and service that a role was
     passed to; sorted. `items` come grouped in this way."""

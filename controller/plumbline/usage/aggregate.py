@@ -16,7 +16,7 @@ from typing import BinaryIO
 from plumbline.iam.overlay import Overlay
 from plumbline.model.evidence import Evidence, GrantChange, Outcome, TrailChange, UnmappedUse
 from plumbline.usage.attribution import Caller, caller_of
-from plumbline.usage.changes import grant_change, trail_change
+from plumbline.usage.changes import grant_change, grants_in_order, trail_change, trails_in_order
 from plumbline.usage.classify import BINS, Bin, bin_of, event_of
 from plumbline.usage.event_kinds import Event, Events
 from plumbline.usage.grouping import evidence_of, unmapped_of
@@ -294,8 +294,8 @@ def usage_of(tally: Tally, overlay: Overlay, source: str) -> Usage:
         bins=bins,
         evidence=evidence_of(counted, overlay, source),
         unmapped=unmapped_of(counted, overlay),
-        grant_changes=tuple(sorted(tally.grants, key=lambda c: (c.at, c.event_name, c.target, c.policy or "", c.by))),
-        trail_changes=tuple(sorted(tally.trails, key=lambda c: (c.at, c.event_name, c.trail))),
+        grant_changes=grants_in_order(tally.grants),
+        trail_changes=trails_in_order(tally.trails),
         problems=tuple(tally.problems),
         first=min((group.first for group in tally.groups.values() if group.count), default=None),
         last=max((group.last for group in tally.groups.values() if group.count), default=None),

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Operations.htm
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from plumbline.model.evidence import TRUST, GrantChange, TrailChange
@@ -107,3 +107,13 @@ def trail_change(record: Record, account: str) -> TrailChange | None:
 def _mapping(raw: bytes | Any) -> Mapping[str, Any]:
     value = decoded(bytes(raw))
     return value if isinstance(value, dict) else {}
+
+
+def grants_in_order(changes: Iterable[GrantChange]) -> tuple[GrantChange, ...]:
+    """Sorted by time."""
+    return tuple(sorted(changes, key=lambda c: (c.at, c.event_name, c.target, c.policy or "", c.by)))
+
+
+def trails_in_order(changes: Iterable[TrailChange]) -> tuple[TrailChange, ...]:
+    """Sorted by time."""
+    return tuple(sorted(changes, key=lambda c: (c.at, c.event_name, c.trail)))

@@ -56,6 +56,8 @@ class Merged:
     codes: Sequence[str] = ()
 
     def add(self, use: _Use, via: Sequence[str], codes: Sequence[str]) -> None:
+        # Some groups with known resources and others without any: those known are not all.
+        self.truncated |= bool(self.count) and bool(self.resources) != bool(use.resources)
         self.count += use.count
         self.first, self.last = min(self.first, use.first), max(self.last, use.last)
         self.resources = _joined(self.resources, use.resources)

@@ -35,11 +35,6 @@ class ReaderEndedError(OSError):
     """A reading process ended before its time; what it had counted is lost."""
 
 
-def processors() -> int:
-    """How many processes can work at once."""
-    return len(os.sched_getaffinity(0))
-
-
 def portions(files: Sequence[tuple[str, int]]) -> Iterator[tuple[str, ...]]:
     """Files with their sizes, in order, divided into orders."""
     some, size = list[str](), 0

@@ -17,7 +17,8 @@ from plumbline.garbage import uncollected
 from plumbline.iam.overlay import overlay
 from plumbline.model.evidence import Evidence
 from plumbline.usage.aggregate import Aggregator, Usage, usage_of
-from plumbline.usage.pool import WORTH, processors, read_files
+from plumbline.usage.pool import WORTH, read_files
+from plumbline.usage.processors import processors
 from plumbline.usage.records import Problem
 from plumbline.usage.tally import Tally
 from plumbline.usage.worker import read_file
