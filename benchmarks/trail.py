@@ -40,17 +40,21 @@ def keys(folder: str) -> Result:
     return Timer(), {"groups": len(found), "keys": digest(found)}
 
 
-def ledger(folder: str, state: str) -> Result:
-    """Into the ledger of `state`, as `plumbline run` does."""
-    synced = _ledger(folder, state, START + timedelta(days=DAYS + 3))
+def ledger(folder: str, state: str, processes: str) -> Result:
+    """Into the ledger of `state`, as `plumbline run` does; `processes` read beside the one that writes, or it reads itself."""
+    synced = _ledger(folder, state, START + timedelta(days=DAYS + 3), int(processes))
     with Timer() as timer:
-        facts = synced()
+        facts: dict[str, Any] = dict(synced())
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    facts |= {"main": timer.cpu, "peak": max(own, children.ru_maxrss / 1024)}
+    timer.cpu += children.ru_utime + children.ru_stime
     return timer, facts
 
 
 def further(folder: str, state: str) -> Result:
     """The last file of a day, after all others are in the ledger of `state`."""
-    synced = _ledger(folder, state, START + timedelta(hours=23))
+    synced = _ledger(folder, state, START + timedelta(hours=23), 1)
     last = max(Path(folder).rglob("*.json.gz"))
     aside = last.rename(Path(state) / last.name)
     synced()
@@ -60,7 +64,7 @@ def further(folder: str, state: str) -> Result:
     return timer, facts
 
 
-def _ledger(folder: str, state: str, end: datetime) -> Callable[[], dict[str, int]]:
+def _ledger(folder: str, state: str, end: datetime, processes: int) -> Callable[[], dict[str, int]]:
     # Not above: the memory of the readers would begin with that of the store.
     from plumbline.api.sources import CloudTrailLogs
     from plumbline.store.database import open_store
@@ -74,7 +78,9 @@ def _ledger(folder: str, state: str, end: datetime) -> Callable[[], dict[str, in
     settle()
 
     def synced() -> dict[str, int]:
-        report = sync(engine, "bench", source, accounts, start=START, now=end.astimezone(UTC), overlay=known)
+        report = sync(
+            engine, "bench", source, accounts, start=START, now=end.astimezone(UTC), overlay=known, processes=processes
+        )
         return {"records": report.records, "objects": report.objects, "problems": len(report.problems)}
 
     return synced

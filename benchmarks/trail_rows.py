@@ -22,7 +22,7 @@ def trail(rows: Rows, work: Path, sizes: Sequence[int] = (1_000_000, 5_000_000))
     for events in sorted(sizes):
         one = _beside(rows, _written(work, events, LARGE), f"{events:,} events")
     _beside(rows, _written(work, _SMALL_TOTAL, SMALL), f"{_SMALL_TOTAL:,} events, {SMALL} in a file")
-    _ledger(rows, work)
+    _ledger(rows, work, min(sizes))
     if one is not None:
         _scraper(rows, _written(work, _SCRAPED, LARGE), one)
 
@@ -59,11 +59,17 @@ def _own(found: Measured, one: Measured) -> str:
     )
 
 
-def _ledger(rows: Rows, work: Path) -> None:
+def _ledger(rows: Rows, work: Path, events: int) -> None:
+    for processes in ("1", "2"):
+        state = work / f"ledger-{processes}"
+        state.mkdir()
+        title = f"log reader into the ledger, {events:,} events, {processes} reading"
+        found = rows.add(title, [measure(OWN, "ledger", str(work / f"{events}-{LARGE}"), str(state), processes)])
+        rows.note(f"{_read(found)}; main process {found.facts['main']:.1f} s of CPU")
     folder, state = work / f"{_SMALL_TOTAL}-{SMALL}", work / "ledger"
     state.mkdir()
     for title in ("log reader into the ledger, small files", "  the same again"):
-        found = rows.add(title, [measure(OWN, "ledger", str(folder), str(state))])
+        found = rows.add(title, [measure(OWN, "ledger", str(folder), str(state), "1")])
         rows.note(_read(found))
     day, one = work / "day", work / "further"
     one.mkdir()

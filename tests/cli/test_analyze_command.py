@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from plumbline.cli import analyze_inputs
-from plumbline.usage.pool import ReaderEndedError
+from plumbline.usage.child import ReaderEndedError
 from tests.cli.accounts import (
     ACCOUNT,
     allow,

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.usage import pool
-from plumbline.usage.pool import ReaderEndedError, portions, read_files
+from plumbline.usage import child, pool
+from plumbline.usage.child import ReaderEndedError
+from plumbline.usage.pool import portions, read_files
 from plumbline.usage.records import Problem
 from plumbline.usage.summary import as_json, read_paths
 from plumbline.usage.worker import Give, Read, receive_answer, send
@@ -95,7 +96,7 @@ def test_a_process_that_was_killed_is_an_error_and_the_others_end(folder, monkey
         started.append(popen(*arguments, **more))
         return started[-1]
 
-    monkeypatch.setattr(pool.subprocess, "Popen", start)
+    monkeypatch.setattr(child.subprocess, "Popen", start)
     monkeypatch.setattr(pool, "receive_answer", lambda stream: (started[0].kill(), receive_answer(stream))[1])
     with pytest.raises(ReaderEndedError, match="ended before its time"):
         read_paths([folder], processes=2)

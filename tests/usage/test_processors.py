@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from plumbline.usage.processors import processors
+from plumbline.usage.processors import processors, readers
 
 POD = "kubepods/burstable/pod1/container2"
 
@@ -77,3 +77,24 @@ def test_the_processors_of_this_machine_are_a_limit_too(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     files(tmp_path, **{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "800000 100000\n"})
     assert processors(tmp_path) == 2
+
+
+@pytest.mark.parametrize(
+    ("memory", "cpu_max", "expected"),
+    [
+        ("max\n", "max 100000\n", 4),
+        (f"{1 << 30}\n", "max 100000\n", 2),
+        (f"{256 << 20}\n", "max 100000\n", 1),
+        (f"{8 << 30}\n", "max 100000\n", 4),
+        (f"{8 << 30}\n", "50000 100000\n", 1),
+    ],
+)
+def test_readers_beside_a_writer_fit_into_the_memory_of_a_pod(tmp_path, memory, cpu_max, expected):
+    named = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": cpu_max, "sys/fs/cgroup/memory.max": memory}
+    assert readers(files(tmp_path, **named)) == expected
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(f"{1 << 30}\n", 2), ("9223372036854771712\n", 4)])
+def test_memory_of_version_1(tmp_path, limit, expected):
+    named = {"proc/self/cgroup": f"5:memory:/{POD}\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": limit}
+    assert readers(files(tmp_path, **named)) == expected

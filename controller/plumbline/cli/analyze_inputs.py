@@ -28,8 +28,8 @@ from plumbline.store.ledger import LoggedUse
 from plumbline.usage.access_answers import SOURCE as LAST_ACCESSED
 from plumbline.usage.access_answers import Answers, read_answers
 from plumbline.usage.aggregate import Usage
+from plumbline.usage.child import ReaderEndedError
 from plumbline.usage.coverage_file import Statement, stated_coverage
-from plumbline.usage.pool import ReaderEndedError
 from plumbline.usage.principals import usage_of_principals
 from plumbline.usage.summary import read_paths
 

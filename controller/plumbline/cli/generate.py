@@ -123,7 +123,7 @@ def _duration(text: str, option: str) -> timedelta:
 
 def _from_logs(arn: str, paths: list[Path], lookback: timedelta) -> dict[str, Any]:
     from plumbline.iam.catalogue import catalogue
-    from plumbline.usage.pool import ReaderEndedError
+    from plumbline.usage.child import ReaderEndedError
     from plumbline.usage.suggest import suggest
     from plumbline.usage.summary import NoSuchPathError, read_paths
 

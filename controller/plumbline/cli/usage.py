@@ -47,7 +47,7 @@ def usage(
 
     Needs no AWS credentials and no network. Ends with 2 when something could not be read; the rest is printed.
     """
-    from plumbline.usage.pool import ReaderEndedError
+    from plumbline.usage.child import ReaderEndedError
     from plumbline.usage.summary import NoSuchPathError, as_json, read_paths
 
     try:

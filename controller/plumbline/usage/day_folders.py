@@ -7,21 +7,19 @@ folder is. Knows listings, digests and partitions; writes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import BinaryIO
 
-from plumbline.iam.overlay import Overlay
 from plumbline.model.coverage import Interval, merge_intervals
 from plumbline.store.ledger import Partition, PartitionKey, Rows
-from plumbline.usage.aggregate import Aggregator, Usage
+from plumbline.usage.aggregate import Usage
 from plumbline.usage.appended import appended
 from plumbline.usage.digests import Digest, of_trail, parse, proven
-from plumbline.usage.event_kinds import Events
 from plumbline.usage.fetching import may_heal, opened, unfetched
 from plumbline.usage.listings import Reading, Seen, todo
-from plumbline.usage.log_source import DIGESTS, LOGS, LogSource
+from plumbline.usage.log_reader import LogReader
+from plumbline.usage.log_source import DIGESTS, LOGS
 from plumbline.usage.objects import Listed
 from plumbline.usage.records import Problem
 from plumbline.usage.summary import SUFFIXES
@@ -37,25 +35,6 @@ class Read:
     objects: int
     records: int
     problems: tuple[Problem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LogReader:
-    """Reads log objects in this process."""
-
-    source: LogSource
-    overlay: Overlay
-    events: Events
-    pool: ThreadPoolExecutor
-
-    def read(self, logs: Sequence[Listed]) -> Usage:
-        aggregator = Aggregator(self.overlay, self.source.name, events=self.events)
-        for item, stream in opened(self.source.store, self.pool, logs, aggregator.problems):
-            try:
-                aggregator.feed(item.key, stream)
-            except OSError as error:
-                aggregator.problems.append(unfetched(item, error))
-        return aggregator.result()
 
 
 class DayFolders:
@@ -81,7 +60,7 @@ class DayFolders:
         problems: list[Problem] = []
         hours, settled = self._proven(day, new.digests, problems)
         usage = self._reader.read(new.logs)
-        problems += usage.problems
+        problems = sorted((*problems, *usage.problems), key=lambda problem: problem.object)
         reading = Reading(self._version, Seen.of(logs), Seen.of(digests), settled)
         partition, rows = partition_of(
             PartitionKey(self._source.name, self._account, self._region, day.isoformat()),
@@ -151,6 +130,6 @@ def partition_of(
         records=usage.records,
         bins={str(name): count for name, count in usage.bins.items()},
         covered=covered,
-        problems=tuple(asdict(problem) for problem in sorted(problems, key=lambda problem: problem.object)),
+        problems=tuple(asdict(problem) for problem in problems),
     )
     return partition, Rows(usage.evidence, usage.unmapped, usage.grant_changes, usage.trail_changes)

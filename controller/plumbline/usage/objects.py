@@ -60,6 +60,10 @@ class Folder:
         folder = self._root / prefix
         return sorted(e.name for e in os.scandir(folder) if e.is_dir()) if folder.is_dir() else []
 
+    def path(self, key: str) -> str:
+        """Where the object lies."""
+        return str(self._root / key)
+
     def open(self, key: str) -> BinaryIO:
         return (self._root / key).open("rb")
 

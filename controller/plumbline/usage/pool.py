@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import os
 import secrets
-import subprocess
-import sys
 import threading
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from queue import SimpleQueue
-from typing import BinaryIO, cast
 
 from plumbline.usage.attribution import Caller
+from plumbline.usage.child import ENDED, Child, ReaderEndedError
 from plumbline.usage.repeats import Memory
 from plumbline.usage.tally import Tally
-from plumbline.usage.worker import Done, Give, Groups, Order, Read, Rest, group_of, key_of, receive_answer, send
+from plumbline.usage.worker import Done, Give, Groups, Order, Read, Rest, group_of, key_of, receive_answer
 
 # Files that are read with one order: so many bytes as they lie there, or so many files.
 _BYTES, _FILES = 2 << 20, 500
@@ -29,10 +27,6 @@ _BYTES, _FILES = 2 << 20, 500
 _AHEAD = 8
 # Below it a second process would take longer to start than it saves.
 WORTH = 24 << 20
-
-
-class ReaderEndedError(OSError):
-    """A reading process ended before its time; what it had counted is lost."""
 
 
 def portions(files: Sequence[tuple[str, int]]) -> Iterator[tuple[str, ...]]:
@@ -122,18 +116,11 @@ class _Run:
         return repeats
 
 
-class _Worker:
+class _Worker(Child):
     """One process, and the pipes to it."""
 
     def __init__(self, env: dict[str, str]) -> None:
-        # -P: what lies in the current folder is not for the process to import.
-        command = [sys.executable, "-P", "-m", "plumbline.usage.worker"]
-        # In a group of its own: an interrupt from a terminal reaches the one who waits, who then ends the others.
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, process_group=0
-        )
-        self._orders = cast("BinaryIO", self._process.stdin)
-        self._answers = cast("BinaryIO", self._process.stdout)
+        super().__init__("plumbline.usage.worker", env)
 
     def read(self, order: Read) -> Done:
         answer = self._ask(order)
@@ -148,7 +135,7 @@ class _Worker:
         while isinstance(answer, Groups):
             for key, row in answer.groups:
                 result.join_group(key_of(key, callers), group_of(row))
-            answer = receive_answer(self._answers)
+            answer = receive_answer(self.answers)
         if not isinstance(answer, Rest):
             raise self._ended()
         result.callers.frombytes(answer.callers)
@@ -157,23 +144,7 @@ class _Worker:
         result.trails.update(answer.trails)
 
     def _ask(self, order: Order) -> Done | Groups | Rest | None:
-        try:
-            send(self._orders, order)
-        except BrokenPipeError:
-            return None
-        return receive_answer(self._answers)
+        return receive_answer(self.answers) if self.send(order) else None
 
     def _ended(self) -> ReaderEndedError:
-        return ReaderEndedError(
-            "a reading process ended before its time, perhaps for want of memory; read with one process instead"
-        )
-
-    def end(self) -> None:
-        """Ends the process at once; one that has handed over has nothing more to do."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._orders, self._answers):
-            try:
-                pipe.close()
-            except OSError:  # an order that was not read
-                continue
+        return ReaderEndedError(f"{ENDED}; read with one process instead")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
 from sys import intern
@@ -92,7 +92,7 @@ _ANSWER = msgspec.msgpack.Decoder(Answer)
 _ENCODER = msgspec.msgpack.Encoder()
 
 
-def send(stream: BinaryIO, message: Order | Answer) -> None:
+def send(stream: BinaryIO, message: object) -> None:
     """Writes one message. Raises BrokenPipeError when nobody reads."""
     data = _ENCODER.encode(message)
     stream.write(len(data).to_bytes(_LENGTH, "big"))
@@ -102,13 +102,14 @@ def send(stream: BinaryIO, message: Order | Answer) -> None:
 
 def receive_answer(stream: BinaryIO) -> Answer | None:
     """The next answer; None at the end."""
-    return _received(stream, _ANSWER)
+    return received(stream, _ANSWER)
 
 
 _Message = TypeVar("_Message")
 
 
-def _received(stream: BinaryIO, decoder: msgspec.msgpack.Decoder[_Message]) -> _Message | None:
+def received(stream: BinaryIO, decoder: msgspec.msgpack.Decoder[_Message]) -> _Message | None:
+    """The next message; None at the end."""
     head = stream.read(_LENGTH)
     if len(head) < _LENGTH:
         return None
@@ -196,19 +197,20 @@ def _given(tally: Tally) -> Iterator[Answer]:
 def main(orders: BinaryIO, out: BinaryIO) -> None:
     """Carries out orders until they end."""
     aggregator = Aggregator(overlay(), "", journal=True)
-    while (order := _received(orders, _ORDER)) is not None:
+    while (order := received(orders, _ORDER)) is not None:
         for answer in answers(order, aggregator):
             send(out, answer)
 
 
-def _process() -> None:
+def alone(work: Callable[[BinaryIO, BinaryIO], None]) -> None:
+    """Does the work of a process that has nothing else to do, over its pipes."""
     gc.disable()  # nothing here refers to itself, and looking for it would take a third of the time
     try:
-        main(sys.stdin.buffer, sys.stdout.buffer)
+        work(sys.stdin.buffer, sys.stdout.buffer)
     except BrokenPipeError:
         # Nobody waits for the answer any more. What is left in the buffer must not raise again at the end.
         sys.stdout = None
 
 
 if __name__ == "__main__":
-    _process()
+    alone(main)
