@@ -39,8 +39,9 @@ def own(folder: str, to: str) -> Result:
     catalogue(), overlay()
     settle()
     with Timer() as timer:
-        principals = read_account_details(sorted(Path(folder).glob("*.json")))
-        found = analyse(Facts(principals, {}, {}, Coverage({}, {}, {}, frozenset()), _WINDOW))
+        live = read_account_details(sorted(Path(folder).glob("*.json")))
+        facts = Facts(live.principals, {}, {}, Coverage({}, {}, {}, frozenset()), _WINDOW, groups=live.groups)
+        found = analyse(facts)
         ranked = sorted(found.principals, key=lambda one: -one.risk.score)
     Path(to).write_text(json.dumps(_ways(found)))
     return timer, {"roles": len(ranked), "highest": ranked[0].risk.score, "hops": len(found.hops)}
@@ -49,7 +50,7 @@ def own(folder: str, to: str) -> Result:
 def scan(folder: str, to: str) -> Result:
     """What the policies of each role hold, and nothing about resources, boundaries and targets: what a scanner of policies
     asks. From account files in memory, as the peer's."""
-    principals = read_account_details(sorted(Path(folder).glob("*.json")))
+    principals = read_account_details(sorted(Path(folder).glob("*.json"))).principals
     known = catalogue()
     ways = [(way, known.bits_of(action for action in way.actions if action != ASSUME_ROLE)) for way in known_ways()]
     data_actions()
@@ -66,7 +67,7 @@ def scan(folder: str, to: str) -> Result:
 
 def edges(folder: str) -> Result:
     """The assume-role edges alone: trust policies, identity policies, boundaries, conditions."""
-    principals = read_account_details(sorted(Path(folder).glob("*.json")))
+    principals = read_account_details(sorted(Path(folder).glob("*.json"))).principals
     settle()
     with Timer() as timer, uncollected():
         found = hops_of(principals, {})
@@ -75,7 +76,7 @@ def edges(folder: str) -> Result:
 
 def refresh(folder: str) -> Result:
     """One account changed since the last analysis: everything is analysed again."""
-    principals = read_account_details(sorted(Path(folder).glob("*.json")))
+    principals = read_account_details(sorted(Path(folder).glob("*.json"))).principals
     coverage, memory = Coverage({}, {}, {}, frozenset()), Memory()
     analyse(Facts(principals, {}, {}, coverage, _WINDOW), memory=memory)
     arn = min(arn for arn, principal in principals.items() if len(principal.policies) > 1)

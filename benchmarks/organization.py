@@ -37,7 +37,7 @@ def distinct(folder: str, most: str) -> Result:
     """How many documents there are in so many accounts, managed and inline."""
     seen = set[str | None]()
     for path in sorted(Path(folder).glob("*.json"))[: int(most)]:
-        for principal in read_account_details([path]).values():
+        for principal in read_account_details([path]).principals.values():
             seen.update(policy.document for policy in principal.policies)
             seen.add(principal.boundary.document if principal.boundary else None)
     return Timer(), {"documents": len(seen - {None})}
@@ -75,7 +75,7 @@ def account(path: Path) -> bytes:
     scps = _SCPS.decode(path.with_suffix(".scps").read_bytes())
     used = _USED.decode(path.with_suffix(".used").read_bytes())
     lines = []
-    for arn, principal in read_account_details([path]).items():
+    for arn, principal in read_account_details([path]).principals.items():
         found = granted(principal, scps)
         unused = found.granted ^ (found.granted & known.bits_of(used[arn]))
         line = {

@@ -11,7 +11,8 @@ from typing import Any
 from sandbox.organization import ANALYTICS, PAYMENTS
 from sandbox.protocol import AwsError, protocol
 
-KINDS = ("throttle", "deny", "error500", "slow", "truncate", "skew", "expire")
+KINDS = ("throttle", "deny", "error500", "slow", "truncate", "empty", "skew", "expire")
+SPOILING = ("truncate", "empty")  # half of the answer, and a whole one without any member
 # code, message, status
 _THROTTLES = {
     "iam": ("Throttling", "Rate exceeded", 400),

@@ -19,7 +19,7 @@ from sandbox import organization as org
 from sandbox.behaviour import POLICY_CHANGES, POLICY_CREATED, ROLES, Behaviour, policy_arn
 from sandbox.estate import USERS
 from sandbox.policies import CUSTOMER_POLICIES
-from sandbox.roles import Role, User, unique_id
+from sandbox.roles import Group, Role, User, unique_id
 from sandbox.traps import TRAP_POLICIES
 from sandbox.world import identity_store
 
@@ -142,6 +142,15 @@ def add_role(behaviour: Behaviour, role: Role) -> None:
     if used:
         made.last_used = behaviour.ago(0) - timedelta(seconds=behaviour.end - used[0])
         made.last_used_region = used[1]  # type: ignore[assignment]
+
+
+def add_group(group: Group) -> None:
+    store = identity_store(group.account)
+    store.create_group(group.name, group.path)
+    for reference in group.managed:
+        store.attach_group_policy(policy_arn(group.account, reference), group.name)
+    for name, document in group.inline.items():
+        store.put_group_policy(group.name, name, json.dumps(document))
 
 
 def add_user(behaviour: Behaviour, user: User) -> None:

@@ -68,6 +68,15 @@ class Role:
 
 
 @dataclass(frozen=True)
+class Group:
+    account: str
+    name: str
+    managed: tuple[str, ...] = ()
+    inline: dict[str, Document] = field(default_factory=dict)
+    path: str = "/"
+
+
+@dataclass(frozen=True)
 class User:
     account: str
     name: str

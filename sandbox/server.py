@@ -54,7 +54,7 @@ class Application:
 
     def answer(self, call: Call) -> Reply:
         try:
-            truncate = self._admit(call.service, call.operation, call.access_key)
+            spoiling = self._admit(call.service, call.operation, call.access_key)
             call.account = self._caller(call.service, call.access_key).account
             handler = self.handlers.get((call.service, call.operation))
             reply = (self._handled(handler, call) if handler else None) or self._by_moto(call)
@@ -63,7 +63,9 @@ class Application:
         except Exception as error:  # noqa: BLE001 - a mistake of the sandbox must reach the client in words
             message = f"{call.service}:{call.operation} failed in the sandbox: {type(error).__name__}: {error}"
             return protocol.failure(call.service, AwsError("SandboxError", message, 500))
-        return _cut(reply) if truncate else reply
+        if spoiling == "empty" and reply.status < 300:
+            reply = protocol.success(call, {})
+        return _cut(reply) if spoiling == "truncate" else reply
 
     def _by_moto(self, call: Call) -> Reply:
         call.environ["HTTP_X_MOTO_ACCOUNT_ID"] = call.account
@@ -93,7 +95,7 @@ class Application:
         method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING", "")
         try:
             key = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].partition("/")[0]
-            truncated = self._admit("s3", bucket.operation_of(method, path, query), key)
+            spoiling = self._admit("s3", bucket.operation_of(method, path, query), key)
             account = self._caller("s3", key).account
             reply = bucket.answer(
                 self.world.bucket, account, method, path, query=query, byte_range=environ.get("HTTP_RANGE", "")
@@ -101,7 +103,9 @@ class Application:
         except AwsError as error:
             reply = protocol.failure("s3", error)
             return Reply(reply.status, reply.headers, b"") if method == "HEAD" else reply
-        return _cut(reply) if truncated else reply
+        if spoiling == "empty" and reply.status < 300:
+            reply = Reply(reply.status, {**reply.headers, "Content-Length": "0"}, b"")
+        return _cut(reply) if spoiling == "truncate" else reply
 
     def _caller(self, service: str, access_key: str) -> Principal:
         principal = self.keys.get(access_key) or self.world.principal(access_key)
@@ -111,17 +115,17 @@ class Application:
         self.keys[access_key] = principal
         return principal
 
-    def _admit(self, service: str, operation: str, access_key: str) -> bool:
-        """Log the call and let the faults strike; true if the response is to be cut short."""
+    def _admit(self, service: str, operation: str, access_key: str) -> str:
+        """Log the call and let the faults strike; how the response is to be spoiled: truncate, empty, or not at all."""
         caller = self._caller(service, access_key)
         self.faults.log(caller.account, service, operation)
         struck = self.faults.strike(service, operation, caller.account)
         for rule in struck:
             if rule.kind == "slow":
                 time.sleep(rule.seconds)
-            elif rule.kind != "truncate":
+            elif rule.kind not in faults.SPOILING:
                 raise faults.error(rule, service, operation, caller.arn)
-        return any(rule.kind == "truncate" for rule in struck)
+        return next((rule.kind for rule in struck if rule.kind in faults.SPOILING), "")
 
     def control(self, environ: dict[str, Any], path: str) -> Reply:
         """The sandbox's own endpoints; no credentials."""

@@ -144,7 +144,7 @@ def role_paths(model: dict[str, Any], operation: dict[str, Any]) -> list[str]:
 
 
 def pass_role(tables: dict[str, Any], models: Models, depends: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
-    """`prefix:operation` in lower case -> where the role stands and to which service it is passed."""
+    """`prefix:operation` in lower case -> where the role stands and, if it is known, to which service it is passed."""
     result: dict[str, dict[str, Any]] = {}
     for action, needed in depends.items():
         prefix, _, name = action.partition(":")
@@ -153,10 +153,9 @@ def pass_role(tables: dict[str, Any], models: Models, depends: dict[str, list[st
             result[action.lower()] = {"paths": paths}
     for action, entry in tables["passRole"].items():
         result[action.lower()] = {key: value for key, value in entry.items() if value}
-    passed_to = {key.lower(): value for key, value in tables["passedTo"].items()}
-    for action, entry in result.items():
-        prefix = action.partition(":")[0]
-        entry["service"] = passed_to.get(action, passed_to.get(prefix, f"{prefix}.amazonaws.com"))
+    for service, actions in tables["passedTo"].items():
+        for action in actions:
+            result[action.lower()]["service"] = service
     return result
 
 

@@ -78,6 +78,7 @@ GUARDRAILS = (
         WITHOUT_FULL_ACCESS,
         policy(allow("s3:*", "secretsmanager:*", "iam:Get*", "iam:List*")),
     ),
+    Guardrail("p-secrets", "NoSecrets", _SCP, (INNER,), policy(deny("secretsmanager:*"))),
     Guardrail(
         "p-border",
         "OnlyOurRoles",

@@ -23,7 +23,7 @@ from sandbox.planted.accounts import (
     SHARED,
     STRANGERS,
 )
-from sandbox.roles import Role, User, allow, by_account, by_service, deny, policy
+from sandbox.roles import Group, Role, User, allow, by_account, by_service, deny, policy
 
 ASSUME = "sts:AssumeRole"
 SECRET = {"secrets": policy(allow("secretsmanager:GetSecretValue"))}
@@ -55,6 +55,10 @@ def gone() -> Document:
 
 def _but(trust: Document, principal: Document) -> Document:
     return policy(*trust["Statement"], {"Effect": "Deny", "Principal": principal, "Action": ASSUME})
+
+
+def _both(one: Document, other: Document) -> Document:
+    return policy(*one["Statement"], *other["Statement"])
 
 
 def _with_tags(trust: Document) -> Document:
@@ -119,6 +123,17 @@ CALLERS: tuple[Role, ...] = (
         APPS, "to-blue", gone(), inline=may_assume(role(DATA, "tagged"), StringEquals={"aws:ResourceTag/team": "blue"})
     ),
     Role(APPS, "pathed", gone(), inline=may_assume(role(DATA, "pathed-*")), path="/team/"),
+    # Into roles of which nobody knows more than the name, and those who are kept from it.
+    Role(APPS, "to-partner", gone(), inline=may_assume(role(PARTNER, "import"))),
+    Role(APPS, "to-partner-mfa", gone(), inline=may_assume(role(PARTNER, "import"), **MFA)),
+    Role(APPS, "to-partner-bounded", gone(), inline=may_assume("*"), boundary="customer:OnlyPartner"),
+    Role(APPS, "to-partner-any", gone(), inline=may_assume(role(PARTNER, "import-*"))),
+    Role(APPS, "to-dark", gone(), inline=may_assume(role(DARK, "batch"))),
+    Role(APPS, "not-to-partner", gone(), inline=may_assume(role(PARTNER, "import"), role(PARTNER, "x-*")) | NO),
+    Role(APPS, "not-to-dark", gone(), inline=may_assume(role(DARK, "batch")), boundary="customer:OnlyStorage"),
+    Role(SHARED, "to-partner", gone(), inline=may_assume(role(PARTNER, "import"), role(PARTNER, "import-*"))),
+    Role(SHARED, "to-dark", gone(), inline=may_assume(role(DARK, "batch"))),
+    Role(FROZEN, "to-dark", gone(), inline=may_assume(role(DARK, "batch"), role(DARK, "batch-*"))),
     # Other accounts.
     Role(MANAGEMENT, "caller", gone(), inline=may_assume(role(DATA, "vault"))),
     Role(
@@ -131,12 +146,14 @@ CALLERS: tuple[Role, ...] = (
     Role(SHARED, "denied", gone(), inline=NO),
     Role(FROZEN, "caller", gone(), inline=may_assume("*")),
     Role(LISTED, "caller", gone(), inline=may_assume("*")),
+    # What an SCP of its account takes from it, it has elsewhere.
+    Role(INNER, "administrator", gone(), inline={"all": policy(allow("*"))}),
 )
 
-GROUPS: dict[tuple[str, str], Policies] = {
-    (APPS, "engineers"): TO_ACCOUNT,
-    (APPS, "suspended"): NO,
-}
+GROUPS: tuple[Group, ...] = (
+    Group(APPS, "engineers", inline=TO_ACCOUNT),
+    Group(APPS, "suspended", inline=NO),
+)
 USERS: tuple[User, ...] = (
     User(APPS, "alice"),
     User(APPS, "bob", inline=may_assume(role(DATA, "account"), role(DATA, "but-caller"))),
@@ -157,6 +174,7 @@ USERS: tuple[User, ...] = (
 POLICIES: dict[tuple[str, str], Document] = {
     (APPS, "OnlyStorage"): policy(allow("s3:*")),
     (APPS, "OnlyRoles"): policy(allow("sts:*")),
+    (APPS, "OnlyPartner"): policy(allow(ASSUME, on=role(PARTNER, "export"))),
 }
 
 TRUSTING: tuple[Role, ...] = (
@@ -170,6 +188,7 @@ TRUSTING: tuple[Role, ...] = (
     Role(DATA, "session-name", by_account(APPS, StringEquals={"sts:RoleSessionName": "alice"})),
     Role(DATA, "source-identity", by_account(APPS, StringLike={"sts:SourceIdentity": "*"})),
     Role(DATA, "session", by_account(f"arn:aws:sts::{APPS}:assumed-role/caller/alice")),
+    Role(DATA, "session-or-any", _both(by_account(f"arn:aws:sts::{APPS}:assumed-role/caller/alice"), by_account(APPS))),
     # A session does not tell the path of its role, and its requests have it.
     Role(DATA, "pathed-session", _session_of(APPS, "pathed", role(APPS, "team/pathed"))),
     Role(DATA, "pathed-elsewhere", _session_of(APPS, "pathed", role(APPS, "pathed"))),
@@ -177,6 +196,9 @@ TRUSTING: tuple[Role, ...] = (
     Role(DATA, "but-caller", _but(by_account(APPS), {"AWS": role(APPS, "caller")})),
     Role(DATA, "vault", by_account(APPS, MANAGEMENT)),
     Role(DATA, "guarded", by_account(FROZEN, LISTED, SHARED)),
+    Role(DATA, "administered", by_account(role(INNER, "administrator")), inline=SECRET),
+    Role(DATA, "administered-idle", by_account(role(INNER, "administrator"))),
+    Role(INNER, "administered", by_account(role(INNER, "administrator")), inline=SECRET),
     # Near misses of everybody: nobody who could call is trusted.
     Role(DATA, "unnamed", by_account(role(APPS, "mute"))),
     Role(DATA, "other", by_account(SHARED)),
@@ -206,6 +228,11 @@ TRUSTING: tuple[Role, ...] = (
     # Accounts of which little is known, or nothing.
     Role(DATA, "partner", by_account(PARTNER, StringEquals={"sts:ExternalId": "4711"})),
     Role(DATA, "partner-role", by_account(role(PARTNER, "exporter"))),
+    Role(
+        DATA,
+        "partner-or-any",
+        _both(by_account(role(PARTNER, "a"), StringEquals={"sts:ExternalId": "4711"}), by_account(PARTNER)),
+    ),
     Role(DATA, "dark", by_account(DARK)),
     Role(DATA, "dark-role", by_account(role(DARK, "batch"))),
     # Services.

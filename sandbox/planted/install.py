@@ -16,7 +16,7 @@ from sandbox.world import World, identity_store
 
 ROLES = (*hops.ROLES, *federation.ROLES, *targets.ROLES)
 USERS = (*hops.USERS, *targets.USERS)
-GROUPS = hops.GROUPS | targets.GROUPS
+GROUPS = (*hops.GROUPS, *targets.GROUPS)
 POLICIES = hops.POLICIES | targets.POLICIES
 
 
@@ -28,10 +28,8 @@ def install(behaviour: Behaviour) -> World:
     for (account, name), document in POLICIES.items():
         made = identity_store(account).create_policy("", "/", json.dumps(document), name, [])
         made.id = unique_id("ANPA", account, name)
-    for (account, name), documents in GROUPS.items():
-        identity_store(account).create_group(name)
-        for policy, document in documents.items():
-            identity_store(account).put_group_policy(name, policy, json.dumps(document))
+    for group in GROUPS:
+        inventory.add_group(group)
     for role in ROLES:
         inventory.add_role(behaviour, role)
     for user in USERS:

@@ -9,7 +9,7 @@ from sandbox.planted.accounts import BARE, CLOSED, PARTNER, WAYS
 from sandbox.planted.attackers import ATTACKERS, made, without
 from sandbox.planted.hops import SECRET, gone
 from sandbox.planted.ways import ACTIONS, PLANTED, SERVICES
-from sandbox.roles import Role, User, allow, by_account, by_service, deny, policy
+from sandbox.roles import Group, Role, User, allow, by_account, by_service, deny, policy
 
 ACCOUNTS = (WAYS, BARE, CLOSED)
 _IDLE: dict[str, Any] = {"boundary": "customer:Quarantine"}
@@ -45,7 +45,26 @@ def _useless(account: str) -> Iterator[Role | User]:
         yield Role(account, f"AWSServiceRoleFor{service}", by_service(service), path=path, **_GAIN)
 
 
+def _about_groups() -> Iterator[User]:
+    """In groups with managed policies alone, about to join them, or to change what they are granted."""
+    for name, action, on, own in (
+        ("joins-any", "iam:AddUserToGroup", "group/*", ()),
+        ("joins-board", "iam:AddUserToGroup", "group/lead/board", ()),
+        ("joins-other-path", "iam:AddUserToGroup", "group/board", ()),
+        ("joins-own", "iam:AddUserToGroup", "group/lead/staff", ("staff",)),
+        ("joins-empty", "iam:AddUserToGroup", "group/lead/empty", ()),
+        ("changes-own", "iam:PutGroupPolicy", "group/lead/staff", ("staff",)),
+        ("changes-other", "iam:PutGroupPolicy", "group/lead/staff", ()),
+        ("changes-other-path", "iam:PutGroupPolicy", "group/staff", ("staff",)),
+        ("rewrites-own", "iam:CreatePolicyVersion", "policy/taken", ("staff",)),
+        ("rewrites-other", "iam:CreatePolicyVersion", "policy/taken", ()),
+    ):
+        way = policy(allow(action, on=f"arn:aws:iam::{WAYS}:{on}"))
+        yield User(WAYS, name, inline={"way": way}, groups=own)
+
+
 _ALL: tuple[Role | User, ...] = (
+    *_about_groups(),
     *(one for account in (WAYS, CLOSED) for one in _useful(account)),
     *(one for account in ACCOUNTS for one in _useless(account)),
     Role(MANAGEMENT, "taken", gone(), inline=SECRET),
@@ -53,14 +72,19 @@ _ALL: tuple[Role | User, ...] = (
 )
 ROLES = tuple(one for one in _ALL if isinstance(one, Role))
 USERS = tuple(one for one in _ALL if isinstance(one, User))
-GROUPS: dict[tuple[str, str], dict[str, Document]] = {
-    **{(account, "crew"): {"duties": policy(allow("sqs:SendMessage"))} for account in ACCOUNTS},
-    **{(account, "bosses"): SECRET for account in (WAYS, CLOSED)},
-}
+GROUPS: tuple[Group, ...] = (
+    *(Group(account, "crew", inline={"duties": policy(allow("sqs:SendMessage"))}) for account in ACCOUNTS),
+    *(Group(account, "bosses", inline=SECRET) for account in (WAYS, CLOSED)),
+    # Without inline policies, and the first two without members.
+    Group(WAYS, "board", ("customer:board",), path="/lead/"),
+    Group(WAYS, "empty", path="/lead/"),
+    Group(WAYS, "staff", ("customer:taken",), path="/lead/"),
+)
 
 
 def _policies(account: str) -> Iterator[tuple[str, Document]]:
     yield "Quarantine", policy(deny("*"))
+    yield "board", SECRET["secrets"]
     for name in ("taken", "entered", "idle-taken", "idle-entered"):
         yield name, policy(allow("sns:Publish"))
     yield from ((one.name, one.allowed()) for one in ATTACKERS if one.own_policy and one.account == account)

@@ -105,6 +105,19 @@ LANDSCAPE = {
                 "gains": "anything",
             },
         ],
+        "review": {
+            "dueWithin": "14d",
+            "decisions": [
+                {
+                    "kind": "ExternalAccess",
+                    "resource": "arn:aws:s3:::public-*",
+                    "decision": "Accepted",
+                    "by": "someone",
+                    "reason": "public on purpose",
+                    "until": "2026-12-31",
+                }
+            ],
+        },
         "memory": "400d",
         "interval": "1h30m",
         "awsRequestsPerSecond": 20,
@@ -153,6 +166,18 @@ BASELINE = {
         "mode": "Propose",
         "routing": {"ownerTags": ["owner"], "defaultOwner": "platform"},
         "limits": {"reports": 10, "openProposals": 5},
+        "review": {
+            "decisions": [
+                {
+                    "kind": "GrantDrift",
+                    "resource": ARN,
+                    "decision": "Planned",
+                    "by": "someone",
+                    "reason": "taken back soon",
+                    "until": "2026-12-31",
+                }
+            ],
+        },
     },
 }
 PROPOSAL = {
@@ -310,6 +335,15 @@ WRONG = [
         ("allowedTargets[0].accounts[0]", "all", 'or "*" for all'),
         ("allowedTargets[0].organizationalUnits[0]", "unit", "such as ou-ab12-cdefgh34 or r-ab12"),
         ("allowedTargets[0].rolePaths[0]", "team/", "begins and ends with a slash, such as /team/"),
+        ("review.dueWithin", "0d", "it must be longer than zero"),
+        ("review.decisions[0].kind", "GrantDrift", "'ExternalAccess', 'Inactive' or 'Escalation'"),
+        ("review.decisions[0].resource", "public-*", "an ARN, in which * and ? stand for any characters, such as"),
+        ("review.decisions[0].resource", "*", "an ARN, in which * and ? stand for any characters, such as"),
+        ("review.decisions[0].decision", "Approved", "'Accepted' or 'Planned'"),
+        ("review.decisions[0].by", "", "at least 1 character"),
+        ("review.decisions[0].reason", DROP, "add it"),
+        ("review.decisions[0].until", DROP, "add it"),
+        ("review.decisions[0].until", "31.12.2026", "it must be a day, such as 2026-01-31"),
         ("memory", "0h", "it must be longer than zero"),
         ("interval", "", "at least 2 characters"),
         ("interval", "99999999999999999999d", "such as 90d or 1h30m"),
@@ -361,6 +395,10 @@ WRONG = [
         ("routing.owners", [{"arn": "*"}], "add it", "routing.owners[0].owner"),
         ("pool", {"by": "tag"}, "must name a tag with by: tag", "pool"),
         ("pool", {"by": "policy", "tag": "app"}, "and none with by: policy", "pool"),
+        ("review.dueWithin", "0d", "it must be longer than zero"),
+        ("review.decisions[0].kind", "Escalation", "'UnusedAccess' or 'GrantDrift'"),
+        ("review.decisions[0].resource", "app", "an ARN, in which * and ? stand for any characters, such as"),
+        ("review.decisions[0].until", "2026-12-31T00:00:00Z", "it must be a day, such as 2026-01-31"),
         ("limits.reports", 201, "less than or equal to 200"),
         ("limits.openProposals", -1, "greater than or equal to 0"),
         ("landscapeRef.name", "The_Default", "it must be a Kubernetes name"),
@@ -382,6 +420,7 @@ UNKNOWN = [
     Wrong("LeastPrivilegeBaseline", "thresholds.unusedAction", 3, "did you mean unusedActions?"),
     Wrong("LeastPrivilegeBaseline", "exemptions[0].action", ["*"], "did you mean actions?"),
     Wrong("LeastPrivilegeBaseline", "targets.exclude.role", [], "remove it"),
+    Wrong("IAMLandscape", "review.decisions[0].expires", "2026-12-31", "remove it"),
     Wrong("IAMLandscape", "evidence.cloudtrailLogs", [], "did you mean cloudTrailLogs?"),
     Wrong("RemediationProposal", "decision.digest", DIGEST, "did you mean planDigest?"),
 ]

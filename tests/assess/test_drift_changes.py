@@ -36,6 +36,7 @@ CASES = {
     "the boundary was taken": (change("DeleteRolePermissionsBoundary", policy=None), True),
     "a version of its managed policy": (change("CreatePolicyVersion", MANAGED, MANAGED), True),
     "a version of another policy": (change("CreatePolicyVersion", MANAGED + "2", MANAGED + "2"), False),
+    "whom it trusts": (change("UpdateAssumeRolePolicy", policy="trust"), False),
     "another role": (change(target=f"arn:aws:iam::{ACCOUNT}:role/web"), False),
     "a user of the same name": (change("PutUserPolicy", f"arn:aws:iam::{ACCOUNT}:user/app"), False),
     "the same name in another account": (change(target="arn:aws:iam::999999999999:role/app"), False),

@@ -13,7 +13,7 @@ from plumbline.assess.escalation import MOST_TARGETS, Escalations, escalations
 from plumbline.assess.escalation_steps import Steps
 from plumbline.assess.escalation_ways import PASSING, known_ways, read_ways
 from plumbline.iam.documents import canonical
-from plumbline.model.snapshot import TAGS, Account, Organization
+from plumbline.model.snapshot import TAGS, Account, Group, Organization
 from tests.iam.policies import allow, deny, document_of, inline, managed, role
 
 HERE, THERE = "111111111111", "222222222222"
@@ -46,9 +46,13 @@ def named(name, *policies, kind="role", account=HERE, trust=None, path="/", **mo
     return replace(made, arn=arn, name=name, account=account, path=path, trust=trust, unique_id=name, **more)
 
 
-def found(*principals, accounts=None, **more):
+def group(name, *policies, path="/"):
+    return Group(f"arn:aws:iam::{HERE}:group{path}{name}", HERE, name, policies)
+
+
+def found(*principals, accounts=None, groups=(), **more):
     given_accounts = {HERE: Account(HERE), THERE: Account(THERE)} if accounts is None else {a.id: a for a in accounts}
-    return escalations({p.arn: p for p in principals}, given_accounts, **more)
+    return escalations({p.arn: p for p in principals}, given_accounts, groups={one.arn: one for one in groups}, **more)
 
 
 def where(result, principal):
@@ -76,7 +80,9 @@ class Scene:
         self.edited = managed("edited", allow("s3:ListBucket"))
         if way.kind == "self-escalation":
             policies += [self.edited, *([inline("devs/x", allow("sqs:SendMessage"))] if own_kind == "user" else [])]
-        own = named("me", *policies, *extra, kind=own_kind, tags=tags or {})
+        self.groups = [group("devs", inline("x", allow("sqs:SendMessage"))), group("admins", ADMIN)]
+        groups = ("devs",) if own_kind == "user" else ()
+        own = named("me", *policies, *extra, kind=own_kind, tags=tags or {}, groups=groups)
         self.own = replace(own, boundary=boundary)
         self.way = way
         kind_of_target = "user" if way.target == "user" else "role"
@@ -86,22 +92,20 @@ class Scene:
         elif way.target == "role":
             trust = trusts({"AWS": HERE})
         self.target = named("target", ADMIN, self.edited, kind=kind_of_target, trust=trust, tags={"team": "blue"})
-        self.member = named("member", inline("admins/all", allow("*")), kind="user")
+        self.all = [self.own]
         if way.kind == "self-escalation":
-            others = [self.member] if way.target == "group" else []
             self.expected = f"{GROUP}admins" if way.target == "group" else self.own.arn
         else:
-            others = [self.target]
+            self.all.append(self.target)
             self.expected = self.target.arn
-        self.all = [self.own, *others]
 
     def finding(self, **more):
-        result = found(*self.all, **more)[self.own.arn]
+        result = found(*self.all, groups=self.groups, **more)[self.own.arn]
         hits = [e for e in result.escalations if e.id == self.way.id and e.target == self.expected]
         return hits[0] if hits else None
 
     def potential(self, **more):
-        return self.way.id in potential(found(*self.all, **more), self.own)
+        return self.way.id in potential(found(*self.all, groups=self.groups, **more), self.own)
 
 
 # The catalogue
@@ -117,9 +121,7 @@ def test_every_way_opens_over_two_policies(way):
     first, *others = way.actions
     assert {via.policy for via in finding.via if via.action == first} == {"inline/one"}
     assert {via.policy for via in finding.via if via.action in others} <= {f"arn:aws:iam::{HERE}:policy/two"}
-    if way.target != "group":
-        expected = {text for text in finding.assumes if "has no path" not in text}
-        assert expected == set(way.premises)
+    assert set(finding.assumes) == set(way.premises)
     assert not scene.potential()
 
 
@@ -373,34 +375,64 @@ def test_oneself_must_be_covered_and_of_the_right_kind(way):
 # Groups and policies
 
 
-def test_groups_are_known_by_the_names_of_their_policies():
+def test_a_group_that_one_is_in_is_a_way_whatever_its_policies_are():
+    """Also one with managed policies alone, or with none, whose path is known."""
+    way = inline("p", allow("iam:PutGroupPolicy", resource=f"{GROUP}team/devs"))
+    for policies in ((), (managed("ReadOnlyAccess", allow("s3:GetObject"), kind="aws"),)):
+        devs, ops = group("devs", *policies, path="/team/"), group("ops", *policies)
+        inside = named("a", way, *policies, kind="user", groups=("devs",))
+        outside = named("b", way, *policies, kind="user", groups=("ops",))
+        result = found(inside, outside, groups=[devs, ops])
+        [finding] = result[inside.arn].escalations
+        assert (finding.target, finding.resources, finding.assumes) == (inside.arn, (devs.arn,), ())
+        assert where(result, outside) == set()
+        assert potential(result, outside) == {"iam-put-group-policy"}
+
+
+def test_a_group_that_was_not_told_may_have_any_path():
     way = inline("p", allow("iam:PutGroupPolicy", resource=f"{GROUP}devs"))
-    inside = named("a", way, inline("devs/x", allow("sqs:SendMessage")), kind="user")
-    outside = named("b", way, inline("ops/x", allow("sqs:SendMessage")), kind="user")
-    result = found(inside, outside)
-    [finding] = result[inside.arn].escalations
-    assert (finding.target, finding.resources) == (inside.arn, (f"{GROUP}devs",))
-    assert finding.assumes == (f"{GROUP}devs has no path",)
-    assert where(result, outside) == set()
-    assert potential(result, outside) == {"iam-put-group-policy"}
-    somewhere = replace(inside, policies=(inline("p", allow("iam:PutGroupPolicy")), inside.policies[1]))
+    inside = named("a", way, kind="user", groups=("devs",))
+    [finding] = found(inside)[inside.arn].escalations
+    assert (finding.resources, finding.assumes) == ((f"{GROUP}devs",), (f"{GROUP}devs has no path",))
+    somewhere = replace(inside, policies=(inline("p", allow("iam:PutGroupPolicy")),))
     assert found(somewhere)[inside.arn].escalations[0].assumes == ()
     nested = inline("p", allow("iam:PutGroupPolicy", resource=f"{GROUP}team/devs"))
-    [finding] = found(replace(inside, policies=(nested, inside.policies[1])))[inside.arn].escalations
+    [finding] = found(replace(inside, policies=(nested,)))[inside.arn].escalations
     assert finding.assumes == (f"{GROUP}devs has a fitting path",)
 
 
 def test_groups_are_joined_only_if_they_add_access():
-    joins = inline("p", allow("iam:AddUserToGroup"))
-    own = named("a", joins, inline("devs/x", allow("s3:GetObject")), kind="user")
-    weak = named("b", inline("readers/x", allow("s3:GetObject")), kind="user")
-    strong = named("c", inline("writers/x", allow("s3:PutObject")), kind="user")
-    perhaps = named("d", inline("bosses/x", allow("s3:GetObject")), ADMIN, kind="user")
-    result = found(own, weak, strong, perhaps)
-    assert where(result, own) == {("iam-add-user-to-group", f"{GROUP}{g}") for g in ("writers", "bosses")}
-    assumed = {e.target: e.assumes for e in result[own.arn].escalations}
-    assert assumed[f"{GROUP}writers"] == ()
-    assert len(assumed[f"{GROUP}bosses"]) == 1
+    """Whether anybody is in them or not."""
+    own = named("a", inline("p", allow("iam:AddUserToGroup")), READER, kind="user", groups=("devs",))
+    groups = [
+        group("devs", READER, ADMIN),
+        group("readers", READER),
+        group("empty"),
+        group("writers", managed("w", allow("s3:PutObject"))),
+        group("bosses", ADMIN, path="/team/"),
+        group("dark", replace(READER, document=None)),
+    ]
+    member = named("b", kind="user", groups=("untold", "readers"))
+    [*findings] = found(own, member, groups=groups)[own.arn].escalations
+    assert {one.id for one in findings} == {"iam-add-user-to-group"}
+    doubts = {one.target.rpartition("/")[2]: one.assumes for one in findings}
+    assert doubts == {
+        "bosses": (),
+        "writers": (),
+        "dark": (f"inline/reader of {GROUP}dark, which could not be read, leaves open whether the target adds access",),
+        "untold": (f"{GROUP}untold, whose policies are not in the data, adds access",),
+    }
+    assert [one.target for one in findings if not one.assumes] == [f"{GROUP}team/bosses", f"{GROUP}writers"]
+
+
+def test_a_boundary_limits_what_a_group_adds():
+    bound = managed("bound", allow("iam:*", "s3:GetObject"))
+    own = named("a", inline("p", allow("iam:*")), READER, kind="user", boundary=bound)
+    groups = [group("writers", managed("w", allow("s3:PutObject")))]
+    assert where(found(own, groups=groups), own) == set()
+    assert where(found(replace(own, boundary=None), groups=groups), own) >= {
+        ("iam-add-user-to-group", f"{GROUP}writers")
+    }
 
 
 def test_only_customer_managed_policies_that_one_has_are_rewritten():
@@ -507,6 +539,22 @@ def test_an_administrator_has_nothing_to_gain():
     own = named("a", ADMIN)
     other = named("b", ADMIN, trust=LAMBDA)
     assert list(found(own, other).values()) == [Escalations(), Escalations()]
+
+
+def test_what_an_administrator_gains_is_in_other_accounts():
+    """What its own account's SCPs take from all of its principals alike, it has there."""
+    own = named("a", ADMIN, kind="user")
+    near, far, mute = (
+        named(name, *policies, account=account, trust=trusts({"AWS": HERE}))
+        for name, account, policies in (("near", HERE, (ADMIN,)), ("far", THERE, (READER,)), ("mute", THERE, ()))
+    )
+    guard = Account(HERE, scp_levels=((document_of(allow("*"), deny("s3:*")),),))
+    for accounts in ([guard, Account(THERE)], [Account(HERE), Account(THERE)]):
+        result = found(own, near, far, mute, accounts=accounts, groups=[group("admins", ADMIN)])
+        assert where(result, own) == {("sts-assume-role", far.arn)}
+        assert potential(result, own) == set()
+    closed = Account(HERE, scp_levels=((document_of(allow("*"), deny("sts:AssumeRole")),),))
+    assert found(own, near, far, mute, accounts=[closed, Account(THERE)])[own.arn] == Escalations()
 
 
 def test_resources_count_when_access_is_compared():
@@ -663,7 +711,7 @@ def test_what_could_not_be_read_never_hides_an_escalation(way, seed):
     before = found(*scene.all, accounts=[Account(HERE, scp_levels=levels)])
     index = pick.randrange(len(scene.all) + 1)
     known = Account(HERE, scp_levels=levels if index < len(scene.all) else None)
-    if index < len(scene.all) and not (way.target == "group" and index == 1):
+    if index < len(scene.all):
         scene.all[index] = unreadable(scene.all[index], pick)
     after = found(*scene.all, accounts=[known])
     assert where(before, scene.own) <= where(after, scene.own)

@@ -32,7 +32,7 @@ def reach(*found, sources=(LOGS,), required=(LOGS,), partition="aws"):
 
 
 def reasons(result, action):
-    return [reason for reason, bits, _, _ in result.incomplete if bits & KNOWN.expand(action)]
+    return [one.reason for one in result.incomplete if one.bits & KNOWN.expand(action)]
 
 
 def test_every_action_is_in_exactly_one_class():
@@ -61,11 +61,11 @@ def test_what_may_be_a_read_or_a_write_needs_both(read, write, proven):
 def test_proven_and_incomplete_never_meet_in_one_source():
     gap = {"us-east-1": ((WINDOW.start, WINDOW.end),), "eu-west-1": ((WINDOW.start + timedelta(hours=1), WINDOW.end),)}
     result = reach(logs(covered=gap))
-    for _, bits, _, _ in result.incomplete:
+    for bits in (one.bits for one in result.incomplete):
         assert not bits & result.complete[LOGS]
     assert result.complete[LOGS] & KNOWN.expand(GLOBAL)
     assert reasons(result, WRITE) == reasons(result, DATA) == ["logGap"]
-    detail = next(detail for reason, _, _, detail in result.incomplete if reason == "logGap")
+    detail = next(one.detail for one in result.incomplete if one.reason == "logGap")
     assert detail == "eu-west-1: delivery is not proven from 2026-03-31T00:00Z to 2026-03-31T01:00Z"
 
 

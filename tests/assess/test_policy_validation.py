@@ -24,7 +24,7 @@ from plumbline.model.policy_validation import (
     RegisteredFinding,
     ValidatedPolicy,
 )
-from plumbline.model.snapshot import Account, Policy, Principal, Snapshot
+from plumbline.model.snapshot import Account, Group, Policy, Principal, Snapshot
 from plumbline.reconcile.policy_validation import validation_states
 
 NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
@@ -81,6 +81,19 @@ def test_an_inline_policy_of_a_group_is_one_policy_of_all_its_users():
     users = [principal(name, shared, kind="user", trust=None) for name in ("jane", "joe")]
     (found,) = live_policies(snapshot(*users))
     assert (found.key, found.attached) == (f"{ONE}:group/ops/inline/own", 2)
+
+
+def test_policies_of_groups_without_users_are_live_too():
+    own, custom = Policy("own", "inline", TEXT), managed()
+    aws = managed(arn="arn:aws:iam::aws:policy/ReadOnlyAccess", kind="aws")
+    ops = Group(f"arn:aws:iam::{ONE}:group/lead/ops", ONE, "ops", (own, custom, aws))
+    of_user = principal("jane", replace(own, name="ops/own"), kind="user", trust=None)
+    for users, attached in (((), 0), ((of_user,), 1)):
+        found = {one.key: one for one in live_policies(replace(snapshot(*users), groups={ops.arn: ops}))}
+        assert set(found) == {f"{ONE}:group/ops/inline/own", CUSTOM}
+        assert found[f"{ONE}:group/ops/inline/own"].principals == tuple(one.arn for one in users)
+        assert all(one.accounts == (ONE,) and one.document for one in found.values())
+        assert found[f"{ONE}:group/ops/inline/own"].attached == attached
 
 
 def test_scps_and_rcps_count_in_the_accounts_below_them_and_aws_s_own_are_left_out():

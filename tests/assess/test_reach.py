@@ -320,6 +320,54 @@ def test_a_named_session_is_a_condition_on_its_role():
     assert (hop.status, hop.conditions) == ("conditional", (f"session {session}",))
 
 
+BOTH = {"Condition": {**MFA["Condition"], **ID["Condition"]}}
+SESSION = f"arn:aws:sts::{HERE}:assumed-role/a/only"
+
+
+def in_turn(*statements):
+    """A trust policy of statements: (principal, more)."""
+    made = [
+        {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole", **more}
+        for principal, more in statements
+    ]
+    return canonical({"Version": "2012-10-17", "Statement": made})
+
+
+@pytest.mark.parametrize(
+    ("statements", "source", "told"),
+    [
+        # Of an account outside, all entries are one source.
+        ([(arn("x", FOREIGN), BOTH), (arn("y", FOREIGN), ID)], "root", ("unconfirmed", ("StringEquals sts:ExternalId",))),
+        ([(arn("x", FOREIGN), ID), (arn("y", FOREIGN), {}), (FOREIGN, BOTH)], "root", ("unconfirmed", ())),
+        ([([arn("x", FOREIGN), f"arn:aws:sts::{FOREIGN}:assumed-role/x/s", FOREIGN], {})], "root", ("unconfirmed", ())),
+        # A role and its sessions are one, too: what is certain comes before what has fewer conditions.
+        ([(SESSION, {}), (HERE, {})], "a", ("confirmed", ())),
+        ([(SESSION, MFA), (HERE, BOTH), (arn("a"), ID)], "a", ("conditional", ("StringEquals sts:ExternalId",))),
+        # Near misses: none of the others is more, or it is another source.
+        ([(SESSION, {}), (HERE, BOTH)], "a", ("conditional", (f"session {SESSION}",))),
+        ([(arn("b"), {}), (HERE, ID)], "a", ("conditional", ("StringEquals sts:ExternalId",))),
+        ([(arn("x", FOREIGN), BOTH), (arn("y", THERE), {})], "root",
+         ("unconfirmed", ("Bool aws:MultiFactorAuthPresent", "StringEquals sts:ExternalId"))),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_callers_with_one_source_the_best_counts(statements, source, told, order):
+    target = replace(TARGET, trust=in_turn(*statements[::order]))
+    source = f"arn:aws:iam::{FOREIGN}:root" if source == "root" else arn("a")
+    every = hops({p.arn: p for p in (named("a", ASSUME), target)}, {})
+    assert [(hop.status, hop.conditions) for hop in every if hop.source == source] == [told]
+
+
+def test_with_tags_another_caller_may_be_the_best():
+    """The role itself may not tag its sessions, one session of it may."""
+    open_to_tags = ["sts:AssumeRole", "sts:TagSession"]
+    source = named("a", inline("p", allow("sts:*")), trust=trusts({"AWS": FOREIGN}, action=open_to_tags))
+    hop = found(source, replace(TARGET, trust=in_turn((SESSION, {"Action": open_to_tags}), (HERE, {}))))
+    best = hop[source.arn, TARGET.arn]
+    assert (best.status, best.conditions) == ("confirmed", ())
+    assert (best.tagged.status, best.tagged.conditions) == ("conditional", (f"session {SESSION}",))
+
+
 @pytest.mark.parametrize(
     ("account", "principal", "status"),
     [

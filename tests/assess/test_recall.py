@@ -16,7 +16,7 @@ from plumbline.assess.window import Window
 from plumbline.model.coverage import Coverage, SourceState, State
 from plumbline.model.evidence import GrantChange, PrincipalUsage
 from plumbline.model.pod_identity import Association, PodIdentity
-from plumbline.model.snapshot import LAST_USED, Account
+from plumbline.model.snapshot import LAST_USED, Account, Group, Organization
 from tests.assess.test_escalation import ADMIN, READER, named, trusts
 from tests.assess.test_service_accounts import API, SUB, irsa, sa
 from tests.assess.world import AS_OF, BEFORE, IN, LOGS, MEMORY, REGIONS, WINDOW, access, logs, unmapped, used
@@ -29,7 +29,9 @@ POLICIES = (
     inline("pass", allow("iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction")),
     inline("put", allow("iam:PutRolePolicy", "iam:AttachRolePolicy")),
     inline("assume", allow("sts:AssumeRole")),
+    inline("join", allow("iam:AddUserToGroup", "iam:PutGroupPolicy")),
     inline("no", deny("iam:*")),
+    inline("far", allow("sts:AssumeRole", resource="arn:aws:iam::444444444444:role/x")),
     replace(READER, name="lost", document=None),
 )
 LONGER = Window.of(AS_OF, 180, MEMORY)
@@ -82,6 +84,7 @@ def changed_principal(own, pick):
                 own, trust=pick.choice([None, trusts({"AWS": pick.choice(IDS)}), trusts({"AWS": "*"}), trusts(PODS)])
             ),
             replace(own, tags={"team": pick.choice("ab")}),
+            replace(own, groups=pick.choice([(), ("ops",), ("untold",)]) if own.kind == "user" else ()),
             replace(own, boundary=pick.choice([None, READER, POLICIES[-1]])),
             replace(own, created_at=pick.choice([BEFORE, IN])),
             replace(own, last_used_at=IN, unknown=frozenset()),
@@ -99,7 +102,8 @@ def changed_account(facts, account, pick):
             put(accounts, account, replace(known, rcp_levels=levels)),
             put(accounts, account, replace(known, error="AccessDenied")),
             without(accounts, account),
-            put(accounts, "444444444444", Account("444444444444", collected_at=WINDOW.end)),
+            put(accounts, "444444444444", Account("444444444444", collected_at=pick.choice([None, WINDOW.end]))),
+            put(accounts, account, replace(known, organization=Organization("o-ours", complete=pick.random() < 0.5))),
         ]
     )
 
@@ -128,6 +132,10 @@ def changed_coverage(coverage, arn, account, pick):
     )
 
 
+def ops(account, pick):
+    return Group(f"arn:aws:iam::{account}:group/ops", account, "ops", tuple(pick.sample(POLICIES, 1)))
+
+
 def change(facts, pick):
     """One thing changed."""
     arn = pick.choice(sorted(facts.principals))
@@ -151,6 +159,7 @@ def change(facts, pick):
             lambda: replace(facts, watched_since=put(facts.watched_since, account, pick.choice([BEFORE, IN]))),
             lambda: replace(facts, terms=put(facts.terms, arn, Terms(LONGER, pick.random() < 0.5))),
             lambda: replace(facts, pod_identity=put(facts.pod_identity, account, pods)),
+            lambda: replace(facts, groups=put(facts.groups, f"arn:aws:iam::{account}:group/ops", ops(account, pick))),
             lambda: replace(facts, ways=pick.choice(WAYS)),
             lambda: replace(facts, pools=[(Pool(by="policy"), sorted(facts.principals))]),
         ]
@@ -170,7 +179,7 @@ def test_what_is_remembered_is_what_would_be_found_anew(seed):
 
 
 def found_anew(memory):
-    kinds = ("hops", "ways", "access", "findings", "risks")
+    kinds = ("beyond", "hops", "ways", "access", "findings", "risks")
     return {kind: getattr(memory, kind).anew for kind in kinds}
 
 
@@ -183,8 +192,8 @@ def again(facts, memory):
 
 def test_what_did_not_change_is_not_found_again():
     facts, memory = world(), Memory()
-    assert again(facts, memory) == {"hops": 9, "ways": 3, "access": 12, "findings": 12, "risks": 12}
-    nothing = {"hops": 0, "ways": 0, "access": 0, "findings": 0, "risks": 0}
+    assert again(facts, memory) == {"beyond": 3, "hops": 9, "ways": 3, "access": 12, "findings": 12, "risks": 12}
+    nothing = {"beyond": 0, "hops": 0, "ways": 0, "access": 0, "findings": 0, "risks": 0}
     assert again(facts, memory) == nothing
     assert again(world(), memory) == nothing  # equal, and collected anew
     used_again = {arn: replace(p, last_used_at=IN) for arn, p in facts.principals.items()}
@@ -201,10 +210,24 @@ def test_only_what_a_change_may_concern_is_found_again():
     found = again(wider, memory)
     # The hops into roles of its account and into the one that trusts its account; the ways in its account and in the one
     # from which there is a hop into it.
-    assert (found["hops"], found["ways"], found["access"], found["findings"]) == (4, 2, 1, 1)
+    assert (found["beyond"], found["hops"], found["ways"], found["access"], found["findings"]) == (1, 4, 2, 1, 1)
     assert found["risks"] < 12
     later = replace(wider, usage={arn: PrincipalUsage((used("s3:GetObject"),))})
-    assert again(later, memory) == {"hops": 0, "ways": 0, "access": 0, "findings": 1, "risks": 1}
+    assert again(later, memory) == {"beyond": 0, "hops": 0, "ways": 0, "access": 0, "findings": 1, "risks": 1}
+
+
+def test_a_change_of_a_group_concerns_the_ways_of_its_account():
+    facts, memory = world(), Memory()
+    joiner = named("joiner", inline("join", allow("iam:AddUserToGroup")), account=IDS[0], kind="user")
+    facts = replace(facts, principals=put(facts.principals, joiner.arn, joiner))
+    analyse(facts, memory=memory)
+    arn = f"arn:aws:iam::{IDS[0]}:group/ops"
+    for policies in ((READER,), (ADMIN,)):
+        facts = replace(facts, groups={arn: Group(arn, IDS[0], "ops", policies)})
+        assert again(facts, memory)["ways"] == 1
+        assert analyse(facts, memory=memory) == analyse(facts)
+    inside = replace(facts, principals=put(facts.principals, joiner.arn, replace(joiner, groups=("ops",))))
+    assert analyse(inside, memory=memory) == analyse(inside)
 
 
 @pytest.mark.parametrize("gone", IDS)

@@ -5,9 +5,15 @@ from pathlib import Path
 
 from plumbline.assess.remedies import _BY_REASON, Ranked, Remedy, ranked, remedies
 from plumbline.iam.catalogue import catalogue
+from plumbline.iam.granted import granted
 from plumbline.model.assessment import Finding, Verdict
+from plumbline.model.coverage import SourceState, State
+from tests.assess.world import LOGS, World, logs
+from tests.iam.policies import allow, inline, role
 
 KNOWN = catalogue()
+WORLD = World()
+ALLOW = "Allow the member role iam:GenerateServiceLastAccessedDetails, and look for an SCP that denies it"
 DATA = KNOWN.bits_of(["s3:GetObject", "s3:PutObject", "sqs:SendMessage"])
 
 
@@ -25,6 +31,37 @@ def test_data_events_are_told_by_type_and_each_action_once():
 
 def test_only_what_is_undetermined_needs_a_remedy():
     assert list(remedies(finding("silent", verdict=Verdict.UNUSED))) == []
+
+
+def test_the_missing_permission_is_named_once_for_all_principals():
+    logs_off = SourceState(
+        LOGS, State.UNAVAILABLE, "Denied", "account 1 refuses", "Allow the member role s3:ListBucket"
+    )
+    known = WORLD.but(access_state=State.UNAVAILABLE, remedy=ALLOW).assess()
+    (first,) = {what.what for one in known.findings for what, _ in remedies(one) if what.kind == "repair"}
+    assert first == f"last-accessed: {ALLOW}"
+    unread = WORLD.but(logs=(logs(state=logs_off),), required=frozenset({LOGS})).assess()
+    assert "cloudtrail-logs: Allow the member role s3:ListBucket" in {
+        what.what for one in unread.findings for what, _ in remedies(one)
+    }
+
+
+def test_a_gap_says_where_and_what_helps():
+    state = SourceState(LOGS, State.PARTIAL, "NoDigests", "no digest", "enable log file validation on the trail")
+    gaps = WORLD.but(logs=(logs(covered={}, state=state),)).assess()
+    (what,) = {
+        w.what for one in gaps.findings for w, _ in remedies(one) if one.reason == "logGap" and "eu-west-1" in w.what
+    }
+    assert what.startswith("cloudtrail-logs: eu-west-1: delivery is not proven from ")
+    assert what.endswith("; enable log file validation on the trail")
+
+
+def test_scps_that_could_not_be_read_are_no_missing_policies():
+    document = finding("policyUnknown", detail="the document of p could not be read")
+    assert [what for what, _ in remedies(document)] == [_BY_REASON["policyUnknown"]]
+    granted_by = granted(role(inline("p", allow("s3:GetObject"))), None)
+    ((what, _),) = remedies(finding("policyUnknown", detail=granted_by.unknown_reason))
+    assert "organizations:ListPoliciesForTarget" in what.what
 
 
 def test_ranked_by_actions_over_all_principals():

@@ -106,6 +106,7 @@ class World:
     unmapped: tuple = ()
     access: LastAccessed | None = SILENT_ACCESS
     access_state: State | None = State.COMPLETE
+    remedy: str = ""
     generated: GeneratedPolicy | None = None
     generation_state: State | None = None
     unused_access: UnusedAccess | None = None
@@ -136,7 +137,7 @@ class World:
     @property
     def coverage(self):
         def states(source, state):
-            return {} if state is None else {ARN: SourceState(source, state, "Why", "for a reason")}
+            return {} if state is None else {ARN: SourceState(source, state, "Why", "for a reason", self.remedy)}
 
         return Coverage(
             logs={ACCOUNT: self.logs},

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from plumbline.aws.errors import Invalid, Throttled, Transient
+from plumbline.aws.errors import Invalid, Malformed, Throttled, Transient
 from plumbline.aws.generation import (
     JobAnswer,
     Source,
@@ -165,6 +165,7 @@ def lacking(given, name):
         {"jobDetails": ENDED, "generatedPolicyResult": {}},
         {"jobDetails": ENDED, "generatedPolicyResult": None},
         {"jobDetails": ENDED, "generatedPolicyResult": RESULT | {"generatedPolicies": [{}]}},
+        {"jobDetails": ENDED, "generatedPolicyResult": lacking(RESULT, "generatedPolicies")},
         {"jobDetails": ENDED | {"status": "DONE"}, "generatedPolicyResult": RESULT},
         {"jobDetails": ENDED | {"startedOn": None}, "generatedPolicyResult": RESULT},
         {"jobDetails": ENDED | {"completedOn": "now"}, "generatedPolicyResult": RESULT},
@@ -172,7 +173,7 @@ def lacking(given, name):
     ],
 )
 def test_a_job_that_is_not_told_as_a_whole_is_an_error_and_no_result(answer):
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(Malformed) as caught:
         read_job(Answers(answer), SOURCE, "1")
     assert_malformed(caught.value, "GetGeneratedPolicy")
 
@@ -183,14 +184,14 @@ def test_a_job_that_is_not_told_as_a_whole_is_an_error_and_no_result(answer):
     + [{"policyGenerations": [lacking(LISTED, name)]} for name in LISTED],
 )
 def test_jobs_that_are_not_listed_as_a_whole_are_an_error_and_no_empty_list(answer):
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(Malformed) as caught:
         list_jobs(Answers(answer), SOURCE)
     assert_malformed(caught.value, "ListPolicyGenerations")
 
 
 @pytest.mark.parametrize("answer", [{}, None])
 def test_a_start_without_an_id_is_an_error(answer):
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(Malformed) as caught:
         start_job(Answers(answer), SOURCE, ROLE, start=START, end=END, token="t")
     assert_malformed(caught.value, "StartPolicyGeneration")
 
@@ -198,7 +199,7 @@ def test_a_start_without_an_id_is_an_error(answer):
 def assert_malformed(error, operation):
     assert (error.reason, error.code, error.account) == ("MalformedAnswer", "MalformedAnswer", "100000000003")
     assert f"access-analyzer:{operation} in account 100000000003 failed with MalformedAnswer" in error.summary
-    assert "tried again in the next pass" in error.remedy
+    assert "tried again later" in error.remedy
 
 
 @pytest.mark.parametrize("details", [RUNNING, RUNNING | {"status": "FAILED"}, RUNNING | {"status": "CANCELED"}])

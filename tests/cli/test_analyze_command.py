@@ -9,7 +9,20 @@ import pytest
 
 from plumbline.cli import analyze_inputs
 from plumbline.usage.child import ReaderEndedError
-from tests.cli.accounts import ACCOUNT, allow, arn, attached, called, details, inline, role, saved, trust, user
+from tests.cli.accounts import (
+    ACCOUNT,
+    allow,
+    arn,
+    attached,
+    called,
+    details,
+    group,
+    inline,
+    role,
+    saved,
+    trust,
+    user,
+)
 from tests.usage.records_for_tests import record
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/analyze.schema.json").read_text())
@@ -236,6 +249,31 @@ def test_trust_paths_and_escalations(analyze):
     assert scores[ADMIN] > scores[APP]
 
 
+def test_groups_are_targets_also_of_files_that_were_saved_without_them(analyze):
+    joins, reads = inline("p", allow("iam:AddUserToGroup")), inline("r", allow("s3:GetObject"))
+    users = [user("alice", joins), user("bob", GroupList=["readers"])]
+    groups = [group("readers", reads), group("empty"), group("unused", inline("a", allow("*")))]
+    whole, part = details(users=users, groups=groups), details(users=users)
+    del part["GroupDetailList"]
+    found = {}
+    for name, data, status in (("whole", whole, 0), ("part", part, 2)):  # 2: what bob's group grants is not known
+        ways = of(result(analyze(data=data), status), ALICE)["escalations"]
+        found[name] = {way["target"]: way["assumes"] for way in ways}
+    scps = f"the SCPs of account {ACCOUNT} are not in the data"
+    untold = f"{arn('group', 'readers')}, whose policies are not in the data, adds access"
+    assert found["whole"] == {arn("group", name): [scps] for name in ("readers", "unused")}
+    assert found["part"] == {arn("group", "readers"): [untold, scps]}
+
+
+def test_what_a_group_without_members_may_grant_is_said_to_be_unknown(analyze):
+    dark = group("dark", AttachedManagedPolicies=attached("gone"))
+    found = result(analyze(data=details(groups=[dark])), 2)
+    assert (
+        f"{dark['Arn']}: the documents of {arn('policy', 'gone')} are not in the files; what they grant is unknown"
+        in (found["warnings"])
+    )
+
+
 OWN_WAY = """
 - id: acme-queue
   kind: self-escalation
@@ -343,6 +381,22 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_printed(analyze, tmp_path):
     found = result(analyze(data=data), 2)
     assert of(found, APP)["policiesKnown"] is False
     assert of(found, APP)["undeterminedBecause"] == {"policyUnknown": of(found, APP)["undetermined"]}
+
+
+def test_a_trust_policy_that_cannot_be_read_is_said_and_leaves_blast_radius_open(analyze):
+    data = account()
+    data["RoleDetailList"][0]["AssumeRolePolicyDocument"] = {"Version": "2012-10-17", "Statement": {"Effect": "Allow"}}
+    found = result(analyze(data=data), 2)
+    assert f"{APP}: its trust policy could not be read; who can assume it is unknown" in found["warnings"]
+    assert of(found, APP)["trust"] is None
+
+    def unknown(found):
+        parts = of(found, ALICE)["risk"]["contributions"]
+        return [part["reason"] for part in parts if part["name"] == "blastRadiusUnknown"]
+
+    (why,) = unknown(found)
+    assert "may assume a role whose trust policy could not be read" in why
+    assert unknown(result(analyze())) == []
 
 
 @pytest.mark.parametrize(

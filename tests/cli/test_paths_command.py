@@ -87,3 +87,71 @@ def test_an_scp_cuts_a_path(plumbline, tmp_path):
     assert len(json.loads(plumbline(*command).out)["paths"]) == 1
     found = json.loads(plumbline(*command, "--organization", saved(tmp_path / "o.json", {"root": root})).out)
     assert (found["paths"], found["assumes"]) == ([], [])
+
+
+UNREAD = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole"}}  # of nobody
+PARTNER = arn("role", "import", "999999999999")
+
+
+def asked(plumbline, tmp_path, *roles, source=ALICE, to=(), form="json", users=()):
+    file = saved(tmp_path / "details.json", details(list(roles), users or [user("alice")]))
+    return plumbline("paths", source, *to, "--account-details", file, "--format", form)
+
+
+def test_a_role_whose_trust_policy_could_not_be_read_is_named(plumbline, tmp_path):
+    lost, one = arn("role", "lost"), role("one", trusts=trust({"AWS": ALICE}))
+    unread, closed = role("lost", ASSUME, trusts=UNREAD), role("two", trusts=trust({"AWS": lost}))
+    ended = asked(plumbline, tmp_path, one, unread)
+    found = json.loads(ended.out)
+    jsonschema.validate(found, SCHEMA)
+    told = f"the trust policy of {lost} could not be read; who can assume it is not shown"
+    assert (ended.status, [way["to"] for way in found["paths"]]) == (2, [ONE])
+    assert told in found["assumes"]
+    # On the way to a role: it leads to `two`, and not to `one`.
+    ended = asked(plumbline, tmp_path, one, unread, closed, to=[arn("role", "two")], form="table")
+    assert ended.status == 2
+    assert ended.out.splitlines()[0] == f"whether {ALICE} reaches {arn('role', 'two')} is not known"
+    assert f"assumed: {told}" in ended.out.splitlines()
+    no_way = role("three", trusts=trust({"Service": "ec2.amazonaws.com"}))
+    ended = asked(plumbline, tmp_path, no_way, unread, to=[arn("role", "three")], form="table")
+    assert (ended.status, ended.out.splitlines()[0]) == (0, f"{ALICE} does not reach {arn('role', 'three')}")
+    # Of a way that is found it is no matter whether there is another.
+    ended = asked(plumbline, tmp_path, one, unread, to=[ONE])
+    assert (ended.status, len(json.loads(ended.out)["paths"])) == (0, 1)
+    assert asked(plumbline, tmp_path, one).status == 0
+
+
+def test_a_role_outside_of_the_files_is_reached_and_leads_nobody_knows_where(plumbline, tmp_path):
+    users = [user("alice", inline("p", allow("sts:AssumeRole", resource=PARTNER)))]
+    ended = asked(plumbline, tmp_path, users=users)
+    found = json.loads(ended.out)
+    jsonschema.validate(found, SCHEMA)
+    hop = {
+        "from": ALICE,
+        "to": PARTNER,
+        "basis": "identity",
+        "status": "unconfirmed",
+        "conditions": [],
+        "external": False,
+    }
+    assert (ended.status, [way["hops"] for way in found["paths"]]) == (2, [[hop]])
+    assert f"nothing is known of {PARTNER}; where it leads is not shown" in found["assumes"]
+    ended = asked(plumbline, tmp_path, users=users, to=[PARTNER])
+    assert (ended.status, json.loads(ended.out)["paths"]) == (0, found["paths"])
+    ended = asked(plumbline, tmp_path, users=users, to=[arn("role", "other", "999999999999")])
+    assert (ended.status, ended.out) == (64, "")
+    assert "no policy in them names it" in " ".join(ended.err.replace("│", " ").split())
+
+
+def test_roles_outside_that_patterns_fit_are_not_shown(plumbline, tmp_path):
+    pattern = "arn:aws:iam::999999999999:role/*"
+    users = [user("alice", inline("p", allow("sts:AssumeRole", resource=pattern)))]
+    ended = asked(plumbline, tmp_path, users=users)
+    found = json.loads(ended.out)
+    assert (ended.status, found["paths"]) == (2, [])
+    told = f"{ALICE} may assume other roles of accounts that are not in the files; they are not shown"
+    assert told in found["assumes"]
+    ended = asked(plumbline, tmp_path, users=users, form="table")
+    assert ended.out.splitlines()[0] == f"whether {ALICE} reaches any role is not known"
+    users = [user("alice", inline("p", allow("sts:AssumeRole", resource="*")))]  # it names no account
+    assert asked(plumbline, tmp_path, users=users, form="table").out.startswith(f"{ALICE} reaches no role\n")

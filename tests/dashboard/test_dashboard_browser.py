@@ -1,6 +1,5 @@
 """The pages in a real browser: nothing fails, nothing leaves the machine, the keyboard suffices, axe finds nothing."""
 
-import os
 import re
 import signal
 import subprocess
@@ -9,51 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 from plumbline.dashboard import pages
 from plumbline.dashboard.access import Everybody
 from plumbline.dashboard.server import Server
 from plumbline.dashboard.site import Site
+from tests.dashboard.browser import Several, launched, watching  # noqa: F401
 from tests.dashboard.test_dashboard_validation import FOUND
 from tests.dashboard.worlds import ADMIN, APP, LIVE_ROLE, live, lost, of_files, written
-from tools.chromium import found
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = found()
-    assert path, "there is no Chromium; make test-browser installs it, or says how"
-    # A sandbox of its own needs rights that root in a container has not; the pages are ours.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
-
-
-class Watched:
-    """A page of the browser, with all that went wrong and all that it asked for."""
-
-    def __init__(self, context):
-        self.page = context.new_page()
-        self.page.set_default_timeout(120_000)  # machines that run other tests meanwhile are slow
-        self.problems, self.asked = [], []
-        self.page.on("console", lambda message: self.problems.append(message.text))
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url}"))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-
-    def check(self, own):
-        assert self.problems == []
-        assert [url for url in self.asked if not url.startswith((own, "data:"))] == []
-
-    def accessible(self):
-        result = Axe().run(self.page)
-        assert result.violations_count == 0, result.generate_report()
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -62,37 +26,13 @@ def scheme(request):
 
 
 @pytest.fixture
-def watched(chromium):
-    contexts = []
-
-    def make(**options):
-        contexts.append(chromium.new_context(viewport={"width": 1280, "height": 900}, **options))
-        return Watched(contexts[-1])
-
-    yield make
-    for context in contexts:
-        context.close()
-
-
-class Several:
-    """Landscapes by name."""
-
-    def __init__(self, **known):
-        self.known = known
-
-    def names(self):
-        return sorted(self.known)
-
-    def picture(self, name):
-        return self.known[name]
-
-
-@pytest.fixture
 def site(tmp_path, monkeypatch):
     """Landscapes: of files, of a cluster, one of which nothing could be collected, and one with policy validation."""
     (tmp_path / "live").mkdir()
     (tmp_path / "lost").mkdir()
-    whole = live(tmp_path / "live", monkeypatch)[1].picture("default")
+    cluster, pictures = live(tmp_path / "live", monkeypatch)
+    cluster.landscape(risk={}, review={})
+    whole = pictures.picture("default")
     gone = live(tmp_path / "lost", monkeypatch, lost())[1].picture("default")
     files = of_files(tmp_path / "files")
     validated = replace(files, live=True, validations=FOUND)

@@ -1,17 +1,22 @@
-"""10,000 roles: pages stay small and come quickly once the analysis is made, and one file stays one that opens."""
+"""10,000 roles: pages stay small and come quickly once the analysis is made, and a browser shows them, also as one file."""
 
 import time
 
 import pytest
 
 from plumbline.dashboard import pages
+from plumbline.dashboard.access import Everybody
 from plumbline.dashboard.lists import Query
+from plumbline.dashboard.server import Server
+from plumbline.dashboard.site import Site
 from tests.cli.accounts import allow, details, inline, role, saved, trust
+from tests.dashboard.browser import Several, launched, watching  # noqa: F401
 from tests.dashboard.worlds import NOW, of_files_in
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 ACCOUNTS, ROLES = 50, 200
+ROWS = "table.principals tbody tr"
 
 
 def account(number):
@@ -31,10 +36,15 @@ def account(number):
     )
 
 
-def test_ten_thousand_roles_render(tmp_path):
-    files = [saved(tmp_path / f"{number}.json", account(number)) for number in range(ACCOUNTS)]
-    picture = of_files_in(files)
-    assert len(picture.by_risk) == ACCOUNTS * ROLES
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("accounts")
+    made = of_files_in([saved(folder / f"{number}.json", account(number)) for number in range(ACCOUNTS)])
+    assert len(made.by_risk) == ACCOUNTS * ROLES
+    return made
+
+
+def test_ten_thousand_roles_make_small_pages(picture):
     pages.overview(picture, NOW)  # sums are made once
     made = {
         "overview": lambda: pages.overview(picture, NOW),
@@ -52,3 +62,35 @@ def test_ten_thousand_roles_render(tmp_path):
     file = pages.one_file(picture)
     assert len(file.encode()) < 8_000_000
     assert "8,000 more, of lower risk, are not listed here" in file
+
+
+def test_ten_thousand_roles_are_shown(picture, watched):
+    server = Server(Site(Several(files=picture), Everybody()), "127.0.0.1", 0)
+    server.start()
+    try:
+        address, view = f"http://127.0.0.1:{server.port}", watched()
+        view.page.goto(f"{address}/files/")
+        assert view.page.locator("h1").inner_text() == "50 accounts, 10,000 roles and users"
+        view.page.goto(f"{address}/files/principals?page=50")
+        assert view.page.locator(ROWS).count() == 100
+        view.accessible()
+        view.page.goto(f"{address}/files/principals?text=role-199")
+        assert view.page.locator(ROWS).count() == ACCOUNTS
+        view.page.click(f"{ROWS} >> nth=0 >> a")
+        assert view.page.locator("h1").inner_text().startswith("role-199")
+        view.check(address)
+    finally:
+        server.close()
+
+
+def test_ten_thousand_roles_are_one_file_that_opens(picture, watched, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(pages.one_file(picture), encoding="utf-8")
+    view = watched(offline=True)
+    view.page.goto(path.as_uri())
+    assert view.page.locator(ROWS).count() == 2_000
+    view.page.fill(".filter input", "100000000007")
+    shown = view.page.locator(f"{ROWS}:visible")
+    assert 0 < shown.count() < ROLES
+    assert all("100000000007" in text for text in shown.all_inner_texts())
+    view.check(path.as_uri())

@@ -210,6 +210,39 @@ def test_the_review_names_what_is_overdue_first(tmp_path, monkeypatch):
     assert "review" in Page(pages.one_file(picture)).ids
 
 
+def test_the_review_of_the_landscape_stands_above_that_of_baselines(tmp_path, monkeypatch):
+    decision = {
+        "resource": "arn:aws:iam::*",
+        "decision": "Planned",
+        "by": "jane",
+        "reason": "soon",
+        "until": "2026-12-31",
+    }
+    climber = a_role("climber", inline("p", statement("iam:PutRolePolicy")))
+    memory, pictures = live(tmp_path, monkeypatch, Line(roles=(climber,)))
+    memory.landscape(
+        risk={},
+        routing={"defaultOwner": "team-all"},
+        review={"decisions": [{"kind": "Escalation"} | decision, {"kind": "Inactive"} | decision]},
+    )
+    page = Page(pages.review(pictures.picture("default"), NOW))
+    assert "can gain privileges: 1 open, 1 new, 0 overdue, 1 decided" in page.text
+    assert "Planned by jane until 2026-12-31: soon" in page.text
+    assert "without effect: inactive of arn:aws:iam::* (not reviewed)" in page.text
+    assert "not all of it is known" not in page.text.partition("Of baselines")[0]
+    assert "team-all" in page.text
+    assert page.text.index("Of no baseline") < page.text.index("Of baselines") < page.text.index("pay/base")
+    file = Page(pages.one_file(pictures.picture("default")))
+    assert "review-landscape" in file.ids
+    assert len(file.ids) == len(set(file.ids))
+    unread = replace(climber, policies=(replace(climber.policies[0], document=None),))
+    memory.line = memory.line.but(roles=(unread,))
+    memory.now += timedelta(hours=2)
+    memory.sweep()
+    page = Page(pages.review(pictures.picture("default"), NOW))
+    assert "1 decided, 0 resolved this week; not all of it is known" in page.text
+
+
 def test_a_review_without_findings_claims_nothing(tmp_path, monkeypatch):
     _, pictures = live(tmp_path, monkeypatch, lost())
     text = Page(pages.review(pictures.picture("default"), NOW)).text

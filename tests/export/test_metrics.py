@@ -37,7 +37,9 @@ WHOLE = Figures(
         CallFigures("iam", "ListRoles", "ThrottlingException", 2),
         CallFigures("sts", "AssumeRole", "AccessDenied", 1),
     ),
+    scanned=(("default", "lake", 12_345),),
     events=(("default", "action", 90), ("default", "unmapped", 10)),
+    reviewed=(("default", "Inactive", "overdue", 3),),
     last_success=(("default", AT),),
     invalid_resources=1,
     version="0.1.0",
@@ -98,6 +100,8 @@ ACCOUNT = {"landscape": "default", "account": "111111111111"}
         ("aws_api_requests_total", {"service": "sts", "operation": "AssumeRole", "code": "AccessDenied"}, 1),
         ("aws_api_throttled_total", {"service": "iam", "operation": "ListRoles"}, 2),
         ("aws_api_throttled_total", {"service": "sts", "operation": "AssumeRole"}, 0),
+        ("landscape_findings", {"landscape": "default", "kind": "Inactive", "state": "overdue"}, 3),
+        ("query_scanned_bytes_total", {"landscape": "default", "source": "lake"}, 12_345),
         ("usage_records", {"landscape": "default", "bin": "unmapped"}, 10),
         ("last_success_timestamp_seconds", {"landscape": "default"}, AT.timestamp()),
         ("invalid_resources", {}, 1),
@@ -112,7 +116,7 @@ def test_labels_are_bounded():
     """No action is a label, no series has both baseline and account, and roles only where they are asked for."""
     for name, labels in series(WHOLE):
         keys = {key for key, _ in labels}
-        assert keys <= {"landscape", "namespace", "baseline", "verdict", "account", "source", "role", "service", "operation", "code", "bin", "version", "catalogue"}  # fmt: skip
+        assert keys <= {"landscape", "namespace", "baseline", "verdict", "account", "source", "role", "service", "operation", "code", "bin", "kind", "state", "version", "catalogue"}  # fmt: skip
         assert not {"baseline", "account"} <= keys
         assert ("role" in keys) == name.startswith("plumbline_role_")
     assert not any("role_actions" in name for name, _ in series(replace(WHOLE, roles=())))

@@ -81,10 +81,14 @@ def every(page):
     return list(chain.from_iterable(page.values()))
 
 
-def principals(page):
+def identities(page):
     details = AuthorizationDetails()
     details.add(page)
-    return details.principals({}, lambda _: None)
+    return details.identities({}, lambda _: None)
+
+
+def principals(page):
+    return identities(page).principals
 
 
 # The same by both forms
@@ -127,14 +131,14 @@ def pages(draw):
 
 
 @given(pages(), st.randoms())
-def test_both_forms_give_the_same_principals(page, random):
+def test_both_forms_give_the_same_principals_and_groups(page, random):
     items = [item(raw) for raw in every(page)]
     for one in items:  # what was counted when the policy was recorded is out of date
         one["configuration"].pop("attachmentCount", None)
     random.shuffle(items)
-    assert principals(page_of(items)) == principals(page)
+    assert identities(page_of(items)) == identities(page)
     twice = items + [one | {"configurationItemCaptureTime": "2026-05-01T00:00:00.000Z"} for one in items]
-    assert principals(page_of(twice)) == principals(page)
+    assert identities(page_of(twice)) == identities(page)
 
 
 @given(pages(), st.data())

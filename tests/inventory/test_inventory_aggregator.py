@@ -96,6 +96,25 @@ def test_both_ways_give_the_same_snapshot(direct, quickly):
     assert calls[org.SECURITY]["iam"]["GetPolicy"] == len(of_aws)
 
 
+def test_groups_are_known_by_both_ways(quickly):
+    """Also one in which nobody is."""
+    policy, arn = "arn:aws:iam::aws:policy/ReadOnlyAccess", f"arn:aws:iam::{PRODUCTION}:group/team/readers"
+    writer = open_sessions().client("iam", PRODUCTION)
+    writer.meta.events.unregister("before-call.*.*", unique_id="plumbline-guard")
+    writer.create_group(GroupName="readers", Path="/team/")
+    writer.attach_group_policy(GroupName="readers", PolicyArn=policy)
+    try:
+        found, read = collected(), collected(aggregator=False)
+    finally:
+        writer.detach_group_policy(GroupName="readers", PolicyArn=policy)
+        writer.delete_group(GroupName="readers")
+    assert found.accounts[PRODUCTION].source == "config"
+    assert found.groups == read.groups
+    [group] = found.groups.values()
+    assert (group.arn, [one.key for one in group.policies]) == (arn, [policy])
+    assert group.policies[0].document
+
+
 def test_an_account_without_the_member_role_is_there_all_the_same(direct, quickly):
     found = collected()
     legacy = of_account(found, org.LEGACY)
@@ -264,6 +283,7 @@ def test_an_announced_change_is_not_overlooked(direct, quickly):
     again = collect_again(open_sessions(), found, [DEVELOPMENT], NOW + timedelta(minutes=1))
     assert again.accounts[DEVELOPMENT].source == "iam"
     assert of_account(again, DEVELOPMENT) == of_account(direct, DEVELOPMENT)
+    assert again.groups == direct.groups
 
 
 # Templates

@@ -10,8 +10,9 @@ from botocore.config import Config
 
 from plumbline.api.landscape import LandscapeSpec
 from plumbline.aws.session import AwsSessions
-from plumbline.inventory.collect import collect
+from plumbline.inventory.collect import collect, collect_again
 from plumbline.inventory.documents import canonical
+from plumbline.model.snapshot import accounts_digest
 from sandbox import organization as org
 from sandbox.behaviour import ROLES, policy_arn
 from sandbox.estate import USERS
@@ -334,6 +335,27 @@ def test_a_live_change_is_seen_and_nothing_else(whole, writer):
     added = set(changed.principals[arn].policies) - set(whole.principals[arn].policies)
     assert [(policy.key, policy.document) for policy in added] == [("inline/more", canonical(document))]
     assert collect(open_sessions(), spec(), "all", NOW).digest == whole.digest
+
+
+def test_a_group_is_seen_with_its_policies_before_anybody_is_in_it(whole, writer):
+    policy, arn = "arn:aws:iam::aws:policy/ReadOnlyAccess", f"arn:aws:iam::{org.ANALYTICS}:group/team/readers"
+    found = []
+    writer.create_group(GroupName="readers", Path="/team/")
+    try:
+        found.append(collect(open_sessions(), spec(), "all", NOW))
+        writer.attach_group_policy(GroupName="readers", PolicyArn=policy)
+        found.append(collect_again(open_sessions(), whole, [org.ANALYTICS], NOW))
+        writer.detach_group_policy(GroupName="readers", PolicyArn=policy)
+    finally:
+        writer.delete_group(GroupName="readers")
+    assert [[one.key for one in each.groups[arn].policies] for each in found] == [[], [policy]]
+    assert all(each.groups.keys() - {arn} == whole.groups.keys() for each in found)
+    assert len({each.digest for each in (whole, *found)}) == 3
+    of_account = [accounts_digest(each, [org.ANALYTICS]) for each in (whole, *found)]
+    assert len(set(of_account)) == 3
+    assert len({accounts_digest(each, [org.PRODUCTION]) for each in (whole, *found)}) == 1
+    again = collect_again(open_sessions(), found[1], [org.ANALYTICS], NOW)
+    assert again.digest == whole.digest
 
 
 def test_a_role_that_is_made_again_is_another(whole, writer):

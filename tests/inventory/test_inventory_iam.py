@@ -10,7 +10,7 @@ import pytest
 from plumbline.aws.errors import Denied, Throttled
 from plumbline.inventory.documents import canonical
 from plumbline.inventory.files import read_account_details
-from plumbline.inventory.iam import read_principals
+from plumbline.inventory.iam import read_identities
 from plumbline.model.snapshot import TAGS, principal_facts
 
 ACCOUNT = "100000000003"
@@ -44,11 +44,14 @@ def user(name="alice", **more):
         "Path": "/",
         "Arn": arn("user", name),
         "CreateDate": CREATED,
+        "GroupList": [],
+        "AttachedManagedPolicies": [],
     } | more
 
 
 def group(name, **more):
-    return {"GroupName": name, "GroupId": "AGPA", "Arn": arn("group", name), "CreateDate": CREATED} | more
+    known = {"GroupName": name, "GroupId": "AGPA", "Arn": arn("group", name), "CreateDate": CREATED}
+    return known | {"GroupPolicyList": [], "AttachedManagedPolicies": []} | more
 
 
 def inline(name, document=READ):
@@ -72,11 +75,16 @@ def managed(one, document=READ, versions=None, **more):
     } | more
 
 
+# What every page of AWS has.
+EMPTY = {"RoleDetailList": [], "UserDetailList": [], "GroupDetailList": [], "Policies": [], "IsTruncated": False}
+
+
 class Sessions:
     """Answers of IAM for one account; an exception in place of an answer is raised."""
 
     def __init__(self, *pages, roles=(), policies=(), versions=None):
-        self.pages_of = {"GetAccountAuthorizationDetails": list(pages), "ListRoles": [{"Roles": list(roles)}]}
+        whole = [page if isinstance(page, Exception) else EMPTY | page for page in pages]
+        self.pages_of = {"GetAccountAuthorizationDetails": whole, "ListRoles": [{"Roles": list(roles)}]}
         self.policies = {raw["Arn"]: raw for raw in policies}
         self.version = versions
         self.asked = []
@@ -103,7 +111,7 @@ class Sessions:
 
 def read(*pages, **more):
     sessions = Sessions(*pages, **more)
-    return read_principals(sessions, ACCOUNT), sessions
+    return read_identities(sessions, ACCOUNT).principals, sessions
 
 
 CUSTOMER, AWS = arn("policy", "Customer"), "arn:aws:iam::aws:policy/ReadOnlyAccess"
@@ -150,7 +158,7 @@ def test_tags_that_a_file_does_not_name_are_unknown(tmp_path):
     page = {"RoleDetailList": [told, untold], "UserDetailList": [nobody]}
     file = tmp_path / "details.json"
     file.write_text(json.dumps(page, default=str))
-    principals = read_account_details([file])
+    principals = read_account_details([file]).principals
     unknown = {p.name: p.unknown for p in principals.values()}
     assert unknown == {"told": frozenset(), "untold": frozenset({TAGS}), "nobody": frozenset({TAGS})}
     one = principals[arn("role", "untold")]
@@ -181,12 +189,42 @@ def test_a_user_with_what_its_groups_give():
         CUSTOMER, AWS, "inline/devs/own", "inline/ops/own", "inline/own",
     ]  # fmt: skip
     assert principal.boundary.arn == CUSTOMER
+    assert principal.groups == ("devs", "ops")
+    assert list(principal_facts(principal)) != list(principal_facts(replace(principal, groups=("devs",))))
+
+
+@pytest.mark.parametrize("source", ["iam", "file"])
+def test_groups_whether_anybody_is_in_them_or_not(tmp_path, source):
+    admins = group("admins", Arn=arn("group", "team/admins"), AttachedManagedPolicies=attached(AWS))
+    devs = group("devs", GroupPolicyList=[inline("z", WRITE), inline("a")], AttachedManagedPolicies=attached(CUSTOMER))
+    pages = [
+        {"UserDetailList": [user(GroupList=["devs"])], "GroupDetailList": [devs]},
+        {"GroupDetailList": [group("empty"), admins], "Policies": [managed(AWS), managed(CUSTOMER, versions=[])]},
+    ]
+    if source == "iam":
+        found = read_identities(Sessions(*pages), ACCOUNT).groups
+    else:
+        file = tmp_path / "details.json"
+        file.write_text(json.dumps(pages, default=str))
+        found = read_account_details([file]).groups
+    assert {key: (one.arn, one.account, one.name) for key, one in found.items()} == {
+        arn("group", path): (arn("group", path), ACCOUNT, path.rpartition("/")[2])
+        for path in ("devs", "empty", "team/admins")
+    }
+    assert list(found) == sorted(found)
+    documents = {one.name: {policy.key: policy.document for policy in one.policies} for one in found.values()}
+    assert documents == {
+        "admins": {AWS: canonical(READ)},
+        "devs": {CUSTOMER: None, "inline/a": canonical(READ), "inline/z": canonical(WRITE)},
+        "empty": {},
+    }
 
 
 def test_a_group_that_is_not_told_is_unknown_access():
     found, _ = read({"UserDetailList": [user(GroupList=["new"])]})
     (principal,) = found.values()
     assert [(policy.name, policy.document) for policy in principal.policies] == [("new/unknown", None)]
+    assert principal.groups == ("new",)
     assert not principal.policies_known
 
 
@@ -258,7 +296,7 @@ def test_half_an_inventory_is_none(operation):
     sessions = Sessions({"RoleDetailList": [role()]}, roles=[role()])
     sessions.pages_of[operation].append(Throttled("later", operation=operation))
     with pytest.raises(Throttled):
-        read_principals(sessions, ACCOUNT)
+        read_identities(sessions, ACCOUNT)
 
 
 def test_the_order_of_the_answers_does_not_matter():

@@ -37,7 +37,8 @@ class Aws:
                 raise error
         named = f"app{page}"
         if operation == "GetAccountAuthorizationDetails":
-            return json.loads(json.dumps(details(roles=[role(named, trusts=PODS)])).replace(ACCOUNT, account))
+            found = details(roles=[role(named, trusts=PODS)], IsTruncated=page < PAGES - 1)
+            return json.loads(json.dumps(found).replace(ACCOUNT, account))
         if operation == "ListRoles":
             return {"Roles": [{"Arn": f"arn:aws:iam::{account}:role/{named}", "RoleId": f"AROA{named}"}]}
         return {"Regions": [{"RegionName": "us-east-1"}], "clusters": []}

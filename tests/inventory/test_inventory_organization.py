@@ -7,6 +7,7 @@ import pytest
 from plumbline.api.landscape import LandscapeSpec
 from plumbline.aws.errors import Denied
 from plumbline.inventory.collect import collect
+from tests.cli.accounts import details
 
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
 BOTH = ["SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"]
@@ -36,7 +37,7 @@ class Sessions:
     def pages(self, service, operation, *, account=None, **parameters):
         if service in {"iam", "account"}:
             self.asked.append((operation, account))
-            yield {"RoleDetailList": [], "Roles": [], "Regions": [{"RegionName": "us-east-1"}]}
+            yield details(IsTruncated=False) | {"Roles": [], "Regions": [{"RegionName": "us-east-1"}]}
             return
         target = parameters.get("TargetId") or parameters.get("ChildId")
         self._denied(operation, target)

@@ -58,6 +58,12 @@ def _conditions(status):
             "ServiceError",
             "It is tried again later",
         ),
+        (
+            {"kind": "empty", "account": org.DEVELOPMENT},
+            org.DEVELOPMENT,
+            "MalformedAnswer",
+            "look at what lies on the way",
+        ),
     ],
 )
 def test_an_account_whose_inventory_fails_keeps_its_proposals_and_stops_no_other(
@@ -108,6 +114,34 @@ def test_logs_that_cannot_be_proven_complete_make_nothing_unused(first, sandbox,
     status = report.baselines["platform/production"].status
     assert _conditions(status)["EvidenceComplete"][0] == "False"
     assert _conditions(status)["Compliant"][0] != "True"
+
+
+@pytest.mark.parametrize(
+    ("operation", "reason"),
+    [
+        ("*", "MalformedAnswer"),
+        ("GetAccountAuthorizationDetails", "MalformedAnswer"),
+        ("ListRoles", "MalformedAnswer"),
+        ("ListRegions", "RegionsUnknown"),
+        ("GetTrail", "MalformedAnswer"),
+        ("GetTrailStatus", "MalformedAnswer"),
+        ("GetEventSelectors", "MalformedAnswer"),
+        ("GenerateServiceLastAccessedDetails", "MalformedAnswer"),
+        ("GetServiceLastAccessedDetails", "MalformedAnswer"),
+    ],
+)
+def test_an_answer_with_nothing_in_it_makes_nothing_unused_and_removes_nothing(
+    account, by_files, sandbox, tmp_path, operation, reason
+):
+    state = tmp_path / "state"
+    sandbox.fault("empty", operation=operation)
+    report = run_pass(account.inputs, state)
+    status = report.landscapes["default"].status
+    assert reason in {one.reason for one in (*status.failing_accounts, *status.sources)}
+    assert _unused(verdicts(state)) == set()
+    assert _proposed(state) == {}
+    assert _unused(verdicts(by_files))
+    assert _proposed(by_files)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from collections import Counter
 import pytest
 import yaml
 
+from plumbline.export.metrics import render
+from plumbline.reconcile.figures import figures_of
 from sandbox import organization as org
 from tests.line.inputs import development_baseline, landscape_of
 from tests.line.passes import run_pass, verdicts
@@ -52,6 +54,8 @@ def test_verdicts_are_those_by_log_files(inputs, by_files, tmp_path, field):
     (source,) = [s for s in report.landscapes["default"].status.sources if s.name == "source"]
     assert (source.state, source.complete_accounts) == ("complete", 1)
     said = verdicts(state)
+    assert report.scanned["default", "source"] > 0
+    assert 'plumbline_query_scanned_bytes_total{landscape="default",source="source"}' in render(figures_of(report))
     assert Counter(verdict for verdict, _ in said.values())["unused"] > 1_000
     assert said == verdicts(by_files)
     # Nothing is asked for again, and nothing is written.

@@ -59,6 +59,12 @@ def paths():
     return {(source, target): tuple(between) for source, target, *between in split}
 
 
+def unseen():
+    """Principal -> the roles that it may assume unseen, `others` where only patterns name them."""
+    split = map(str.split, lines("unseen"))
+    return {who: tuple(roles) for who, *roles in split}
+
+
 def exposure():
     """Role -> (kind, certainly; kind, at most; is more unknown)."""
     found = {}

@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from plumbline.api.landscape import LandscapeSpec
+from plumbline.assess.blast_radius import blast_radii
 from plumbline.assess.escalation import escalations
 from plumbline.assess.escalation_ways import known_ways
 from plumbline.assess.exposure import exposures
 from plumbline.assess.reach import hops, paths
+from plumbline.assess.unseen import unseen
 from plumbline.aws.session import AwsSessions
 from plumbline.export.analysis import escalation_json, path_json
+from plumbline.iam.granted import Granted
 from plumbline.inventory.collect import collect
 from sandbox import organization as org
 from sandbox.launch import running
@@ -122,12 +125,26 @@ def test_exposure(snapshot, found_hops):
     assert found == expected.exposure()
 
 
+def test_what_nobody_sees_and_whose_blast_radius_it_leaves_open(snapshot, found_hops):
+    beyond = unseen(snapshot.principals, snapshot.accounts)
+    found = {
+        short(arn): (*(short(role) for role, _ in one.named), *(("others",) if one.unnamed else ()))
+        for arn, one in beyond.items()
+    }
+    assert found == expected.unseen()
+    assert not any(one.unread for one in beyond.values())
+    radii = blast_radii(snapshot.principals, found_hops, snapshot.accounts, lambda _: Granted(0, 0), beyond=beyond).of
+    # Nobody can assume one of them, so that it is they alone, the roles that are named, and who lives in that account.
+    roles = {role for named in expected.unseen().values() for role in named} - {"others"}
+    assert {short(arn) for arn, one in radii.items() if not one.known} == {*found, *roles, "dark/root"}
+
+
 def kind(figures):
     return figures.transitive.worst or "-"
 
 
 def test_escalations(snapshot, found_hops):
-    every = escalations(snapshot.principals, snapshot.accounts, hops=found_hops).items()
+    every = escalations(snapshot.principals, snapshot.accounts, groups=snapshot.groups, hops=found_hops).items()
     found = [
         {
             "arn": arn,
@@ -153,6 +170,7 @@ SOURCES = (
     user(APPS, "walker"),
     role(APPS, "caller"),
     role(APPS, "denied"),
+    role(APPS, "to-partner"),
     role(DATA, "pods-through"),
     f"arn:aws:iam::{PARTNER}:root",
     "*",

@@ -77,7 +77,7 @@ class Line:
 
     @property
     def snapshot(self):
-        roles = () if self.account.error else self.roles
+        roles = () if self.account.error or not self.account.id else self.roles
         accounts = {self.account.id: self.account} if self.account.id else {}
         return Snapshot("default", accounts, {r.arn: r for r in roles}, self.organization_error)
 

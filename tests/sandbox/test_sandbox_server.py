@@ -130,6 +130,17 @@ def test_a_truncated_json_answer_looks_empty_to_botocore(aws, sandbox):
     assert "Accounts" not in aws.client("organizations").list_accounts()
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_an_empty_answer_has_no_member(aws, sandbox, name):
+    service, call, parameters, fault_service, operation = CALLS[name]
+    sandbox.fault("empty", service=fault_service, operation=operation)
+    client = getattr(aws.client(service), call)
+    try:
+        assert client(**parameters).keys() <= {"ResponseMetadata"}
+    except ResponseParserError:
+        assert service == "s3"  # which is empty to the last byte
+
+
 def test_a_truncated_object_is_a_damaged_file(aws, sandbox):
     s3 = aws.client("s3")
     key = s3.list_objects_v2(Bucket=org.TRAIL_BUCKET, MaxKeys=1)["Contents"][0]["Key"]

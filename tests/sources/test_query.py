@@ -141,6 +141,7 @@ def test_requests_that_are_not_told_apart_count_for_all_that_they_may_have_neede
     assert by_action["lambda:CreateFunction"].resources_truncated
     assert by_action["iam:PassRole"].ambiguous
     assert by_action["iam:PassRole"].count == 2
+    assert by_action["iam:PassRole"].passed_to == "lambda.amazonaws.com"
 
 
 def test_each_change_of_a_grant_keeps_its_last_time():

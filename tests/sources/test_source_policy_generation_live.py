@@ -196,8 +196,11 @@ def test_a_fault_is_said_stops_no_other_account_and_starts_nothing_twice(
         step(sessions, engine, wishes)
     sandbox.fault(kind, service="accessanalyzer", operation=operation, account=PRODUCTION)
     found = step(sessions, engine, wishes + other)
-    for one in wishes:
-        state = found.states[one.principal.arn]
+    states = [found.states[one.principal.arn] for one in wishes]
+    if (kind, operation) in {("truncate", START), ("truncate", GET)}:
+        # What was answered about one role alone holds up no other: its turn comes, unless AWS still runs the first.
+        assert states.pop(0).reason == ("QuotaExceeded" if operation == START else "InProgress")
+    for state in states:
         assert (state.state, state.reason) == (State.UNAVAILABLE, reason)
         assert f"access-analyzer:{operation} in account {PRODUCTION} failed" in state.message
         assert remedy in state.remedy

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 
 from plumbline.store import database
 from plumbline.store.database import open_store
+from plumbline.store.register import Registered, registered_in
 from plumbline.store.rejections import Rejection, rejections_of, remember_rejections
 from plumbline.store.schema import generation_job, metadata
 
@@ -69,6 +70,28 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date_and_keeps_what_it_h
     assert row["scope"] is None  # which logs it has read was not written down
     remember_rejections(engine, "pay", [ONE], [])
     assert rejections_of(engine, "pay") == {ONE.role: ONE}
+    engine.dispose()
+
+
+def test_findings_of_before_know_their_account(empty_url):
+    older = at_revision(empty_url, "0010")
+    row = {"baseline": "pay/base", "key": "k", "kind": "GrantDrift", "role_arn": ONE.principal, "first_seen": AT.replace(tzinfo=None)}  # fmt: skip
+    with older.begin() as connection:
+        columns = ", ".join(f'"{name}"' for name in row)
+        connection.execute(
+            sa.text(f"INSERT INTO finding ({columns}) VALUES ({', '.join(f':{name}' for name in row)})"), row
+        )
+    older.dispose()
+    engine = open_store(empty_url)
+    assert registered_in(engine, "pay/base") == (
+        Registered("k", "GrantDrift", ONE.principal, AT, None, account="123456789012"),
+    )
+    with engine.begin() as connection:
+        config = configuration()
+        config.attributes["connection"] = connection
+        alembic.command.downgrade(config, "0010")
+        (kept,) = connection.execute(sa.text("SELECT baseline, role_arn FROM finding"))
+    assert tuple(kept) == ("pay/base", ONE.principal)
     engine.dispose()
 
 

@@ -80,6 +80,24 @@ def test_several_actions_behind_one_event_are_ambiguous():
     ]
 
 
+def test_a_role_that_is_passed_keeps_the_service_that_it_is_for():
+    app, job = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("app", "job"))
+    found = aggregated(
+        envelope(
+            record("lambda:CreateFunction20150331", requestParameters={"functionName": "f", "role": app}),
+            record("lambda:CreateFunction20150331", requestParameters={"functionName": "g", "role": job}),
+            record("ecs:RegisterTaskDefinition", requestParameters={"family": "t", "taskRoleArn": app}),
+            record("datasync:CreateLocationS3", requestParameters={"s3Config": {"bucketAccessRoleArn": app}}),
+            record(
+                "ec2:CreateFlowLogs", requestParameters={"CreateFlowLogsRequest": {"DeliverLogsPermissionArn": app}}
+            ),
+        )
+    ).evidence
+    passed = {(e.passed_to, e.resources, e.count) for e in found if e.action == "iam:PassRole" and e.passed_to}
+    assert passed == {("lambda.amazonaws.com", (app, job), 2), ("ecs-tasks.amazonaws.com", (app,), 1)}
+    assert all(e.passed_to == "" for e in found if e.action != "iam:PassRole")
+
+
 def test_denied_names_the_action_of_the_message():
     message = "User: x is not authorized to perform: iam:PassRole on resource: y"
     found = aggregated(
@@ -141,6 +159,7 @@ GRANTS = [
     ("DeleteRolePolicy", {"roleName": "r", "policyName": "p"}, "role/r", "inline/p"),
     ("PutRolePermissionsBoundary", {"roleName": "r", "permissionsBoundary": "b"}, "role/r", None),
     ("DeleteRolePermissionsBoundary", {"roleName": "r"}, "role/r", None),
+    ("UpdateAssumeRolePolicy", {"roleName": "r", "policyDocument": "{}"}, "role/r", "trust"),
     ("CreateRole", {"roleName": "r", "path": "/team/"}, "role/team/r", None),
     ("DeleteRole", {"roleName": "r"}, "role/r", None),
     ("AttachUserPolicy", {"userName": "u", "policyArn": "x"}, "user/u", "x"),

@@ -84,7 +84,8 @@ class Client:
         return self
 
     def paginate(self, Bucket, Prefix):  # noqa: N803 - botocore's names
-        return [{"Contents": [{"Key": k, "ETag": tag} for k, tag in self._memory.listing(Prefix)]}]
+        found = [{"Key": key, "ETag": tag} for key, tag in self._memory.listing(Prefix)]
+        return [{"Contents": found, "KeyCount": len(found), "IsTruncated": False}]
 
     def get_object(self, Bucket, Key):  # noqa: N803
         self.read.append(Key)

@@ -1,5 +1,7 @@
 """The overlay: event names to actions, visibility, and that every action in it exists."""
 
+import gzip
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from plumbline.iam.catalogue import catalogue
 from plumbline.iam.overlay import overlay
 
 DATA = Path(__file__).parents[2] / "controller" / "plumbline" / "iam" / "data" / "overlay.json"
+MANAGED = DATA.parents[2] / "inventory" / "data" / "aws_managed_policies.json.gz"
 SOURCE = ".amazonaws.com"
 
 
@@ -202,12 +205,31 @@ def test_pass_role_and_tags():
     task = overlay().pass_role("ecs:RegisterTaskDefinition")
     assert task is not None
     assert task.service == "ecs-tasks.amazonaws.com"
+    # CreateFlowLogs passes one to vpc-flow-logs.amazonaws.com, which nothing that is here says.
+    unsure = overlay().pass_role("ec2:CreateFlowLogs")
+    assert unsure is not None
+    assert unsure.service == ""
     assert overlay().pass_role("ec2:DescribeInstances") is None
     assert overlay().tag_action("ec2:RunInstances") == "ec2:CreateTags"
     assert overlay().tag_action("iam:CreateRole") == "iam:TagRole"
     assert overlay().tag_action("sqs:CreateQueue") == "sqs:TagQueue"
     assert overlay().tag_action("ecr:CreateRepository") == "ecr:TagResource"
     assert "iam:PassRole" in overlay().dependent_actions("lambda:createfunction")
+
+
+def test_roles_are_passed_only_to_services_that_aws_binds_them_to():
+    """A service that AWS does not call by this name would refuse what is allowed."""
+    bound = set()
+    for policy in json.loads(gzip.decompress(MANAGED.read_bytes()))["policies"].values():
+        statements = policy["document"]["Statement"]
+        for statement in [statements] if isinstance(statements, dict) else statements:
+            for keys in statement.get("Condition", {}).values():
+                named = {key.lower(): value for key, value in keys.items()}.get("iam:passedtoservice", ())
+                bound |= {named} if isinstance(named, str) else set(named)
+    data = msgspec.json.decode(DATA.read_bytes())
+    passed = {entry["service"] for entry in data["passRole"].values() if "service" in entry}
+    assert len(passed) > 15
+    assert passed <= bound
 
 
 def test_every_action_of_the_overlay_exists():

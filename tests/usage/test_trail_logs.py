@@ -226,8 +226,9 @@ def test_an_empty_folder_is_named(engine, tmp_path):
 def test_bucket_pages_and_reads():
     class Paginator:
         def paginate(self, **parameters):
-            yield {"Contents": [{"Key": "p/b", "ETag": '"2"'}]}
-            yield {"Contents": [{"Key": "p/a", "ETag": '"1"'}], "CommonPrefixes": [{"Prefix": "p/x/"}]}
+            yield {"Contents": [{"Key": "p/b", "ETag": '"2"'}], "KeyCount": 1, "IsTruncated": True}
+            found = {"Contents": [{"Key": "p/a", "ETag": '"1"'}], "CommonPrefixes": [{"Prefix": "p/x/"}]}
+            yield found | {"KeyCount": 2, "IsTruncated": False}
 
     class Client:
         def get_paginator(self, name):

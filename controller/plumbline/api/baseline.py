@@ -26,6 +26,7 @@ from plumbline.api.common import (
     Timestamp,
     parse_duration,
 )
+from plumbline.api.review import Review, ReviewStatus
 from plumbline.api.routing import Routing
 
 _GLOB = r"[A-Za-z0-9_+=,.@*?-]{1,64}"
@@ -193,12 +194,6 @@ class Limits(Model):
     open_proposals: Annotated[int, Field(ge=0, le=200)] = 20
 
 
-class Review(Model):
-    """When a finding that nobody has decided on is overdue."""
-
-    due_within: Annotated[Duration, Field(description="From the first day on which it was seen.")] = "30d"
-
-
 class Pool(Model):
     """Which roles of the baseline are twins: those that share the text of a policy, AWS managed ones aside, or those with
     the same value of a tag. What one of them uses is not called unused for the others."""
@@ -337,36 +332,6 @@ class RoleStatus(StatusModel):
         AgreementStatus | None,
         Field(description="Agreement with findings of IAM Access Analyzer, where there are any."),
     ] = None
-
-
-class ReviewedFinding(StatusModel):
-    """`decision`: what a person has said of the role's proposal; empty while nobody has."""
-
-    kind: Literal["UnusedAccess", "GrantDrift"]
-    role_arn: str
-    state: Literal["new", "open", "overdue", "decided", "resolved"]
-    first_seen: date
-    due: date
-    resolved: date | None = None
-    owner: str = ""
-    decision: Literal["", "Approved", "Rejected"] = ""
-    by: str = ""
-    proposal: str = ""
-
-
-class ReviewStatus(StatusModel):
-    """The findings of the week that begins on Monday `week`, in UTC. `new` and `overdue` are among `open`."""
-
-    week: date
-    open: int = 0
-    new: int = 0
-    overdue: int = 0
-    decided: int = 0
-    resolved: int = 0
-    findings: Annotated[
-        list[ReviewedFinding], Field(max_length=20, description="Overdue ones first, then new ones, then the oldest.")
-    ] = []
-    findings_truncated: int = 0
 
 
 class Unassessed(StatusModel):

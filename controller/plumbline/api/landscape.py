@@ -25,6 +25,7 @@ from plumbline.api.common import (
 )
 from plumbline.api.escalation import EscalationWay, ids_differ
 from plumbline.api.policy_validation import PolicyValidation, PolicyValidationStatus
+from plumbline.api.review import LandscapeReview, LandscapeReviewStatus
 from plumbline.api.risk import RiskAnalysis, RiskStatus
 from plumbline.api.routing import Routing
 from plumbline.api.sources import EvidenceSources
@@ -201,6 +202,12 @@ class LandscapeSpec(Model):
     routing: Annotated[
         Routing, Field(description="Whose all is that no baseline governs, or whose baseline names nobody.")
     ] = Routing()
+    review: Annotated[
+        LandscapeReview | None,
+        Field(
+            description="Reviews each week what belongs to no baseline: external access, candidates for removal, and who can gain privileges."
+        ),
+    ] = None
     security_hub: Annotated[
         SecurityHub | None,
         Field(description="The only thing that Plumbline writes into accounts. Without it nothing is written."),
@@ -334,6 +341,7 @@ class LandscapeStatus(StatusModel):
     policy_validation: Annotated[
         PolicyValidationStatus | None, Field(description="Only where the landscape has policyValidation.")
     ] = None
+    review: Annotated[LandscapeReviewStatus | None, Field(description="Only where the landscape has review.")] = None
     last_handled_reconcile_at: str = ""
 
 

@@ -5,7 +5,7 @@ Knows facts, wherever they come from. Must not know files, baselines or how resu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
@@ -28,6 +28,7 @@ from plumbline.assess.reach import Hop, Path, hops, paths
 from plumbline.assess.recall import Recalled, Remembered, Seen
 from plumbline.assess.risk import Range, Risk
 from plumbline.assess.trust import Trusted, trusted
+from plumbline.assess.unseen import Unseen, unseen
 from plumbline.assess.verdicts import Context, verdicts
 from plumbline.assess.window import Window
 from plumbline.garbage import uncollected
@@ -37,7 +38,7 @@ from plumbline.model.assessment import Counts, Finding, Verdict
 from plumbline.model.coverage import AskedAbout, Coverage
 from plumbline.model.evidence import GrantChange, PrincipalUsage
 from plumbline.model.pod_identity import PodIdentity
-from plumbline.model.snapshot import Account, Principal
+from plumbline.model.snapshot import Account, Group, Principal
 
 _NO_ESCALATIONS = Escalations()
 
@@ -56,8 +57,8 @@ class Facts:
     `changes`: account -> IAM writes seen in its logs. `first_seen`: principal -> policy key -> since when snapshots saw it;
     `watched_since`: account -> the first of them. `terms`: principal -> its own, where `window` is not for it.
     `pools`: among which principals the use of one is kept for its twins. `pod_identity`: by account; of one that is not
-    there, nobody asked. `ways`: to gain privileges. `routing`: whose principals are; `own_routing`: principal -> what is asked
-    before it."""
+    there, nobody asked. `groups`: by ARN. `ways`: to gain privileges. `routing`: whose principals are; `own_routing`:
+    principal -> what is asked before it."""
 
     principals: Mapping[str, Principal]
     accounts: Mapping[str, Account]
@@ -71,6 +72,7 @@ class Facts:
     terms: Mapping[str, Terms] = field(default_factory=dict)
     pools: Sequence[tuple[Pool, Sequence[str]]] = ()
     pod_identity: Mapping[str, PodIdentity] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
     ways: tuple[Way, ...] = field(default_factory=known_ways)
     routing: Routing = field(default_factory=Routing)
     own_routing: Mapping[str, Routing] = field(default_factory=dict)
@@ -125,6 +127,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.seen = Recalled[object]()
+        self.beyond = Recalled[Mapping[str, Unseen]]()  # account -> principal -> what it may assume unseen
         self.hops = Recalled[tuple[Hop, ...]]()  # role -> those into it
         self.ways = Recalled[Mapping[str, Escalations]]()  # account -> principal -> its own
         self.access = Recalled[Granted]()
@@ -134,30 +137,53 @@ class Memory:
 
     def forget(self) -> None:
         """What the last analysis did not ask for."""
-        for one in (self.seen, self.hops, self.ways, self.access, self.contexts, self.findings, self.risks):
+        for one in vars(self).values():
             one.forget()
 
 
-def analyse(facts: Facts, weights: Weights | None = None, *, memory: Memory | None = None) -> Analysis:
+def analyse(
+    facts: Facts,
+    weights: Weights | None = None,
+    *,
+    memory: Memory | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Analysis:
     """The analysis of all principals. `memory`: of earlier analyses of the same landscape; what they found is found anew
-    only where that on which it rests has changed."""
+    only where that on which it rests has changed. `progress`: is told what is being looked for, and how far that is."""
     with uncollected():
         memory = memory or Memory()
-        found = _analysis(facts, weights or Weights(), memory)
+        found = _analysis(facts, weights or Weights(), memory, progress)
         memory.forget()
         return found
 
 
-def _analysis(facts: Facts, weights: Weights, memory: Memory) -> Analysis:
+def _analysis(facts: Facts, weights: Weights, memory: Memory, progress: Callable[[str], None]) -> Analysis:
     principals, accounts = facts.principals, facts.accounts
+    total = f"{len(principals):,} roles and users"
+
+    def told(what: str, done: int) -> None:
+        progress(f"analysing: {what} of {done:,} of {total}")
+
+    progress(f"analysing: paths between {total}")
     seen = Seen(principals, accounts, memory.seen)
-    found = tuple(hops(principals, accounts, facts.pod_identity, remembered=Remembered(seen, memory.hops)))
-    ways = escalations(principals, accounts, ways=facts.ways, hops=found, remembered=Remembered(seen, memory.ways))
+    beyond = unseen(principals, accounts, remembered=Remembered(seen, memory.beyond))
+    into = Remembered(seen, memory.hops)
+    found = tuple(hops(principals, accounts, facts.pod_identity, beyond=beyond, remembered=into))
+    ways = escalations(
+        principals,
+        accounts,
+        groups=facts.groups,
+        ways=facts.ways,
+        hops=found,
+        remembered=Remembered(seen, memory.ways),
+        judged=partial(told, "ways to gain privileges"),
+    )
     access = {arn: _access(facts, one, seen, memory.access) for arn, one in principals.items()}
+    progress(f"analysing: exposure and blast radius of {total}")
     reaching = exposures(principals, found, accounts, facts.pod_identity).of
-    reached = blast_radii(principals, found, accounts, lambda principal: access[principal.arn]).of
+    reached = blast_radii(principals, found, accounts, lambda principal: access[principal.arn], beyond=beyond).of
     known = {principal.account for principal in principals.values()} | set(accounts)
-    every = _all_findings(facts, access, memory)
+    every = _all_findings(facts, access, memory, partial(told, "verdicts"))
     owners, analysed = facts.owners, []
     for arn, principal in sorted(principals.items()):
         parts = access[arn], every[arn], ways.get(arn, _NO_ESCALATIONS), reaching.get(arn), reached.get(arn), weights
@@ -185,16 +211,19 @@ def _access(facts: Facts, principal: Principal, seen: Seen, recalled: Recalled[G
     return recalled.of(principal.arn, basis, lambda: granted_in(principal, facts.accounts.get(principal.account)))
 
 
-def _all_findings(facts: Facts, access: Mapping[str, Granted], memory: Memory) -> Mapping[str, tuple[Finding, ...]]:
+def _all_findings(
+    facts: Facts, access: Mapping[str, Granted], memory: Memory, judged: Callable[[int], None]
+) -> Mapping[str, tuple[Finding, ...]]:
     contexts: dict[tuple[str, Terms], Context] = {}
     found: dict[str, tuple[Finding, ...]] = {}
-    for arn, principal in facts.principals.items():
+    for done, (arn, principal) in enumerate(facts.principals.items(), 1):
         kept = principal.account, facts.terms_of(arn)
         if kept not in contexts:
             made = _context(facts, principal)
             contexts[kept] = memory.contexts.of(kept, made, partial(lambda one: one, made))
         given = _given(facts, principal, access[arn], contexts[kept])
         found[arn] = memory.findings.of(arn, given, partial(_findings, given))
+        judged(done)
     for pool, arns in facts.pools:
         found |= pooled([Member(facts.principals[arn], access[arn], found[arn]) for arn in arns], pool)
     return found
@@ -293,9 +322,7 @@ def _risk(
             potential_escalations=len(ways.potential),
             access_unknown="" if access.known else access.unknown_reason,
             exposure_unknown="; ".join(exposure.unknown) if exposure else "",
-            blast_radius_unknown=""
-            if radius is None or radius.known
-            else "what it, or a role that it may reach, is granted could not be read",
+            blast_radius_unknown="; ".join(radius.unknown) if radius else "",
         ),
         weights,
     )

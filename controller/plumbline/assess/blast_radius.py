@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from plumbline.assess.graph import MEMORY, Condensation, Edges, condensed, descendants, unions
 from plumbline.assess.hop_nodes import Certainty, Nodes, nodes, trust_unread
 from plumbline.assess.reach import Hop
+from plumbline.assess.unseen import Unseen, unseen
 from plumbline.iam.catalogue import catalogue, positions
 from plumbline.iam.granted import Granted
 from plumbline.iam.overlay import overlay
@@ -34,14 +35,21 @@ _HAND_OUT_DATA = (
     "secretsmanager:GetSecretValue",
     "ssm:GetParameter*",
 )
-_UNKNOWN = 1  # a bit, the lowest
-_NOTHING, _UNREAD = Granted(0, 0), Granted(0, 0, known=False)
+# The lowest bits: what is not known.
+_ACCESS, _TRUST, _OUTSIDE = 1, 2, 4
+_REASONS = {
+    _ACCESS: "what it, or a role that it may reach, is granted could not be read",
+    _TRUST: "it, or a role that it may reach, may assume a role whose trust policy could not be read",
+    _OUTSIDE: "it, or a role that it may reach, may assume roles of accounts that are not in the data",
+}
+_UNKNOWN = _ACCESS | _TRUST | _OUTSIDE
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`roles`: which it reaches, itself left out; `accounts`: other accounts with such roles. `privileged` and `data`: how
-    many privileged actions and actions on data it and they are granted together."""
+    """`roles`: which it reaches, itself left out, also those outside of the data that a policy names; `accounts`: other
+    accounts with such roles. `privileged` and `data`: how many privileged actions and actions on data it and they are
+    granted together."""
 
     roles: int = 0
     accounts: int = 0
@@ -51,21 +59,24 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class BlastRadius:
-    """`known` False: what it, or a role that it may reach, is granted is not known. Then `at_most` holds what can be read,
-    and the truth may be more; `confirmed` counts no action of such a principal."""
+    """`unknown`: why it may be more than `at_most`, which holds what can be read; empty where everything is known.
+    `confirmed` counts no action of a principal of which nobody knows what it is granted."""
 
     confirmed: Reach
     at_most: Reach
-    known: bool = True
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        return not self.unknown
 
 
 @dataclass(frozen=True, slots=True)
 class BlastRadii:
-    """`of`: ARN or name -> blast radius, sorted: of every principal but service-linked roles, and of every source of a hop
-    that is outside of the data. `unplaced`: roles whose trust policy could not be read; they are in nobody's figures."""
+    """`of`: ARN or name -> blast radius, sorted: of every principal but service-linked roles, and of both ends of hops
+    that are outside of the data."""
 
     of: Mapping[str, BlastRadius]
-    unplaced: tuple[str, ...] = ()
 
 
 @cache
@@ -83,15 +94,16 @@ def blast_radii(
     accounts: Mapping[str, Account],
     granted: Callable[[Principal], Granted],
     *,
+    beyond: Mapping[str, Unseen] | None = None,
     memory: int = MEMORY,
 ) -> BlastRadii:
     """The blast radius of every principal. `hops`: those of `reach.hops` over the same principals and accounts. `granted`
-    is asked once for each principal, and only a few bits of each answer are kept. `memory`: bytes for the sets that are
-    held at a time."""
+    is asked once for each principal, and only a few bits of each answer are kept. `beyond`: what they may assume unseen,
+    if it is at hand. `memory`: bytes for the sets that are held at a time."""
     every = [hop for hop in hops if hop.source != hop.target]
     known = nodes(principals, every, accounts)
     certain = Certainty(principals, accounts)
-    labels = _Labels(principals, known, granted)
+    labels = _Labels(principals, known, granted, unseen(principals, accounts) if beyond is None else beyond)
     all_edges: list[list[int]] = [[] for _ in known.names]
     sure_edges: list[list[int]] = [[] for _ in known.names]
     same = labels.certain == labels.readable
@@ -108,34 +120,49 @@ def blast_radii(
     of: dict[str, BlastRadius] = {}
     for name in sorted(known.names):
         node = known.index[name]
-        found = BlastRadius(confirmed.reach(node), at_most.reach(node), at_most.known(node))
+        found = BlastRadius(confirmed.reach(node), at_most.reach(node), at_most.unknown(node))
         of[name] = once.setdefault(found, found)
-    return BlastRadii(of, tuple(sorted(arn for arn, p in principals.items() if trust_unread(p))))
+    return BlastRadii(of)
 
 
 class _Labels:
-    """What is counted besides roles, as bits of each node: that something is unknown, its account, and its actions that
-    are privileged or on data. The masks say which bits count as what."""
+    """What is counted besides roles, as bits of each node: what is not known, its account, and its actions that are
+    privileged or on data. The masks say which bits count as what."""
 
     def __init__(
-        self, principals: Mapping[str, Principal], known: Nodes, granted: Callable[[Principal], Granted]
+        self,
+        principals: Mapping[str, Principal],
+        known: Nodes,
+        granted: Callable[[Principal], Granted],
+        beyond: Mapping[str, Unseen],
     ) -> None:
         self.inside = [account is not None for account in known.accounts]
-        accounts = {name: at for at, name in enumerate(sorted({a for a in known.accounts if a is not None}), 1)}
-        first = len(accounts) + 1
+        named = sorted({account for account in known.accounts if account is not None})
+        accounts = {name: at for at, name in enumerate(named, _UNKNOWN.bit_length())}
+        first = _UNKNOWN.bit_length() + len(accounts)
         self.width = first + _counted().bit_count()
         self.accounts = _mask(accounts.values())
         self.privileged, self.data = (_of_counted(bits) << first for bits in (catalogue().privileged, data_actions()))
         self.readable: list[int] = []
         self.certain: list[int] = []
+        # A trust policy that nobody has read may name whoever is outside.
+        outside = _TRUST if any(map(trust_unread, principals.values())) else 0
         for name, account in zip(known.names, known.accounts, strict=True):
-            mark = 0 if account is None else 1 << accounts[account]
-            access = _UNREAD if name not in principals and account is not None else _NOTHING
+            mark = outside if account is None else 1 << accounts[account]
             if name in principals:
                 access = granted(principals[name])
-            actions = _of_counted(access.granted & _counted()) << first
-            self.readable.append(mark | actions | (0 if access.known else _UNKNOWN))
-            self.certain.append(mark | actions if access.known else mark)
+                mark |= _unseen(beyond[name]) if name in beyond else 0
+                actions = _of_counted(access.granted & _counted()) << first
+                self.readable.append(mark | actions | (0 if access.known else _ACCESS))
+                self.certain.append(mark | actions if access.known else mark)
+            else:
+                mark |= 0 if account is None else _OUTSIDE
+                self.readable.append(mark)
+                self.certain.append(mark)
+
+
+def _unseen(one: Unseen) -> int:
+    return (_TRUST if one.unread else 0) | (_OUTSIDE if one.unnamed or one.named else 0)
 
 
 class _Counts:
@@ -161,8 +188,8 @@ class _Counts:
             self._data[component],
         )
 
-    def known(self, node: int) -> bool:
-        return not self._unknown[self._component[node]]
+    def unknown(self, node: int) -> tuple[str, ...]:
+        return _reasons(self._unknown[self._component[node]])
 
     def _count(self, graph: Condensation, labels: _Labels, own: Sequence[int], memory: int) -> None:
         members = graph.members
@@ -178,6 +205,11 @@ class _Counts:
             self._privileged[component] += (bits & labels.privileged >> block.start).bit_count()
             self._data[component] += (bits & labels.data >> block.start).bit_count()
             self._unknown[component] |= bits & _UNKNOWN >> block.start
+
+
+@cache
+def _reasons(bits: int) -> tuple[str, ...]:
+    return tuple(reason for bit, reason in _REASONS.items() if bits & bit)
 
 
 @cache

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from plumbline.model.assessment import DriftChange, GrantDrift
-from plumbline.model.evidence import GrantChange
+from plumbline.model.evidence import TRUST, GrantChange
 from plumbline.model.snapshot import Policy, Principal, Snapshot
 
 MOST = 5
@@ -53,7 +53,10 @@ def concerns(change: GrantChange, principal: Principal) -> bool:
 
 
 def _may_bring(change: GrantChange, policies: Collection[str]) -> bool:
-    """An added policy that has no part in the drift did not bring it; all else may have, for example by taking a Deny."""
+    """An added policy that has no part in the drift did not bring it, nor does a trust policy; all else may have, for
+    example by taking a Deny."""
+    if change.policy == TRUST:
+        return False
     if change.policy is None or not policies or not change.event_name.startswith(_ADDING):
         return True
     return change.policy in policies

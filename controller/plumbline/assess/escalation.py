@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
 from plumbline.assess import reach
 from plumbline.assess.escalation_asking import Answer, Asking, Via, assumes, unreadable
 from plumbline.assess.escalation_power import Adds, adds, ceiling
 from plumbline.assess.escalation_steps import Step, Steps, names
-from plumbline.assess.escalation_targets import Targets, groups_of
+from plumbline.assess.escalation_targets import KnownGroup, Targets
 from plumbline.assess.escalation_ways import ASSUME_ROLE, PASSING, Kind, Way, known_ways
 from plumbline.assess.recall import Remembered, Seen
 from plumbline.iam.catalogue import catalogue
-from plumbline.model.snapshot import Account, Principal
+from plumbline.model.snapshot import Account, Group, Policy, Principal
 
 MOST_TARGETS = 20  # of one way, listed for one principal
-_NOT_TOLD = "its managed policies are not told apart from those of its members, or a policy could not be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +69,29 @@ def escalations(
     principals: Mapping[str, Principal],
     accounts: Mapping[str, Account],
     *,
+    groups: Mapping[str, Group] | None = None,
     ways: Iterable[Way] | None = None,
     hops: Iterable[reach.Hop] | None = None,
     remembered: Remembered[Mapping[str, Escalations]] | None = None,
+    judged: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Escalations]:
     """The findings of every principal by ARN, sorted; service-linked roles are left out.
 
     `accounts`: SCPs and RCPs by account; an account that is not among them has none in the data, which each finding
-    then assumes. `ways`: the catalogue unless given. `hops`: those of `reach.hops`, if they are at hand.
-    `remembered`: of the same principals and accounts, the findings in each account.
+    then assumes. `groups`: by ARN, as far as they are in the data. `ways`: the catalogue unless given. `hops`: those of
+    `reach.hops`, if they are at hand. `remembered`: of the same principals and accounts, the findings in each account.
+    `judged`: is told of how many it is known.
     """
     found = tuple(reach.hops(principals, accounts) if hops is None else hops)
-    targets = Targets(principals, accounts, found)
+    targets = Targets(principals, accounts, found, (groups or {}).values())
     chosen = sorted(known_ways() if ways is None else ways, key=lambda way: way.id)
     with_bits = [(way, _bits(way)) for way in chosen]
+    numbers = count(1)
 
     def judge(principal: Principal) -> Escalations:
-        return _Judge(principal, targets, accounts).judge(with_bits)
+        found = _Judge(principal, targets, accounts).judge(with_bits)
+        judged(next(numbers))
+        return found
 
     if remembered is None:
         return {arn: judge(principal) for arn, principal in targets.principals.items()}
@@ -102,11 +108,12 @@ def _each(judge: Callable[[Principal], Escalations], members: Iterable[Principal
 
 
 def _basis(account: str, targets: Targets, seen: Seen) -> object:
-    """What the findings in an account rest on: itself, the roles into which there are hops from it, and those anywhere
-    whose trust policy could not be read."""
+    """What the findings in an account rest on: itself, its groups, the roles into which there are hops from it, and those
+    anywhere whose trust policy could not be read."""
     roles = [targets.principals[hop.target] for hop in targets.hops_from(account)]
     return (
         seen.accounts[account],
+        targets.told.get(account),
         [(hop, seen.principals[hop.target]) for hop in targets.hops_from(account)],
         {role.account: seen.guards[role.account] for role in (*roles, *targets.unread)},
         [seen.principals[role.arn] for role in targets.unread],
@@ -120,6 +127,7 @@ class _Judge:
         self._principal = principal
         self._targets = targets
         self._accounts = accounts
+        self._administrator = targets.unlimited(principal).full
         self._own = targets.power(principal)
         self._asking = Asking(principal, accounts)
         self._steps = Steps(principal, self._asking, targets)
@@ -127,8 +135,9 @@ class _Judge:
         self._adding: dict[tuple[object, ...], list[_Candidate]] = {}
 
     def judge(self, ways: Sequence[tuple[Way, int]]) -> Escalations:
-        if self._targets.unlimited(self._principal).full:
-            return Escalations()
+        """An administrator has nothing to gain but in other accounts."""
+        if self._administrator:
+            ways = [(way, bits) for way, bits in ways if _leads_elsewhere(way)]
         found: list[Escalation] = []
         potential: list[Escalation] = []
         more: dict[str, int] = {}
@@ -143,7 +152,7 @@ class _Judge:
             found += [self._finding(way, path, anywhere) for path in paths[:MOST_TARGETS]]
             if len(paths) > MOST_TARGETS:
                 more[way.id] = len(paths) - MOST_TARGETS
-            if not paths:
+            if not paths and not self._administrator:
                 rest = self._steps.anywhere(way, [need for need in way.needs if need.on != "any"])
                 if rest is not None:
                     potential.append(self._finding(way, _Path(None, rest), anywhere))
@@ -183,9 +192,8 @@ class _Judge:
             found = self._targets.trusting(own.account, names(way.trusts, own))
             yield from ((role, answer) for role, answer in found if role.arn != own.arn)
         elif ASSUME_ROLE in way.actions:
-            yield from (
-                (role, None) for role in self._targets.assumable(own) if _alone(way) or role.account == own.account
-            )
+            roles = self._targets.assumable(own, own=not self._administrator, others=_leads_elsewhere(way))
+            yield from ((role, None) for role in roles)
         else:
             yield from ((p, None) for p in self._targets.of_kind(own.account, way.target) if p.arn != own.arn)
 
@@ -201,16 +209,25 @@ class _Judge:
     def _into_groups(self, way: Way) -> Iterator[_Path]:
         if self._principal.kind != "user":
             return
-        own, account = groups_of(self._principal), self._principal.account
+        own, account = self._principal.groups, self._principal.account
         bounds = ceiling(self._principal) & self._targets.guardrail(account)
         needs = [need for need in way.needs if need.on == "target"]
-        for group in self._targets.groups(account):
-            if group.name in own or adds(group.perhaps & bounds, self._own, elsewhere=False) is None:
+        for group in self._targets.groups(account).values():
+            added = adds(group.power & bounds, self._own, elsewhere=False)
+            if group.name in own or added is None:
                 continue
-            steps = [step for need in needs if (step := self._steps.on_group(way, need, group.arn, group.form))]
+            steps = [step for need in needs if (step := self._steps.on_group(way, need, group))]
             if len(steps) == len(needs):
-                certain = adds(group.own & bounds, self._own, elsewhere=False) == "certainly"
-                yield _Path(group.arn, steps, assumes=() if certain else (f"{group.arn} adds access: {_NOT_TOLD}",))
+                assumed = () if added == "certainly" else tuple(self._doubts(group))
+                yield _Path(group.arn, steps, assumes=assumed)
+
+    def _doubts(self, group: KnownGroup) -> Iterator[str]:
+        """Why it is not certain that a group adds access."""
+        if group.policies is None:
+            yield f"{group.arn}, whose policies are not in the data, adds access"
+        else:
+            yield from unreadable(group.arn, group.policies)
+        yield from unreadable(*_all_of(self._principal))
 
     # Findings
 
@@ -243,11 +260,21 @@ class _Judge:
                 yield f"the SCPs of account {account} are not in the data"
         if path.adds == "perhaps" and path.target is not None:
             for arn in dict.fromkeys((path.target, self._principal.arn)):
-                yield from unreadable(self._targets.principals[arn])
+                yield from unreadable(*_all_of(self._targets.principals[arn]))
 
 
 def _via_order(via: Via) -> tuple[str, str, int]:
     return via.action, via.policy, via.statement
+
+
+def _all_of(principal: Principal) -> tuple[str, tuple[Policy, ...]]:
+    """Its ARN, and all policies that say what it is granted."""
+    return principal.arn, (*principal.policies, *(() if principal.boundary is None else (principal.boundary,)))
+
+
+def _leads_elsewhere(way: Way) -> bool:
+    """May it take over a role of another account?"""
+    return way.kind == "principal-access" and ASSUME_ROLE in way.actions and _alone(way)
 
 
 def _alone(way: Way) -> bool:

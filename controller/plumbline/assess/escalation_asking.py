@@ -36,7 +36,7 @@ from plumbline.iam.statements import (
     about,
     row,
 )
-from plumbline.model.snapshot import Account, Principal
+from plumbline.model.snapshot import Account, Policy, Principal
 
 TRUST = "trust"  # stands for the trust policy of the target among policies
 UNREAD = -1
@@ -234,12 +234,11 @@ def assumes(answer: Answer, principal: Principal | None = None) -> Iterator[str]
             yield f"{key} of {answer.request.resource}, which is not in the data, is as a condition wants it"
 
 
-def unreadable(principal: Principal) -> Iterator[str]:
-    """The policies that leave open what a principal is granted."""
-    boundary = () if principal.boundary is None else (principal.boundary,)
-    for policy in (*principal.policies, *boundary):
+def unreadable(arn: str, policies: Iterable[Policy]) -> Iterator[str]:
+    """Those that leave open what a principal or group is granted."""
+    for policy in policies:
         if document(policy.document) is None:
-            yield f"{policy.key} of {principal.arn}, which could not be read, leaves open whether the target adds access"
+            yield f"{policy.key} of {arn}, which could not be read, leaves open whether the target adds access"
 
 
 def trusted(role: Principal, services: Iterable[str], accounts: Mapping[str, Account]) -> Answer | None:

@@ -11,7 +11,7 @@ from itertools import product
 
 from plumbline.assess.escalation_asking import Answer, Asking, best, delegating, of_resource, partition
 from plumbline.assess.escalation_resources import SOME, forms
-from plumbline.assess.escalation_targets import Targets, group_arns, groups_of
+from plumbline.assess.escalation_targets import KnownGroup, Targets
 from plumbline.assess.escalation_ways import ASSUME_ROLE, PASS_ROLE, Need, Way
 from plumbline.assess.known_keys import Keys, tags_of
 from plumbline.model.snapshot import Principal
@@ -87,7 +87,8 @@ class Steps:
             arns = sorted(p.arn for p in target.policies if p.kind == "customer" and p.arn is not None)
             return _best(self._on_policy(way, need, arn) for arn in arns)
         if need.on == "group-of-target":
-            return _best(self.on_group(way, need, *group_arns(target, name)) for name in groups_of(target))
+            groups = self._targets.groups(target.account)
+            return _best(self.on_group(way, need, groups[name]) for name in target.groups)
         if need.action == ASSUME_ROLE:
             return self._assuming(target)
         boundary = () if target.boundary is None or target.boundary.arn is None else (target.boundary.arn,)
@@ -103,16 +104,18 @@ class Steps:
         answer = best(self._asking.on(need.action, arn, fixed) for fixed in self._contexts(way, need))
         return None if answer is None else Step(answer, arn)
 
-    def on_group(self, way: Way, need: Need, arn: str, form: str) -> Step | None:
-        """The path of a group is not in the data: it may be any, and most have none."""
+    def on_group(self, way: Way, need: Need, group: KnownGroup) -> Step | None:
+        """Where the path of a group is not in the data, it may be any, and most have none."""
         contexts = list(self._contexts(way, need))
-        plain = best(self._asking.on(need.action, arn, fixed, tags={}) for fixed in contexts)
-        other = best(self._asking.anywhere(need.action, (form,), fixed) for fixed in contexts)
+        plain = best(self._asking.on(need.action, group.arn, fixed, tags={}) for fixed in contexts)
+        if group.form is None:
+            return None if plain is None else Step(plain, group.arn)
+        other = best(self._asking.anywhere(need.action, (group.form,), fixed) for fixed in contexts)
         answer = plain or other
         if answer is None:
             return None
         sure = plain is not None and other is not None
-        return Step(answer, arn, () if sure else (f"{arn} has {'no' if plain else 'a fitting'} path",))
+        return Step(answer, group.arn, () if sure else (f"{group.arn} has {'no' if plain else 'a fitting'} path",))
 
     def _assuming(self, target: Principal) -> Step | None:
         trust, rcps = self._targets.trust(target)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 
 from plumbline.assess import guardrails
 from plumbline.assess.escalation_asking import Answer, partition, trusted
@@ -16,28 +15,33 @@ from plumbline.assess.escalation_resources import SOME
 from plumbline.assess.reach import Hop
 from plumbline.iam.principals import Caller, caller
 from plumbline.iam.statements import Documents
-from plumbline.model.snapshot import Account, Policy, Principal
+from plumbline.model.snapshot import Account, Group, Policy, Principal
 
+_UNTOLD = Policy("unknown", "inline", document=None)
 _SESSION = "session "  # how hops name a session among their conditions
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Known by its members' policies alone. `own`: its inline policies; `perhaps`: with the managed policies that all of
-    its known members have, some of which may be its own. `form`: its ARN with whatever path."""
+class KnownGroup:
+    """`policies` None: it is known only as a group of its members. Then its path is not known either, and `form` is its
+    ARN with whatever path; `arn` has none."""
 
     name: str
     arn: str
-    form: str
-    own: Power
-    perhaps: Power
+    form: str | None
+    policies: tuple[Policy, ...] | None
+    power: Power
 
 
 class Targets:
     """The data in the forms in which it is asked."""
 
     def __init__(
-        self, principals: Mapping[str, Principal], accounts: Mapping[str, Account], hops: Iterable[Hop]
+        self,
+        principals: Mapping[str, Principal],
+        accounts: Mapping[str, Account],
+        hops: Iterable[Hop],
+        groups: Iterable[Group] = (),
     ) -> None:
         self.principals = {arn: p for arn, p in sorted(principals.items()) if not _service_linked(p)}
         self.members: dict[str, list[Principal]] = {}
@@ -52,12 +56,15 @@ class Targets:
         for hop in hops:
             if not hop.external and hop.source in self.principals and hop.target in self.principals:
                 self._hops.setdefault(hop.source, {})[hop.target] = hop
+        self.told: dict[str, list[Group]] = {}
+        for group in groups:
+            self.told.setdefault(group.account, []).append(group)
         # Only of accounts of which somebody is judged, and of those who can be reached from there.
         self._unlimited: dict[str, Power] = {}
         self._powers: dict[str, Power] = {}
         self._ranked: dict[tuple[str, str], list[Principal]] = {}
         self._trusting: dict[tuple[str, tuple[str, ...]], list[tuple[Principal, Answer]]] = {}
-        self._groups: dict[str, list[Group]] = {}
+        self._groups: dict[str, dict[str, KnownGroup]] = {}
 
     def unlimited(self, principal: Principal) -> Power:
         """What it can do as far as no SCP limits it."""
@@ -85,9 +92,14 @@ class Targets:
             self._ranked[account, kind] = sorted(found, key=self._rank)
         return self._ranked[account, kind]
 
-    def groups(self, account: str) -> list[Group]:
+    def groups(self, account: str) -> Mapping[str, KnownGroup]:
+        """By name, the worst first: those that were told, and others that users are in."""
         if account not in self._groups:
-            self._groups[account] = _groups(self.of_kind(account, "user"))
+            found = {group.name: _group(group) for group in self.told.get(account, ())}
+            for user in self.of_kind(account, "user"):
+                found.update({name: _untold(name, user) for name in user.groups if name not in found})
+            ranked = sorted(found.values(), key=lambda group: (group.power.rank, group.arn))
+            self._groups[account] = {group.name: group for group in ranked}
         return self._groups[account]
 
     def trusting(self, account: str, services: tuple[str, ...]) -> list[tuple[Principal, Answer]]:
@@ -97,11 +109,13 @@ class Targets:
             self._trusting[account, services] = [(role, answer) for role, answer in asked if answer is not None]
         return self._trusting[account, services]
 
-    def assumable(self, source: Principal) -> list[Principal]:
-        """The roles into which there is a hop, and those whose trust policy could not be read, the worst first."""
+    def assumable(self, source: Principal, *, own: bool, others: bool) -> list[Principal]:
+        """The roles into which there is a hop, and those whose trust policy could not be read, the worst first. `own`,
+        `others`: those of the account of the source, and of other ones."""
         found = {arn: self.principals[arn] for arn in self._hops.get(source.arn, ())}
         found |= {p.arn: p for p in self.unread if p.arn != source.arn}
-        return sorted(found.values(), key=self._rank)
+        wanted = (p for p in found.values() if (own if p.account == source.account else others))
+        return sorted(wanted, key=self._rank)
 
     def sessions(self, source: Principal, target: Principal) -> Iterator[Caller]:
         """The sessions of a role to which a hop is bound."""
@@ -123,33 +137,11 @@ def _service_linked(principal: Principal) -> bool:
     return principal.path.startswith("/aws-service-role/")
 
 
-def groups_of(principal: Principal) -> list[str]:
-    """The groups that a user is in, as far as the names of its policies tell: GROUP/POLICY."""
-    inline = (p.name.partition("/") for p in principal.policies if p.kind == "inline")
-    return sorted({group for group, slash, _ in inline if slash}) if principal.kind == "user" else []
+def _group(group: Group) -> KnownGroup:
+    return KnownGroup(group.name, group.arn, None, group.policies, granted_by(group.policies))
 
 
-def group_arns(principal: Principal, name: str) -> tuple[str, str]:
-    """The ARN of a group of the principal's account, and a pattern for it with any path."""
-    prefix = f"arn:{partition(principal.arn)}:iam::{principal.account}:group/"
-    return f"{prefix}{name}", f"{prefix}{SOME}/{name}"
-
-
-def _groups(users: Iterable[Principal]) -> list[Group]:
-    """The worst first."""
-    members = sorted(((name, user) for user in users for name in groups_of(user)), key=lambda m: (m[0], m[1].arn))
-    found = [_group(name, [user for _, user in of_group]) for name, of_group in groupby(members, key=lambda m: m[0])]
-    return sorted(found, key=lambda group: (group.perhaps.rank, group.arn))
-
-
-def _group(name: str, members: list[Principal]) -> Group:
-    inline: dict[tuple[str, str | None], Policy] = {}
-    shared: dict[str, Policy] | None = None
-    for user in members:
-        own = {(p.name, p.document): p for p in user.policies if p.kind == "inline" and p.name.startswith(f"{name}/")}
-        inline |= own
-        managed = {p.key: p for p in user.policies if p.kind != "inline"}
-        shared = managed if shared is None else {key: p for key, p in shared.items() if key in managed}
-    arn, form = group_arns(members[0], name)
-    with_shared = granted_by([*inline.values(), *(shared or {}).values()])
-    return Group(name, arn, form, granted_by(inline.values()), with_shared)
+def _untold(name: str, member: Principal) -> KnownGroup:
+    """What it grants may be anything."""
+    prefix = f"arn:{partition(member.arn)}:iam::{member.account}:group/"
+    return KnownGroup(name, f"{prefix}{name}", f"{prefix}{SOME}/{name}", None, granted_by([_UNTOLD]))

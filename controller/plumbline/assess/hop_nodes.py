@@ -36,10 +36,10 @@ OUTSIDE = (Kind.EVERYBODY, Kind.EXTERNAL, Kind.FEDERATION, Kind.SERVICE_ACCOUNT,
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """`names`: every source and every principal but service-linked roles, sorted: first what is outside, kind by kind,
-    then account by account. `spans`: a kind that is outside, or an account -> where its nodes begin and end.
-    `accounts`: node -> its account, None outside. `uncollected`: nodes that stand for an account of the data whose
-    principals are not known."""
+    """`names`: both ends of every hop and every principal but service-linked roles, sorted: first sources that are
+    outside, kind by kind, then account by account, with the roles outside that are reached. `spans`: a kind that is
+    outside, or an account -> where its nodes begin and end. `accounts`: node -> its account, None for sources that are
+    outside. `uncollected`: nodes that stand for an account of the data whose principals are not known."""
 
     names: tuple[str, ...]
     index: Mapping[str, int]
@@ -56,12 +56,13 @@ class Nodes:
 
 
 def nodes(principals: Mapping[str, Principal], hops: Iterable[Hop], accounts: Mapping[str, Account]) -> Nodes:
-    """Hops into roles that are not among the principals are an error: KeyError where they are looked up."""
     own = {p.account for p in principals.values()} | accounts.keys()
     found = {(p.account, arn) for arn, p in principals.items() if not service_linked(p)}
     outside = dict[str, Kind]()
-    uncollected = set[tuple[str, str]]()
+    uncollected, beyond = set[tuple[str, str]](), set[tuple[str, str]]()
     for hop in hops:
+        if hop.target not in principals:
+            beyond.add((_account_of(hop.target), hop.target))
         if hop.source not in principals and hop.source not in outside:
             account = _account(hop)
             if account in own:
@@ -69,7 +70,7 @@ def nodes(principals: Mapping[str, Principal], hops: Iterable[Hop], accounts: Ma
             else:
                 outside[hop.source] = _kind(hop)
     ordered = sorted(outside, key=lambda name: (OUTSIDE.index(outside[name]), name))
-    inside = sorted(found | uncollected)
+    inside = sorted(found | uncollected | beyond)
     spans: dict[str, tuple[int, int]] = {}
     at = 0
     for kind in OUTSIDE:
@@ -137,7 +138,11 @@ def _account(hop: Hop) -> str:
     """Of an account's root or one of its principals; empty for what is in no account."""
     if hop.basis in ("service", "federation", "podIdentity"):
         return ""
-    return (hop.source.split(":", 5) + [""] * 5)[4]
+    return _account_of(hop.source)
+
+
+def _account_of(arn: str) -> str:
+    return (arn.split(":", 5) + [""] * 5)[4]
 
 
 def _rcps_read(account: Account) -> bool:

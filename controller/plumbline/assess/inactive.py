@@ -72,6 +72,17 @@ def judge_user(
     return (replace(user, since=max(days, default=None)), *credentials)
 
 
+def is_gone(kind: Kind, principal: Principal, account: AccountCredentials | None) -> bool:
+    """Whether a password or key of the user, of which nothing is said, is known to be there no more: what was read is about
+    this very user, and tells of its password, or of all its keys."""
+    found = account.users.get(principal.arn) if account is not None else None
+    if found is None or _other_user(principal, found):
+        return False
+    if kind == "password":
+        return found.password is not None
+    return found.keys_state is None or found.keys_state.state is State.COMPLETE
+
+
 def _user(principal: Principal, parts: Sequence[tuple[Activity, str, str]], seen: Seen, windows: Windows) -> Judgement:
     """By all that belongs to it: one use makes it active, one open question leaves it undetermined."""
     said = silence(principal, seen, windows.user)

@@ -105,7 +105,7 @@ def no_claim(provider: Caller) -> Callable[[str], bool]:
 def not_inside(accounts: Mapping[str, Account], known: frozenset[str]) -> Callable[[str, str], bool]:
     """What callers outside of the data do not have: an account whose principals are known, or an organization all of
     whose accounts are."""
-    whole = {a.organization.id for a in accounts.values() if a.organization is not None and a.organization.complete}
+    whole = whole_organizations(accounts)
 
     def impossible(key: str, value: str) -> bool:
         if key == "aws:principalaccount":
@@ -115,6 +115,22 @@ def not_inside(accounts: Mapping[str, Account], known: frozenset[str]) -> Callab
         return key in ("aws:principalorgid", "aws:principalorgpaths") and value.partition("/")[0] in whole
 
     return impossible
+
+
+def not_owned(accounts: Mapping[str, Account]) -> Callable[[str, str], bool]:
+    """What resources of accounts of which no organization is known do not have: one all of whose accounts are known."""
+    whole = whole_organizations(accounts)
+
+    def impossible(key: str, value: str) -> bool:
+        return key in ("aws:resourceorgid", "aws:resourceorgpaths") and value.partition("/")[0] in whole
+
+    return impossible
+
+
+def whole_organizations(accounts: Mapping[str, Account]) -> frozenset[str]:
+    """Those of which the data have every account."""
+    every = (account.organization for account in accounts.values() if account.organization is not None)
+    return frozenset(one.id for one in every if one.complete)
 
 
 def collected(principals: Iterable[Principal], accounts: Mapping[str, Account]) -> frozenset[str]:

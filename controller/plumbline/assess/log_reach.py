@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import Catalogue
@@ -17,13 +18,23 @@ from plumbline.model.coverage import Coverage, LogCoverage, State
 _GLOBAL_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 
 
+class Incomplete(NamedTuple):
+    """Actions of which a required log source cannot say all. `remedy`: what the source says would repair it."""
+
+    reason: str
+    bits: int
+    source: str
+    detail: str
+    remedy: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class LogReach:
-    """`complete`: source -> actions whose silence it proves. `incomplete`: (reason, actions, source, detail) for what
-    the required log sources cannot say, first reason first. `has_event`: actions of which an API event can tell."""
+    """`complete`: source -> actions whose silence it proves. `incomplete`: what the required log sources cannot say, first
+    reason first. `has_event`: actions of which an API event can tell."""
 
     complete: Mapping[str, int]
-    incomplete: tuple[tuple[str, int, str, str], ...]
+    incomplete: tuple[Incomplete, ...]
     has_event: int
 
 
@@ -64,7 +75,7 @@ def log_reach(
     the account is unavailable there."""
     known = {log.source: log for log in coverage.logs.get(account, ())}
     complete: dict[str, int] = {}
-    incomplete: list[tuple[str, int, str, str]] = []
+    incomplete: list[Incomplete] = []
     required_selected = 0
     required = [name for name in log_sources if name in coverage.required]
     for name in log_sources:
@@ -73,20 +84,25 @@ def log_reach(
         complete[name] = proven
         if name in coverage.required:
             required_selected |= selected
-            incomplete += [(reason, bits, name, detail) for reason, bits, detail in problems]
+            remedy = log.state.remedy if log is not None and log.state is not None else ""
+            incomplete += [Incomplete(reason, bits, name, detail, remedy) for reason, bits, detail in problems]
     if required:
-        incomplete.append(("notObservable", groups.unobservable, required[0], "CloudTrail has no event for it"))
+        incomplete.append(
+            Incomplete("notObservable", groups.unobservable, required[0], "CloudTrail has no event for it")
+        )
         unselected = groups.has_event & ~required_selected
         data = 0
         for bits in groups.data.values():
             data |= bits
         incomplete.append(
-            ("dataEventsNotSelected", unselected & data, required[0], "no trail selects data events of its type")
+            Incomplete(
+                "dataEventsNotSelected", unselected & data, required[0], "no trail selects data events of its type"
+            )
         )
         incomplete.append(
-            ("managementEventsNotSelected", unselected & ~data, required[0], "no trail selects its events")
+            Incomplete("managementEventsNotSelected", unselected & ~data, required[0], "no trail selects its events")
         )
-    return LogReach(complete, tuple(item for item in incomplete if item[1]), groups.has_event)
+    return LogReach(complete, tuple(item for item in incomplete if item.bits), groups.has_event)
 
 
 def _reach(

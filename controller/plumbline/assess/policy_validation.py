@@ -23,7 +23,7 @@ from plumbline.model.policy_validation import (
     ValidatedPolicy,
     ValidationDay,
 )
-from plumbline.model.snapshot import Account, Policy, Principal, Snapshot, digest_of
+from plumbline.model.snapshot import Account, Group, Policy, Principal, Snapshot, digest_of
 
 # The checks of AWS grow, so that a document without findings may have some later.
 FRESH: Final = timedelta(days=30)
@@ -58,6 +58,9 @@ def live_policies(snapshot: Snapshot) -> tuple[LivePolicy, ...]:
             one.document = one.document if one.document is not None else document
             one.accounts.add(principal.account)
             one.principals.add(principal.arn)
+    for group in snapshot.groups.values():
+        for key, name, kind, document in _of_group(group):
+            found.setdefault(key, _Found(name, kind, document)).accounts.add(group.account)
     for account in (one for one in snapshot.accounts.values() if one.state == "ACTIVE"):
         for key, name, kind, document in _of_organization(account):
             found.setdefault(key, _Found(name, kind, document)).accounts.add(account.id)
@@ -82,10 +85,24 @@ def _of_principal(principal: Principal) -> Iterator[tuple[str, str, LivePolicyKi
         yield f"{principal.arn}/trust", f"trust policy of {principal.name}", "trust", principal.trust
 
 
+def _of_group(group: Group) -> Iterator[tuple[str, str, LivePolicyKind, str | None]]:
+    """Also where nobody is in it: whoever comes has them."""
+    for policy in group.policies:
+        if policy.kind == "customer":
+            yield policy.key, policy.name, "customer", policy.document
+        elif policy.kind == "inline":
+            key = _group_key(group.account, group.name, policy.name)
+            yield key, f"{group.name}/{policy.name}", "inline", policy.document
+
+
 def _inline_key(principal: Principal, policy: Policy) -> str:
     """An inline policy of a group, GROUP/POLICY, is one policy of all its users. The path of the group is not known."""
     group, of_group, name = policy.name.rpartition("/")
-    return f"{principal.account}:group/{group}/inline/{name}" if of_group else f"{principal.arn}/{policy.key}"
+    return _group_key(principal.account, group, name) if of_group else f"{principal.arn}/{policy.key}"
+
+
+def _group_key(account: str, group: str, policy: str) -> str:
+    return f"{account}:group/{group}/inline/{policy}"
 
 
 def _of_organization(account: Account) -> Iterator[tuple[str, str, LivePolicyKind, str]]:

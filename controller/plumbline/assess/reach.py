@@ -1,7 +1,7 @@
 """Who can assume which role: hops whose trust policy and identity side were evaluated together, and paths over them.
 
-Knows principals, their accounts and policies, and Pod Identity associations; must not know usage. A hop whose source lies
-outside the data stays, marked as unconfirmed. Service-linked roles are no hops.
+Knows principals, their accounts and policies, and Pod Identity associations; must not know usage. A hop whose source or
+target lies outside the data stays, marked as unconfirmed. Service-linked roles are no hops.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 from plumbline.assess import guardrails, pod_identity, service_accounts
-from plumbline.assess.assuming import Entry, entry, request_of
+from plumbline.assess.assuming import ASSUME, Entry, entry, may_ask, request_of
 from plumbline.assess.guardrails import document
-from plumbline.assess.known_keys import EVERYBODY, collected, known_of, not_inside, takes_tags
+from plumbline.assess.known_keys import EVERYBODY, collected, known_of, not_inside, takes_tags, whole_organizations
 from plumbline.assess.recall import Remembered
-from plumbline.iam.catalogue import catalogue
-from plumbline.iam.documents import PolicyError
-from plumbline.iam.granted import grants, policy_planes
+from plumbline.assess.unseen import Unseen, unseen
+from plumbline.iam.granted import grants
 from plumbline.iam.principals import Caller, Naming, caller
 from plumbline.iam.statements import CompiledDocument, Request
 from plumbline.model.pod_identity import PodIdentity
@@ -28,18 +27,20 @@ from plumbline.model.snapshot import Account, Principal
 
 Status = Literal["confirmed", "conditional", "unconfirmed"]
 Basis = Literal["trust", "identity", "service", "federation", "podIdentity"]
-_ASSUME, _SAML, _TAG = "sts:assumerole", "sts:assumerolewithsaml", "sts:tagsession"
+_STATUSES = get_args(Status)
+_SAML, _TAG = "sts:assumerolewithsaml", "sts:tagsession"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Hop:
     """`source` can assume the role `target`. `basis`: `trust`, the trust policy names the source, or everybody;
-    `identity`, it names only the account, and the source's policies allow; `service` and `federation` for what has no
-    identity side; `podIdentity`, an association gives the role to a service account.
+    `identity`, it names only the account, or nobody has read it, and the source's policies allow; `service` and
+    `federation` for what has no identity side; `podIdentity`, an association gives the role to a service account.
 
     `conditions`: what has to hold, as operator and key, for `conditional` hops. `external`: the source is outside of the
     data: the root of a foreign account, or `*`; then nobody has looked at its own policies, and the hop is unconfirmed,
-    as it is where a document could not be read. `passes_tags`: the session has tags that go with it into each role that it
+    as it is where a document could not be read, or where `target` is a role outside of the data, which a policy of the
+    source names; nothing leads on from there. `passes_tags`: the session has tags that go with it into each role that it
     assumes in turn, so that each has to let them in; `tagged`: the same hop of such a session, None where it is refused.
     """
 
@@ -74,15 +75,24 @@ def hops(
     associated: Mapping[str, PodIdentity] = MappingProxyType({}),
     asked: str = "",
     *,
+    beyond: Mapping[str, Unseen] | None = None,
     remembered: Remembered[tuple[Hop, ...]] | None = None,
 ) -> list[Hop]:
-    """Every hop into a role of the data, sorted. `accounts`: SCPs and RCPs by account; an account that is not among them
-    has none in the data. `associated`: Pod Identity by account. `asked`: a service account that need not be named by any
-    trust policy. `remembered`: of the same principals and accounts, the hops into each role."""
+    """Every hop into a role of the data, or into one outside that a policy names, sorted. `accounts`: SCPs and RCPs by
+    account; an account that is not among them has none in the data. `associated`: Pod Identity by account. `asked`: a
+    service account that need not be named by any trust policy. Of the same principals and accounts: `beyond`, what they
+    may assume unseen, if it is at hand; `remembered`, the hops into each role."""
     world = _World(principals, accounts, asked)
     into = world.into if remembered is None else partial(_recalled, world, remembered)
     found = [hop for role in world.roles for hop in into(role)]
-    return sorted({*found, *_associated(principals, accounts, associated)})
+    outward = _outward(unseen(principals, accounts) if beyond is None else beyond)
+    return sorted({*found, *outward, *_associated(principals, accounts, associated)})
+
+
+def _outward(beyond: Mapping[str, Unseen]) -> Iterator[Hop]:
+    for source, one in beyond.items():
+        for target, conditions in one.named:
+            yield Hop(source, target, "identity", conditions, "unconfirmed")
 
 
 def _associated(
@@ -145,9 +155,8 @@ class _World:
         self._named = {(p.account, p.name): p for p in self._principals.values() if p.kind == "role"}
         self.roles = [p for p in self._principals.values() if p.kind == "role"]
         self._assuming: dict[str, list[Principal]] = {}
-        bit = catalogue().bits_of([_ASSUME])
         for principal in self._principals.values():
-            if _may_assume(principal, bit):
+            if may_ask(principal):
                 self._assuming.setdefault(principal.account, []).append(principal)
         self._in_cluster: dict[str, set[str]] = {}
         named = (one for role in self.roles if (trust := _trust(role)) for one in service_accounts.names(trust))
@@ -157,8 +166,7 @@ class _World:
     @property
     def shared(self) -> object:
         """What the hops into any role rest on, besides principals and accounts."""
-        complete = {a.organization for a in self._accounts.values() if a.organization and a.organization.complete}
-        return self._known, self._in_cluster, complete
+        return self._known, self._in_cluster, whole_organizations(self._accounts)
 
     def trusted_accounts(self, role: Principal) -> set[str] | None:
         """Those whose principals the trust policy may let in; None for all."""
@@ -172,20 +180,21 @@ class _World:
             found |= {who.account for who in filter(None, map(_caller, statement.principals.arns)) if who.account}
         return found
 
-    def into(self, role: Principal) -> Iterator[Hop]:
-        """The hops into one role, each source once."""
+    def into(self, role: Principal) -> Iterable[Hop]:
+        """The hops into one role: of each source the best, because one source may come in as several callers, such as a
+        role and a session of it, or two roles of a foreign account."""
         trust = _trust(role)
         if trust is None:
-            return
-        seen = set[str]()
+            return ()
+        best: dict[str, Hop] = {}
         for who, principal in dict.fromkeys(self._sources(role, trust)):
             cluster = service_accounts.issuer(who)
             for hop in (
                 self._from_cluster(who, cluster, role, trust) if cluster else self._hop(who, principal, role, trust)
             ):
-                if hop.source not in seen and hop.source != role.arn:
-                    seen.add(hop.source)
-                    yield hop
+                if hop.source != role.arn:
+                    best[hop.source] = _better(best[hop.source], hop) if hop.source in best else hop
+        return best.values()
 
     def _sources(self, role: Principal, trust: CompiledDocument) -> Iterator[tuple[Caller, str | None]]:
         """(caller, its ARN in the data or None) of everybody whom the trust policy may let in, the most direct first."""
@@ -282,18 +291,19 @@ def _status(entries: Sequence[Entry], also: Sequence[str]) -> Status:
     return "confirmed" if not also and all(one.certain for one in entries) else "conditional"
 
 
+def _better(one: Hop, other: Hop) -> Hop:
+    """With and without tags, which are two questions."""
+    tagged = [hop.tagged for hop in (one, other) if hop.tagged is not None]
+    return replace(min(one, other, key=_order), tagged=min(tagged, key=_order, default=None))
+
+
+def _order(hop: Hop) -> tuple[int, int, tuple[str, ...], str]:
+    """The most certain first, then what asks for least."""
+    return _STATUSES.index(hop.status), len(hop.conditions), hop.conditions, hop.basis
+
+
 def _service_linked(principal: Principal) -> bool:
     return principal.path.startswith(guardrails.SERVICE_LINKED)
-
-
-def _may_assume(principal: Principal, bit: int) -> bool:
-    for policy in principal.policies:
-        try:
-            if policy.document is None or policy_planes(policy.document).allow & bit:
-                return True
-        except PolicyError:
-            return True
-    return False
 
 
 def _root(account: str) -> Caller:
@@ -303,7 +313,7 @@ def _root(account: str) -> Caller:
 
 def _action(who: Caller) -> str:
     if who.kind != "provider":
-        return _ASSUME
+        return ASSUME
     return _SAML if ":saml-provider/" in who.name else service_accounts.WEB_IDENTITY
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from plumbline.assess.log_reach import classes
 from plumbline.iam.catalogue import catalogue
+from plumbline.iam.granted import SCPS_UNREAD
 from plumbline.iam.overlay import overlay
 from plumbline.model.assessment import Finding, Verdict
 
@@ -36,6 +37,11 @@ class Ranked:
     actions: int
 
 
+_SCPS = Remedy(
+    "repair",
+    "the SCPs: allow the operator, or organization.roleArn, organizations:ListRoots, organizations:ListParents, "
+    "organizations:ListPoliciesForTarget, organizations:DescribePolicy",
+)
 _BY_REASON: dict[str, Remedy] = {
     "policyUnknown": Remedy("repair", "the policies that could not be read: allow iam:GetPolicy, iam:GetPolicyVersion"),
     "lastAccessedUnavailable": Remedy("repair", "last-accessed data, whole and collected after the lookback's end"),
@@ -76,8 +82,14 @@ def remedies(finding: Finding) -> Iterator[tuple[Remedy, int]]:
                     Remedy("switchOn", f"data events of {data_type} on a trail, reads and writes"),
                     bits & finding.bits,
                 )
-    elif finding.reason in ("logGap", "logsUnavailable"):
-        yield Remedy("repair", f"{', '.join(finding.sources)}: {finding.detail}"), finding.bits
+    elif finding.reason == "logGap":
+        what = "; ".join(filter(None, (finding.detail, finding.remedy)))
+        yield Remedy("repair", f"{', '.join(finding.sources)}: {what}"), finding.bits
+    elif finding.remedy or finding.reason == "logsUnavailable":
+        # It names what is missing, such as a permission, and is the same in every account.
+        yield Remedy("repair", f"{', '.join(finding.sources)}: {finding.remedy or finding.detail}"), finding.bits
+    elif finding.reason == "policyUnknown" and finding.detail == SCPS_UNREAD:
+        yield _SCPS, finding.bits
     else:
         yield _BY_REASON.get(finding.reason, Remedy("look", finding.reason)), finding.bits
 

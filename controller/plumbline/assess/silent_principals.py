@@ -120,9 +120,9 @@ def _assume(seen: Seen) -> int:
 
 def _logs(seen: Seen) -> Silence | None:
     """What the logs cannot say. Data events and what no log shows are left to the other sources."""
-    for reason, bits, source, detail in seen.reach.incomplete:
-        if reason in _GAPS or bits & _assume(seen):
-            return _open(reason, detail, source)
+    for one in seen.reach.incomplete:
+        if one.reason in _GAPS or one.bits & _assume(seen):
+            return _open(one.reason, one.detail, one.source)
     if not any(bits & _assume(seen) for bits in seen.reach.complete.values()):
         return _open("logsUnavailable", "no log source proves that nobody assumed or used it; configure one")
     return None

@@ -64,11 +64,16 @@ def select(
         missing += _uncollected(spec.targets, snapshot, grants)
     chosen = {arn for arn in chosen if not _excluded(spec.targets.exclude, snapshot.principals[arn])}
     return Selection(
-        frozenset(exact & chosen), tuple(sorted(chosen)), tuple(missing), _seen(snapshot), _accounts(snapshot)
+        frozenset(exact & chosen),
+        tuple(sorted(chosen)),
+        tuple(missing),
+        accounts_seen(snapshot),
+        accounts_known(snapshot),
     )
 
 
-def _seen(snapshot: Snapshot) -> frozenset[str]:
+def accounts_seen(snapshot: Snapshot) -> frozenset[str]:
+    """Of which the snapshot shows all principals, and where they lie in the organization."""
     return frozenset(
         account.id
         for account in snapshot.accounts.values()
@@ -76,8 +81,9 @@ def _seen(snapshot: Snapshot) -> frozenset[str]:
     )
 
 
-def _accounts(snapshot: Snapshot) -> frozenset[str] | None:
-    """Without those that are closed or suspended: their roles are nobody's."""
+def accounts_known(snapshot: Snapshot) -> frozenset[str] | None:
+    """All that there are; None when they could not all be listed. Without those that are closed or suspended: their roles
+    are nobody's."""
     if snapshot.organization_error is not None:
         return None
     return frozenset(account.id for account in snapshot.accounts.values() if account.state == "ACTIVE")

@@ -44,7 +44,7 @@ def changes_of_role(
 def changes_of_logs(logs: Iterable[LogCoverage], reach: LogReach, window: Window) -> Iterator[date]:
     """When the lookback reaches the edge of what is proven complete. A gap is named with its times, which may be those
     of the lookback itself."""
-    if any(reason == "logGap" for reason, *_ in reach.incomplete):
+    if any(one.reason == "logGap" for one in reach.incomplete):
         yield window.as_of + _DAY
     edges = {at for log in logs for spans in log.covered.values() for span in spans for at in span}
     yield from _crossings(edges, _offset(window, window.start))

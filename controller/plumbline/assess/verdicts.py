@@ -99,6 +99,7 @@ class _Open:
         *,
         sources: Iterable[str] = (),
         detail: str = "",
+        remedy: str = "",
     ) -> None:
         bits &= self.bits
         taken = frozenset(names) & self.names
@@ -106,7 +107,7 @@ class _Open:
             return
         self.bits ^= bits
         self.names -= taken
-        self.findings.append(Finding(verdict, reason, bits, taken, tuple(sorted(sources)), detail))
+        self.findings.append(Finding(verdict, reason, bits, taken, tuple(sorted(sources)), detail, remedy))
 
 
 def verdicts(
@@ -195,8 +196,10 @@ def _incomplete_sources(remaining: _Open, usage: PrincipalUsage, asked: AskedAbo
     generation = asked.generation
     if GENERATION in context.required and generation is not None and generation.state is not State.COMPLETE:
         _take_state(remaining, "policyGenerationIncomplete", generation, GENERATION)
-    for reason, bits, source, detail in context.reach.incomplete:
-        remaining.take(Verdict.UNDETERMINED, reason, bits, sources=[source], detail=detail)
+    for one in context.reach.incomplete:
+        remaining.take(
+            Verdict.UNDETERMINED, one.reason, one.bits, sources=[one.source], detail=one.detail, remedy=one.remedy
+        )
 
 
 def _stale(answer: LastAccessed) -> str:
@@ -204,13 +207,12 @@ def _stale(answer: LastAccessed) -> str:
 
 
 def _take_state(remaining: _Open, reason: str, state: SourceState | None, source: str) -> None:
-    _take_all(
-        remaining, reason, source, f"{state.reason}: {state.message}" if state else "never collected for this role"
-    )
+    detail = f"{state.reason}: {state.message}" if state else "never collected for this role"
+    _take_all(remaining, reason, source, detail, state.remedy if state else "")
 
 
-def _take_all(remaining: _Open, reason: str, source: str, detail: str) -> None:
-    remaining.take(Verdict.UNDETERMINED, reason, remaining.bits, sources=[source], detail=detail)
+def _take_all(remaining: _Open, reason: str, source: str, detail: str, remedy: str = "") -> None:
+    remaining.take(Verdict.UNDETERMINED, reason, remaining.bits, sources=[source], detail=detail, remedy=remedy)
 
 
 def _services_missing(remaining: _Open, answer: LastAccessed, catalogue: Catalogue) -> int:

@@ -1,4 +1,4 @@
-"""Counts what is asked of AWS, for metrics. One count for each attempt, so retries inside botocore are seen."""
+"""Counts what is asked of AWS, for metrics: each attempt, so retries inside botocore are seen, and bytes scanned by queries."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class CallCounter:
 
     def __init__(self) -> None:
         self._counts: Counter[Call] = Counter()
+        self._scanned: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
     def watch(self, client: Any, account: str | None) -> None:
@@ -39,6 +40,16 @@ class CallCounter:
     def add(self, call: Call) -> None:
         with self._lock:
             self._counts[call] += 1
+
+    def scanned(self, landscape: str, source: str, number: int) -> None:
+        """Adds the bytes that queries of a source of evidence scanned, which is what they cost."""
+        with self._lock:
+            self._scanned[landscape, source] += number
+
+    def scanned_bytes(self) -> dict[tuple[str, str], int]:
+        """By landscape and source."""
+        with self._lock:
+            return dict(sorted(self._scanned.items()))
 
     def counts(self) -> dict[Call, int]:
         with self._lock:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
@@ -16,6 +16,10 @@ from plumbline.aws.operations import OPERATIONS
 
 # How messages name credentials that are not those of a member role.
 OWN_ACCOUNT = "own"
+
+MALFORMED: Final = "MalformedAnswer"
+# What reading an answer of another form than the documented one may raise.
+NOT_WHOLE: Final = (LookupError, TypeError, ValueError, AttributeError)
 
 
 class AwsError(Exception):
@@ -57,6 +61,12 @@ class AwsError(Exception):
 
 class Transient(AwsError):  # noqa: N818
     """AWS or the way to it is out of order; the same call may work later."""
+
+
+class Malformed(Transient):
+    """An answer that is not whole, or has another form than the documented one. It says nothing of what was asked."""
+
+    default_reason = MALFORMED
 
 
 class Throttled(AwsError):  # noqa: N818
@@ -127,6 +137,7 @@ _TRANSIENT = frozenset({
 
 # Instead of botocore's own text, which holds the whole answer, credentials included.
 _BROKEN = "the answer is no whole document of the service's protocol"
+_MALFORMED_REMEDY = "It is tried again later; if this goes on, look at what lies on the way to AWS"
 _NO_ORGANIZATION = "AWSOrganizationsNotInUseException"
 
 
@@ -159,6 +170,22 @@ def translated(service: str, operation: str, account: str | None = None) -> Iter
     except (boto.BotoCoreError, boto.ClientError, OSError) as error:
         # OSError: a body that is being streamed fails below botocore.
         raise translate(error, service=service, operation=operation, account=account) from error
+
+
+@contextmanager
+def whole(service: str, operation: str, account: str | None = None) -> Iterator[None]:
+    """An answer is read in the block; Malformed leaves it where the answer lacks something or has another form."""
+    try:
+        yield
+    except NOT_WHOLE as error:
+        raise Malformed(
+            f"the answer is not whole: {type(error).__name__}: {error}",
+            service=service,
+            operation=operation,
+            account=account,
+            code=MALFORMED,
+            remedy=_MALFORMED_REMEDY,
+        ) from error
 
 
 def _answered(response: Mapping[str, Any], service: str, operation: str, account: str | None) -> AwsError:
@@ -240,11 +267,7 @@ def _unanswered(error: Exception) -> tuple[type[AwsError], str, str]:
     if isinstance(error, no_credentials):
         return Denied, "NoCredentials", "Give AWS credentials by environment, profile or service account"
     if isinstance(error, ResponseParserError):
-        return (
-            Transient,
-            "MalformedAnswer",
-            "It is tried again later; if this goes on, look at what lies on the way to AWS",
-        )
+        return Malformed, "", _MALFORMED_REMEDY
     if isinstance(error, boto.ParamValidationError | boto.DataNotFoundError):
         return Invalid, "", ""
     if isinstance(error, boto.NoRegionError | boto.InvalidRegionError | boto.EndpointProviderError):

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from plumbline.aws.errors import AwsError, Invalid, NotFound, Transient
+from plumbline.aws.errors import AwsError, Invalid, NotFound, Transient, whole
 from plumbline.aws.session import AwsSessions
 from plumbline.model.times import midnight
 
@@ -24,7 +23,6 @@ _DAILY_QUOTA: Final = 50
 _DAILY_QUOTA_OF: Final = dict.fromkeys(("af-south-1", "ap-east-1", "ap-southeast-3", "eu-south-1", "me-south-1"), 5)
 FINAL: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELED"})
 _STATES: Final = FINAL | {"IN_PROGRESS"}
-MALFORMED: Final = "MalformedAnswer"
 # Of one job, 25 GB and 100,000 files of logs. Not 1 job at a time, nor the jobs of a day: those refuse the start.
 OVER_QUOTA: Final = "SERVICE_QUOTA_EXCEEDED_ERROR"
 UNAUTHORIZED: Final = "AUTHORIZATION_ERROR"
@@ -130,7 +128,7 @@ def start_job(
         },
         clientToken=token,
     )
-    with _whole("StartPolicyGeneration", source):
+    with whole(SERVICE, "StartPolicyGeneration", source.account):
         return str(answer["jobId"])
 
 
@@ -138,7 +136,7 @@ def list_jobs(sessions: AwsSessions, source: Source, principal_arn: str | None =
     """The jobs of the last seven days, of one principal or of all, whoever started them, oldest first. Raises AwsError."""
     about = {} if principal_arn is None else {"principalArn": principal_arn}
     pages = sessions.pages(SERVICE, "ListPolicyGenerations", account=source.account, region=source.region, **about)
-    with _whole("ListPolicyGenerations", source):
+    with whole(SERVICE, "ListPolicyGenerations", source.account):
         found = [
             JobRef(raw["jobId"], raw["principalArn"], raw["status"], raw["startedOn"].astimezone(UTC))
             for page in pages
@@ -169,7 +167,7 @@ def read_job(sessions: AwsSessions, source: Source, job_id: str) -> JobAnswer:
         raise NotFound(
             error.message, service=SERVICE, operation="GetGeneratedPolicy", account=error.account, code=error.code
         ) from error
-    with _whole("GetGeneratedPolicy", source):
+    with whole(SERVICE, "GetGeneratedPolicy", source.account):
         return _job(answer)
 
 
@@ -178,9 +176,12 @@ def _job(answer: Mapping[str, Any]) -> JobAnswer:
     if details["status"] == "SUCCEEDED":
         result = answer["generatedPolicyResult"]
         properties = result["properties"]
+        # botocore's model does not require them; without them the policy would be an empty one.
+        generated = result["generatedPolicies"]
     else:
         result = answer.get("generatedPolicyResult") or {}
         properties = result.get("properties") or {}
+        generated = result.get("generatedPolicies") or ()
     trail = properties.get("cloudTrailProperties") or {}
     failed = details.get("jobError") or {}
     if details["status"] not in _STATES:
@@ -195,7 +196,7 @@ def _job(answer: Mapping[str, Any]) -> JobAnswer:
         start=_utc(trail.get("startTime")),
         end=_utc(trail.get("endTime")),
         is_complete=properties.get("isComplete") is True,
-        policies=tuple(policy["policy"] for policy in result.get("generatedPolicies") or ()),
+        policies=tuple(policy["policy"] for policy in generated),
         scope=_scope_of(trail.get("trailProperties") or ()),
     )
 
@@ -216,23 +217,6 @@ def _scope_of(trails: Sequence[Mapping[str, Any]]) -> str | None:
         return None
     (trail,) = trails
     return _scope(trail["cloudTrailArn"], [] if trail.get("allRegions") else trail.get("regions") or ["?"])
-
-
-@contextmanager
-def _whole(operation: str, source: Source) -> Iterator[None]:
-    """An answer that lacks what it must have is one that failed. It says nothing of the job itself."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Invalid(
-            f"the answer is not whole: {type(error).__name__}: {error}",
-            service=SERVICE,
-            operation=operation,
-            account=source.account,
-            code=MALFORMED,
-            reason=MALFORMED,
-            remedy="It is tried again in the next pass; if this goes on, look at what lies on the way to AWS",
-        ) from error
 
 
 def wait(

@@ -20,7 +20,7 @@ from botocore.credentials import DeferredRefreshableCredentials
 
 from plumbline.aws import answers, guard
 from plumbline.aws.calls import CallCounter
-from plumbline.aws.errors import AwsError, Invalid, translated
+from plumbline.aws.errors import AwsError, Invalid, translated, whole
 from plumbline.aws.limits import Budgets, patiently
 
 SESSION_NAME = "plumbline"
@@ -77,9 +77,13 @@ class AwsSessions:
 
     @cached_property
     def caller(self) -> Caller:
-        """The operator's own identity. Raises Denied when there are no credentials."""
+        """The operator's own identity. Raises Denied when there are no credentials, else AwsError."""
         answer = self.call("sts", "GetCallerIdentity", region=self._first_region)
-        return Caller(arn=answer["Arn"], account=answer["Account"])
+        with whole("sts", "GetCallerIdentity"):
+            caller = Caller(arn=answer["Arn"], account=answer["Account"])
+            if not (caller.arn.startswith("arn:") and caller.account.isdigit()):
+                raise ValueError(f"{caller.arn!r} in account {caller.account!r} is nobody")
+        return caller
 
     @property
     def partition(self) -> str:
@@ -127,9 +131,15 @@ class AwsSessions:
         **parameters: Any,
     ) -> Iterator[dict[str, Any]]:
         """The pages of a paginated operation; empty pages with a token are followed. Raises AwsError, also midway."""
+        page: dict[str, Any] = {}
         with translated(service, operation, account):
             client = self.client(service, account, region, role_arn)
-            yield from client.get_paginator(xform_name(operation)).paginate(**parameters)
+            for page in client.get_paginator(xform_name(operation)).paginate(**parameters):
+                yield page
+        # botocore ends without a word where there is no token.
+        with whole(service, operation, account):
+            if page.get("IsTruncated"):
+                raise ValueError("it says that there is more, but not where")
 
     def client(
         self, service: str, account: str | None = None, region: str | None = None, role_arn: str | None = None
@@ -172,13 +182,14 @@ class AwsSessions:
             parameters["ExternalId"] = self._external_id
         with translated("sts", "AssumeRole", account):
             answer = self.client("sts").assume_role(**parameters)
-        credentials = answer["Credentials"]
-        return {
-            "access_key": credentials["AccessKeyId"],
-            "secret_key": credentials["SecretAccessKey"],
-            "token": credentials["SessionToken"],
-            "expiry_time": credentials["Expiration"].isoformat(),
-        }
+        with whole("sts", "AssumeRole", account):
+            credentials = answer["Credentials"]
+            return {
+                "access_key": credentials["AccessKeyId"],
+                "secret_key": credentials["SecretAccessKey"],
+                "token": credentials["SessionToken"],
+                "expiry_time": credentials["Expiration"].isoformat(),
+            }
 
     @property
     def _first_region(self) -> str:
@@ -208,9 +219,8 @@ class AwsSessions:
 
 def _watch(session: Any) -> None:
     """Every client of this session refuses operations that are not listed and answers that are not whole."""
-    events = session.get_component("event_emitter")
-    guard.install(events)
-    answers.install(events)
+    guard.install(session.get_component("event_emitter"))
+    answers.install(session)
 
 
 __all__ = ["AwsError", "AwsSessions", "Caller"]

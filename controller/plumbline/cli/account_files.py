@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,13 +37,13 @@ WAYS = typer.Option(
 )
 
 
-def read(paths: Iterable[Path]) -> dict[str, Principal]:
+def read(paths: Iterable[Path]) -> Mapping[str, Principal]:
     """All principals of the files by ARN. Raises typer.BadParameter, which is wrong usage."""
     from plumbline.inventory.files import read_account_details
     from plumbline.json_files import JsonFileError
 
     try:
-        return read_account_details(paths)
+        return read_account_details(paths).principals
     except JsonFileError as error:
         raise typer.BadParameter(str(error), param_hint="--account-details") from error
 

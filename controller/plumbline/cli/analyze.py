@@ -15,6 +15,7 @@ import typer
 
 from plumbline.cli.account_files import WAYS, read_own_ways
 from plumbline.cli.facts_options import Given, with_facts
+from plumbline.cli.progress import progress
 
 if TYPE_CHECKING:
     from plumbline.assess.analysis import Analysis
@@ -78,7 +79,8 @@ def analyze(
     known = read_own_ways(ways)
     given = read()
     facts = replace(given.facts, ways=known)
-    found = analyse(facts)
+    with progress() as say:
+        found = analyse(facts, progress=say)
     report = Report(found, facts, given.as_of, given.warnings, actions=detail is Detail.ACTIONS)
     _print(report, output or (Format.TABLE if sys.stdout.isatty() else Format.JSON))
     sys.stderr.writelines(f"{text}\n" for text in given.warnings)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from plumbline.assess.analysis import Facts
+from plumbline.assess.hop_nodes import trust_unread
 from plumbline.assess.pod_identity import names_pods
 from plumbline.assess.window import Window
 from plumbline.cli.account_files import assumed_of_pods
+from plumbline.cli.progress import reading
 from plumbline.inventory.associations import by_account, read_associations
 from plumbline.inventory.bundled_policies import Bundled
 from plumbline.inventory.files import read_account_details
@@ -21,7 +23,7 @@ from plumbline.json_files import JsonFileError
 from plumbline.model.coverage import Coverage
 from plumbline.model.evidence import GrantChange
 from plumbline.model.pod_identity import PodIdentity
-from plumbline.model.snapshot import Account, Principal
+from plumbline.model.snapshot import Account, Group, Identities, Principal
 from plumbline.store.ledger import LoggedUse
 from plumbline.usage.access_answers import SOURCE as LAST_ACCESSED
 from plumbline.usage.access_answers import Answers, read_answers
@@ -44,10 +46,13 @@ _Read = TypeVar("_Read")
 
 @dataclass
 class Inputs:
-    """What was read. `warnings`: what people should know; `incomplete`: something was given that could not be used."""
+    """What was read. `say`: is told what is being read. `warnings`: what people should know; `incomplete`: something was
+    given that could not be used."""
 
     until: datetime
+    say: Callable[[str], None] = lambda _: None
     principals: dict[str, Principal] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     usage: Usage | None = None
     answers: Answers | None = None
@@ -60,22 +65,27 @@ class Inputs:
     def read_accounts(self, paths: Iterable[Path]) -> None:
         bundled = Bundled(set())
         for path in paths:
-            found = self._tried(partial(read_account_details, [path], bundled)) or {}
-            twice = sorted(found.keys() & self.principals.keys())
+            self.say(reading(path))
+            found = self._tried(partial(read_account_details, [path], bundled)) or Identities()
+            twice = sorted(found.principals.keys() & self.principals.keys())
             if twice:
                 self.warnings.append(f"{path}: {twice[0]} is in a file before it too; of {len(twice)} this file counts")
-            self.principals.update(found)
+            self.principals.update(found.principals)
+            self.groups.update(found.groups)
         if bundled.used:
             self.warnings.append(
                 f"the documents of {len(bundled.used)} AWS managed policies are not in the files; those of the bundled "
                 f"set of {bundled.date} are used: {', '.join(sorted(bundled.used))}"
             )
-        for arn, principal in sorted(self.principals.items()):
-            unread = [p.key for p in (*principal.policies, principal.boundary) if p is not None and p.document is None]
+        granting = {arn: (*one.policies, one.boundary) for arn, one in self.principals.items()}
+        for arn, policies in sorted((granting | {arn: group.policies for arn, group in self.groups.items()}).items()):
+            unread = [policy.key for policy in policies if policy is not None and policy.document is None]
             if unread:
                 self._lacking(
                     f"{arn}: the documents of {', '.join(unread)} are not in the files; what they grant is unknown"
                 )
+            if arn in self.principals and trust_unread(self.principals[arn]):
+                self._lacking(f"{arn}: its trust policy could not be read; who can assume it is unknown")
 
     def read_organization(self, path: Path | None) -> None:
         found = self._tried(partial(read_organization, path)) if path is not None else None
@@ -100,7 +110,7 @@ class Inputs:
         if not paths:
             return
         try:
-            self.usage = read_paths(paths, until=self.until).usage
+            self.usage = read_paths(paths, lambda path: self.say(reading(path)), until=self.until).usage
         except ReaderEndedError as error:
             self._lacking(str(error))
             return
@@ -148,6 +158,7 @@ class Inputs:
             log_sources=sources,
             changes=changes,
             pod_identity=self.pod_identity,
+            groups=self.groups,
         )
 
     def _members(self, usage: Usage) -> frozenset[str]:

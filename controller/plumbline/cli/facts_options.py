@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 import typer
 
 from plumbline.cli.account_files import ACCOUNT_DETAILS, POD_IDENTITY, Organization
+from plumbline.cli.progress import progress
 
 if TYPE_CHECKING:
     from plumbline.assess.analysis import Facts
@@ -93,16 +94,17 @@ def read_facts(
 
     label, until = _as_of(as_of)
     window = Window.of(until.date(), _days(lookback), MEMORY)
-    inputs = Inputs(until)
     statement = _statement(logs, coverage, assume_complete)
-    inputs.read_accounts(account_details)
-    inputs.read_organization(organization)
-    inputs.read_pod_identity(pod_identity)
-    try:
-        inputs.read_logs(logs, statement)
-    except NoSuchPathError as error:
-        raise typer.BadParameter(str(error), param_hint="--logs") from error
-    inputs.read_last_accessed(last_accessed)
+    with progress() as say:
+        inputs = Inputs(until, say)
+        inputs.read_accounts(account_details)
+        inputs.read_organization(organization)
+        inputs.read_pod_identity(pod_identity)
+        try:
+            inputs.read_logs(logs, statement)
+        except NoSuchPathError as error:
+            raise typer.BadParameter(str(error), param_hint="--logs") from error
+        inputs.read_last_accessed(last_accessed)
     return Given(inputs.facts(window), label, tuple(inputs.warnings), inputs.incomplete)
 
 

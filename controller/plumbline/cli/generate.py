@@ -248,7 +248,7 @@ def _from_access_analyzer(arn: str, source: Source, lookback: timedelta, timeout
 def _principal(sessions: AwsSessions, arn: str) -> Principal:
     """The principal as it is now, read with the caller's own credentials. Raises AwsError."""
     from plumbline.aws.errors import Invalid, NotFound
-    from plumbline.inventory.iam import read_principals
+    from plumbline.inventory.iam import read_identities
 
     account = arn.split(":")[4]
     if sessions.caller.account != account:
@@ -256,7 +256,7 @@ def _principal(sessions: AwsSessions, arn: str) -> Principal:
             f"the credentials are for account {sessions.caller.account}, and {arn} is in another",
             remedy=f"Use credentials of account {account}; policy generation runs in the principal's own account",
         )
-    principal = read_principals(sessions, None).get(arn)
+    principal = read_identities(sessions, None).principals.get(arn)
     if principal is None:
         raise NotFound(f"there is no {arn}", remedy="Check the ARN with its path")
     unread = [policy.key for policy in principal.policies if policy.document is None]

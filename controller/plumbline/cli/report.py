@@ -12,6 +12,7 @@ import typer
 
 from plumbline.cli.account_files import WAYS, read_own_ways
 from plumbline.cli.facts_options import Given, with_facts
+from plumbline.cli.progress import progress
 
 EXIT_INCOMPLETE = 2
 
@@ -43,7 +44,10 @@ def report(
     known = read_own_ways(ways)
     given = read()
     facts = replace(given.facts, ways=known)
-    text = one_file(Picture("files", Report(analyse(facts), facts, given.as_of, given.warnings)), details)
+    with progress() as say:
+        found = analyse(facts, progress=say)
+        say("making the page")
+        text = one_file(Picture("files", Report(found, facts, given.as_of, given.warnings)), details)
     if str(output) == "-":
         sys.stdout.write(text)
     else:

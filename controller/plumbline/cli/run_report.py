@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from plumbline.api.baseline import BaselineStatus, RoleStatus
     from plumbline.api.common import Condition
     from plumbline.api.landscape import InactivityStatus, LandscapeStatus, SourceStatus
+    from plumbline.api.review import LandscapeReviewStatus
     from plumbline.reconcile.baseline_pass import BaselinePass
     from plumbline.reconcile.landscape import LandscapePass
     from plumbline.reconcile.run import PassReport
@@ -123,10 +124,13 @@ def _landscape(status: LandscapeStatus) -> dict[str, Any]:
     analyzers = {} if asked is None else {"analyzers": asked.model_dump(mode="json", by_alias=True)}
     checked = status.policy_validation
     validation = {} if checked is None else {"policyValidation": checked.model_dump(mode="json", by_alias=True)}
+    reviewed = status.review
+    review = {} if reviewed is None else {"review": reviewed.model_dump(mode="json", by_alias=True)}
     return (
         inactivity
         | analyzers
         | validation
+        | review
         | {
             "accounts": status.accounts,
             "accountsReachable": status.accounts_reachable,
@@ -196,6 +200,9 @@ def tables(report: PassReport, state: Path) -> Iterable[Table | str]:
     }
     if checked:
         yield policy_validation_table(checked)
+    reviewed = {n: d.status.review for n, d in sorted(report.landscapes.items()) if d.status.review is not None}
+    if reviewed:
+        yield _review_table(reviewed)
     yield f"{report.written} resources written below {state}"
 
 
@@ -236,6 +243,19 @@ def _inactivity_table(told: Mapping[str, InactivityStatus]) -> Table:
         )
         for kind, number in kinds:
             table.add_row(name, kind, *(f"{n:,}" for n in (number.active, number.inactive, number.undetermined)))
+    return table
+
+
+def _review_table(reviewed: Mapping[str, LandscapeReviewStatus]) -> Table:
+    """A kind of which not all is known is marked: none may only mean no data."""
+    columns = ("Open", "New", "Over-\ndue", "De-\ncided", "Re-\nsolved", "Known")
+    table = _table("Landscape", "", *columns, title="\nReview of this week")
+    for column in table.columns[2:7]:
+        column.justify = "right"
+    for name, review in reviewed.items():
+        for kind, one in review.kinds.items():
+            numbers = (one.open, one.new, one.overdue, one.decided, one.resolved)
+            table.add_row(name, kind, *(f"{n:,}" for n in numbers), "all" if one.complete else "not all")
     return table
 
 

@@ -15,6 +15,7 @@ import typer
 
 from plumbline.cli.account_files import WAYS, read_own_ways
 from plumbline.cli.facts_options import Given, with_facts
+from plumbline.cli.progress import progress
 
 if TYPE_CHECKING:
     from plumbline.dashboard.picture import Picture
@@ -52,9 +53,12 @@ def serve(
 
     _check(host, behind_proxy=behind_proxy)
     known = read_own_ways(ways)
+    sys.stderr.write("reads the files and analyses them once; the address follows when the pages are ready\n")
     given = read()
     facts = replace(given.facts, ways=known)
-    picture = Picture(_NAME, Report(analyse(facts), facts, given.as_of, given.warnings))
+    with progress() as say:
+        found = analyse(facts, progress=say)
+    picture = Picture(_NAME, Report(found, facts, given.as_of, given.warnings))
     hosts = None if behind_proxy else frozenset({"127.0.0.1", "localhost", host})
     try:
         server = Server(Site(_One(picture), Everybody(), hosts=hosts), host, port)

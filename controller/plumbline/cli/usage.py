@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from plumbline.cli.progress import progress, reading
+
 if TYPE_CHECKING:
     from plumbline.model.evidence import Evidence
     from plumbline.usage.summary import UsageSummary
@@ -49,14 +51,13 @@ def usage(
     from plumbline.usage.summary import NoSuchPathError, as_json, read_paths
 
     try:
-        summary = read_paths(paths, _progress if sys.stderr.isatty() else None, processes=processes)
+        with progress() as say:
+            summary = read_paths(paths, lambda path: say(reading(path)), processes=processes)
     except NoSuchPathError as error:
         raise typer.BadParameter(str(error), param_hint="PATH") from error
     except ReaderEndedError as error:
         sys.stderr.write(f"{error}: --processes 1\n")
         raise typer.Exit(EXIT_NOT_ALL_READ) from error
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
     if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
         sys.stdout.write(json.dumps(as_json(summary), indent=2, sort_keys=True) + "\n")
     else:
@@ -65,10 +66,6 @@ def usage(
         for problem in summary.problems:
             sys.stderr.write(f"{problem.object}: {problem.reason}: {problem.message}\n")
         raise typer.Exit(EXIT_NOT_ALL_READ)
-
-
-def _progress(path: str) -> None:
-    sys.stderr.write(f"\r\x1b[Kreading {Path(path).name[:70]}")
 
 
 def _print(summary: UsageSummary) -> None:

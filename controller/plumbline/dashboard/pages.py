@@ -18,8 +18,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from plumbline import __version__
-from plumbline.api.baseline import BaselineStatus, ReviewStatus
+from plumbline.api.baseline import BaselineStatus
 from plumbline.api.proposal import RemediationProposal
+from plumbline.api.review import ReviewStatus
 from plumbline.dashboard.filters import FILTERS, decided
 from plumbline.dashboard.links import FileLinks, Links, SiteLinks
 from plumbline.dashboard.lists import SORTS, Query, listed
@@ -167,7 +168,7 @@ class _Reviewed:
 
 
 def _review(picture: Picture) -> Mapping[str, Any]:
-    """Of all baselines together, as their statuses say."""
+    """Of the landscape, and of all baselines together, as their statuses say."""
     found = [
         _Reviewed(key, baseline.status.review, _complete(baseline.status))
         for key, baseline in sorted(picture.baselines.items())
@@ -176,7 +177,12 @@ def _review(picture: Picture) -> Mapping[str, Any]:
     every = [(one.baseline, finding) for one in found for finding in one.review.findings]
     every.sort(key=lambda one: (_STATES.index(one[1].state), one[1].first_seen, one[1].role_arn))
     more = sum(one.review.findings_truncated for one in found) + max(0, len(every) - _PROPOSALS)
-    return {"reviews": found[:_ACCOUNTS], "reviewed": every[:_PROPOSALS], "more_reviewed": more}
+    return {
+        "landscape_review": picture.review,
+        "reviews": found[:_ACCOUNTS],
+        "reviewed": every[:_PROPOSALS],
+        "more_reviewed": more,
+    }
 
 
 def _complete(status: BaselineStatus) -> bool:

@@ -50,6 +50,7 @@ def picture_of(
         live=True,
         validations=done.evidence.validations,
         last_validated=done.evidence.last_validated,
+        review=done.status.review,
     )
 
 

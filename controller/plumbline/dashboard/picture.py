@@ -13,6 +13,7 @@ from functools import cached_property
 
 from plumbline.api.baseline import LeastPrivilegeBaseline, RoleStatus
 from plumbline.api.proposal import RemediationProposal
+from plumbline.api.review import LandscapeReviewStatus
 from plumbline.assess.analysis import PrincipalAnalysis
 from plumbline.assess.guardrails import spared
 from plumbline.assess.reach import Hop
@@ -52,7 +53,7 @@ class AccountView:
 class Picture:
     """`governed`: role ARN -> key of its baseline. `proposals`: role ARN -> the proposals of it. `live`: from live IAM,
     not from files. `validations`: None where nobody asked for policy validation; `last_validated`: the last day on which
-    somebody did."""
+    somebody did. `review`: that of the landscape; None where nobody asked for it."""
 
     name: str
     report: Report
@@ -62,6 +63,7 @@ class Picture:
     live: bool = False
     validations: PolicyValidations | None = None
     last_validated: ValidationDay | None = None
+    review: LandscapeReviewStatus | None = None
 
     @cached_property
     def by_risk(self) -> tuple[PrincipalAnalysis, ...]:

@@ -74,10 +74,12 @@ class Figures:
     accounts: tuple[AccountFigures, ...] = ()
     roles: tuple[RoleFigures, ...] = ()
     calls: tuple[CallFigures, ...] = ()
+    scanned: tuple[tuple[str, str, int], ...] = ()  # landscape, source, bytes
     events: tuple[tuple[str, str, int], ...] = ()  # landscape, bin, records
     activity: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, activity, number
     risk: tuple[tuple[str, str, int], ...] = ()  # landscape, band, principals
     findings: tuple[tuple[str, int, int, int], ...] = ()  # landscape, open, refused, failing accounts
+    reviewed: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, state, findings
     analyzers: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, state, number
     unused_access: tuple[tuple[str, str, int], ...] = ()  # landscape, type of finding, number
     external_access: tuple[tuple[str, str, str, int], ...] = ()  # landscape, account, access, number
@@ -99,6 +101,7 @@ class _Collector(Collector):
         yield from _activity(self._figures.activity)
         yield from _risk(self._figures.risk)
         yield from _findings(self._figures.findings)
+        yield from _reviewed(self._figures.reviewed)
         yield from _analyzers(self._figures)
         yield from _policy_validation(self._figures)
         yield from _roles(self._figures.roles)
@@ -266,6 +269,15 @@ def _findings(rows: tuple[tuple[str, int, int, int], ...]) -> Iterable[Metric]:
     )
 
 
+def _reviewed(rows: tuple[tuple[str, str, str, int], ...]) -> Iterable[Metric]:
+    yield _gauge(
+        "landscape_findings",
+        "Findings of no baseline in this week's review by kind and state; new, overdue and decided ones are among the open.",
+        ("landscape", "kind", "state"),
+        (((landscape, kind, state), float(number)) for landscape, kind, state, number in rows),
+    )
+
+
 def _analyzers(figures: Figures) -> Iterable[Metric]:
     yield _gauge(
         "landscape_analyzers",
@@ -329,6 +341,12 @@ def _program(figures: Figures) -> Iterable[Metric]:
         "Throttled calls of AWS.",
         ("service", "operation"),
         (((c.service, c.operation), float(c.count if is_throttle(c.code) else 0)) for c in figures.calls),
+    )
+    yield _counter(
+        "query_scanned_bytes",
+        "Bytes that queries of a source of evidence scanned.",
+        ("landscape", "source"),
+        (((landscape, source), float(number)) for landscape, source, number in figures.scanned),
     )
     yield _gauge(
         "usage_records",

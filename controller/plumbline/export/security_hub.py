@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from plumbline.aws.errors import AwsError, Invalid
+from plumbline.aws.errors import AwsError, Invalid, whole
 from plumbline.aws.session import AwsSessions
 from plumbline.export.asff import asff, batches, imported, with_links_of
 from plumbline.model.finding import Findings, RelatedFindings
@@ -119,7 +119,8 @@ def _import(
     bodies = (imported(one.body, one.created_at, one.updated_at, archived=one.archived) for one in entries)
     for batch in batches(bodies):
         answer = sessions.call("securityhub", "BatchImportFindings", account=account, region=region, Findings=batch)
-        failed = _failed(answer, batch)
+        with whole("securityhub", "BatchImportFindings", account):
+            failed = _failed(answer, batch)
         refused = {one["Id"] for one in failed}
         taken = [by_id[body["Id"]] for body in batch if body["Id"] not in refused]
         remember_exported(engine, landscape, region, taken)

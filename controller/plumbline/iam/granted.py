@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol
+from typing import Final, Protocol
 
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import PolicyError, Statement, parse_identity
 from plumbline.iam.patterns import covers, overlaps
 
 ScpLevels = tuple[tuple[str, ...], ...]
+SCPS_UNREAD: Final = "the service control policies of the account could not be read"
 
 
 class PolicyLike(Protocol):
@@ -140,7 +141,7 @@ def granted(principal: PrincipalLike, scp_levels: ScpLevels | None, *, scp_exemp
             layers.extend(scp_levels)
             left &= through
         else:
-            unknown.append("the service control policies of the account could not be read")
+            unknown.append(SCPS_UNREAD)
     masked_unknown = frozenset(n for n in names if _name_masked(n, principal, layers)) if names else names
     return Granted(
         granted=left,

@@ -61,9 +61,10 @@ class EventActions:
 
 class PassRole(msgspec.Struct, frozen=True):
     """Where a request carries the ARN of the role that it passes (dotted paths, `*` for list members), or by which
-    members it shows that it passes one without naming its ARN; and the service that the role is passed to."""
+    members it shows that it passes one without naming its ARN; and the service that the role is passed to, empty where
+    it is not known."""
 
-    service: str
+    service: str = ""
     paths: tuple[str, ...] = ()
     presence: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""The roles and users of many accounts from an aggregator of AWS Config, which costs no call in the accounts.
+"""The roles, users and groups of many accounts from an aggregator of AWS Config, which costs no call in the accounts.
 
 Knows Config's operations. Answers only for accounts of which everything is known; says why not of the others, which are
 then read directly. Judges no policy.
@@ -17,13 +17,13 @@ from typing import Any, Final
 
 from plumbline.api.common import parse_duration
 from plumbline.api.landscape import ConfigAggregator
-from plumbline.aws.errors import AwsError, Invalid
+from plumbline.aws.errors import MALFORMED, NOT_WHOLE, AwsError, Invalid
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.authorization_details import AuthorizationDetails
 from plumbline.inventory.configuration_items import RESOURCE_TYPES, NotAnswered, page_of, uses_of
 from plumbline.inventory.iam import fetch_policy
 from plumbline.inventory.recording import Demand, Recorder, Source, as_of, recorder_of
-from plumbline.model.snapshot import LAST_USED, ROLE_TEMPLATE, Policy, Principal
+from plumbline.model.snapshot import LAST_USED, ROLE_TEMPLATE, Identities, Policy, Principal
 from plumbline.model.times import utc
 
 Json = dict[str, Any]
@@ -37,14 +37,13 @@ _FIELDS: Final = (
     "accountId, resourceType, resourceId, arn, version, configurationItemCaptureTime, configurationItemStatus, "
     "configuration, tags"
 )
-_BROKEN = (KeyError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What Config knows of one account, as of this time."""
 
-    principals: Mapping[str, Principal]
+    identities: Identities
     as_of: datetime
 
 
@@ -72,19 +71,19 @@ def aggregated(
     try:
         covered = reader.covered(asked, changed, now, refusals)
         counts = reader.counts() if covered else Counter()
-    except (AwsError, *_BROKEN) as error:
+    except (AwsError, *NOT_WHOLE) as error:
         return Aggregated({}, dict.fromkeys(asked, _refusal(error, spec)))
     known = sorted(covered)
     for start in range(0, len(known), _ACCOUNTS):
         some = known[start : start + _ACCOUNTS]
         try:
             items = reader.items(some)
-        except (AwsError, *_BROKEN) as error:  # the rest would fare the same
+        except (AwsError, *NOT_WHOLE) as error:  # the rest would fare the same
             refusals |= dict.fromkeys(known[start:], _refusal(error, spec))
             break
         for account in some:
             try:
-                found = reader.principals(account, items.pop(account, []), counts[account])
+                found = reader.identities(account, items.pop(account, []), counts[account])
                 answers[account] = Answer(found, covered[account])
             except NotAnswered as error:
                 refusals[account] = error
@@ -100,7 +99,7 @@ def _refusal(error: Exception, spec: ConfigAggregator) -> NotAnswered:
         )
     if isinstance(error, AwsError):
         return NotAnswered(error.reason, str(error))
-    return NotAnswered("MalformedAnswer", f"the answer of AWS Config is not whole: {error}")
+    return NotAnswered(MALFORMED, f"the answer of AWS Config is not whole: {error}")
 
 
 @dataclass
@@ -180,7 +179,7 @@ class _Reader:
             found.setdefault(item["accountId"], []).append(item)
         return found
 
-    def principals(self, account: str, items: Sequence[Json], expected: int) -> dict[str, Principal]:
+    def identities(self, account: str, items: Sequence[Json], expected: int) -> Identities:
         """Raises NotAnswered."""
         if len(items) < expected:
             raise NotAnswered("ItemsMissing", f"{len(items)} of {expected} items of the account arrived")
@@ -189,10 +188,10 @@ class _Reader:
             details = AuthorizationDetails()
             details.add(page)
             attached, bounding = uses_of(page)
-            found = details.principals({}, partial(self._policy, account, attached, bounding))
-        except _BROKEN as error:
+            found = details.identities({}, partial(self._policy, account, attached, bounding))
+        except NOT_WHOLE as error:
             raise NotAnswered("ItemMalformed", f"an item of the account is not whole: {error}") from error
-        return {arn: _as_known(one) for arn, one in found.items()}
+        return replace(found, principals={arn: _as_known(one) for arn, one in found.principals.items()})
 
     def _policy(self, account: str, attached: Counter[str], bounding: Counter[str], arn: str) -> Policy | None:
         """A policy that has no item. Those of AWS are the same in all accounts, and asked for once: where the aggregator

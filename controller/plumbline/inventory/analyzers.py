@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from plumbline.assess.required_analyzers import Required
-from plumbline.aws.errors import AwsError, Invalid
+from plumbline.aws.errors import AwsError, whole
 from plumbline.aws.generation import SERVICE
 from plumbline.aws.session import AwsSessions
 from plumbline.model.analyzers import SOURCE, Analyzer, Inspected, Listing
@@ -50,12 +50,10 @@ def inspect(
 def _listing(sessions: AwsSessions, account: str, region: str) -> Listing:
     try:
         pages = sessions.pages(SERVICE, "ListAnalyzers", account=account, region=region)
-        raw = [one for page in pages for one in page["analyzers"]]
-        analyzers = [_analyzer(one, account, region) for one in raw]
+        with whole(SERVICE, "ListAnalyzers", account):
+            analyzers = [_analyzer(one, account, region) for page in pages for one in page["analyzers"]]
     except AwsError as error:
         return Listing(account, region, failed=_state(error))
-    except (KeyError, TypeError, AttributeError) as error:
-        return Listing(account, region, failed=_state(_malformed(account, error)))
     return Listing(account, region, tuple(_configured(sessions, one) for one in sorted(analyzers, key=lambda a: a.arn)))
 
 
@@ -85,22 +83,18 @@ def _configured(sessions: AwsSessions, analyzer: Analyzer) -> Analyzer:
         answer = sessions.call(
             SERVICE, "GetAnalyzer", account=analyzer.account, region=analyzer.region, analyzerName=analyzer.name
         )
-        unused = answer["analyzer"]["configuration"]["unusedAccess"]
-        age, rules = int(unused["unusedAccessAge"]), (unused.get("analysisRule") or {}).get("exclusions") or []
-        excluded = frozenset(account for rule in rules for account in rule.get("accountIds") or ())
+        with whole(SERVICE, "GetAnalyzer", analyzer.account):
+            unused = answer["analyzer"]["configuration"]["unusedAccess"]
+            age, rules = int(unused["unusedAccessAge"]), (unused.get("analysisRule") or {}).get("exclusions") or []
+            excluded = frozenset(account for rule in rules for account in rule.get("accountIds") or ())
+            by_tags = any(rule.get("resourceTags") for rule in rules)
     except AwsError as error:
         return replace(analyzer, unread=_state(error))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return replace(analyzer, unread=_state(_malformed(analyzer.account, error)))
-    return replace(analyzer, age=age, excluded=excluded, tags_excluded=any(rule.get("resourceTags") for rule in rules))
+    return replace(analyzer, age=age, excluded=excluded, tags_excluded=by_tags)
 
 
 def _utc(at: datetime) -> datetime:
     return at.astimezone(UTC)
-
-
-def _malformed(account: str, error: Exception) -> AwsError:
-    return Invalid(f"the answer about analyzers is not whole: {error}", account=account, reason="MalformedAnswer")
 
 
 def _state(error: AwsError) -> SourceState:

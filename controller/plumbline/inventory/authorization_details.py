@@ -1,4 +1,4 @@
-"""The roles and users of one account as GetAccountAuthorizationDetails shows them, as principals.
+"""The roles, users and groups of one account as GetAccountAuthorizationDetails shows them.
 
 Knows the shape of that answer, from the API or from a file. Must not know how it was read.
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
@@ -7,11 +7,11 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationD
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from plumbline.inventory.documents import canonical
-from plumbline.model.snapshot import TAGS, Policy, PolicyKind, Principal
+from plumbline.model.snapshot import TAGS, Group, Identities, Policy, PolicyKind, Principal
 from plumbline.model.times import utc
 
 Json = Mapping[str, Any]
@@ -40,12 +40,16 @@ class AuthorizationDetails:
     def untold(self, raw: Json) -> frozenset[str]:
         return frozenset() if self.whole or raw.get("Tags") is not None else frozenset({TAGS})
 
-    def principals(self, templates: Mapping[str, str], fetch: Fetch) -> dict[str, Principal]:
-        """All roles and users by ARN, sorted. `templates`: role ARN -> role template that owns it. `fetch`: a managed
-        policy that the answer lacks, or None; then its document is unknown."""
+    def identities(self, templates: Mapping[str, str], fetch: Fetch) -> Identities:
+        """`templates`: role ARN -> role template that owns it. `fetch`: a managed policy that the answer lacks, or None;
+        then its document is unknown."""
+        groups = {name: _group(raw, self, fetch) for name, raw in self.groups.items()}
         found = [_role(raw, self, templates, fetch) for raw in self.roles]
-        found += [_user(raw, self, fetch) for raw in self.users]
-        return {principal.arn: principal for principal in sorted(found, key=lambda principal: principal.arn)}
+        found += [_user(raw, groups, self, fetch) for raw in self.users]
+        return Identities(
+            {principal.arn: principal for principal in sorted(found, key=lambda principal: principal.arn)},
+            {group.arn: group for group in sorted(groups.values(), key=lambda group: group.arn)},
+        )
 
 
 def _role(raw: Json, details: AuthorizationDetails, templates: Mapping[str, str], fetch: Fetch) -> Principal:
@@ -75,7 +79,16 @@ def _role(raw: Json, details: AuthorizationDetails, templates: Mapping[str, str]
     )
 
 
-def _user(raw: Json, details: AuthorizationDetails, fetch: Fetch) -> Principal:
+def _group(raw: Json, details: AuthorizationDetails, fetch: Fetch) -> Group:
+    arn = raw["Arn"]
+    policies = [
+        *_inline(raw.get("GroupPolicyList", ())),
+        *_attached(raw.get("AttachedManagedPolicies", ()), details, fetch),
+    ]
+    return Group(arn=arn, account=_account_of(arn), name=raw["GroupName"], policies=_ordered(policies))
+
+
+def _user(raw: Json, groups: Mapping[str, Group], details: AuthorizationDetails, fetch: Fetch) -> Principal:
     """A user with its own policies and those of its groups; a group's inline policy is named GROUP/POLICY."""
     arn = raw["Arn"]
     policies = [
@@ -83,12 +96,13 @@ def _user(raw: Json, details: AuthorizationDetails, fetch: Fetch) -> Principal:
         *_attached(raw.get("AttachedManagedPolicies", ()), details, fetch),
     ]
     for name in raw.get("GroupList", ()):
-        group = details.groups.get(name)
-        if group is None:  # it was created between two pages: what it grants is unknown, never nothing
+        if name not in groups:  # it was created between two pages: what it grants is unknown, never nothing
             policies.append(Policy(name=f"{name}/unknown", kind="inline", document=None))
             continue
-        policies += _inline(group.get("GroupPolicyList", ()), prefix=f"{name}/")
-        policies += _attached(group.get("AttachedManagedPolicies", ()), details, fetch)
+        policies += [
+            replace(policy, name=f"{name}/{policy.name}") if policy.kind == "inline" else policy
+            for policy in groups[name].policies
+        ]
     return Principal(
         arn=arn,
         unique_id=raw["UserId"],
@@ -98,17 +112,15 @@ def _user(raw: Json, details: AuthorizationDetails, fetch: Fetch) -> Principal:
         path=raw.get("Path", "/"),
         created_at=utc(raw["CreateDate"]),
         policies=_ordered(policies),
+        groups=tuple(sorted(raw.get("GroupList", ()))),
         boundary=_boundary(raw, details, fetch),
         tags=_tags(raw),
         unknown=details.untold(raw),
     )
 
 
-def _inline(raw: Iterable[Json], prefix: str = "") -> list[Policy]:
-    return [
-        Policy(name=prefix + one["PolicyName"], kind="inline", document=canonical(one.get("PolicyDocument")))
-        for one in raw
-    ]
+def _inline(raw: Iterable[Json]) -> list[Policy]:
+    return [Policy(name=one["PolicyName"], kind="inline", document=canonical(one.get("PolicyDocument"))) for one in raw]
 
 
 def _attached(raw: Iterable[Json], details: AuthorizationDetails, fetch: Fetch) -> list[Policy]:
@@ -116,8 +128,12 @@ def _attached(raw: Iterable[Json], details: AuthorizationDetails, fetch: Fetch) 
 
 
 def _boundary(raw: Json, details: AuthorizationDetails, fetch: Fetch) -> Policy | None:
-    arn = (raw.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
-    return _known(arn, details, fetch) if arn else None
+    boundary = raw.get("PermissionsBoundary")
+    if boundary is None:
+        return None
+    if not boundary["PermissionsBoundaryArn"]:
+        raise ValueError(f"the permissions boundary of {raw['Arn']} has no ARN")
+    return _known(boundary["PermissionsBoundaryArn"], details, fetch)
 
 
 def _known(arn: str, details: AuthorizationDetails, fetch: Fetch) -> Policy:

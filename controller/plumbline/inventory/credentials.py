@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from plumbline.aws.errors import AwsError, Denied, Invalid, Throttled, Transient
+from plumbline.aws.errors import NOT_WHOLE, AwsError, Denied, Throttled, Transient, whole
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.credential_report import CredentialReportError, parse_report
 from plumbline.model.coverage import SourceState, State
@@ -133,7 +133,7 @@ class _Report:
             users = parse_report(answer["Content"].decode("utf-8"), at)
         except AwsError as error:
             return AccountCredentials(self.account, _report_state(error), self._unavailable(error))
-        except (CredentialReportError, KeyError, AttributeError, UnicodeDecodeError) as error:
+        except (CredentialReportError, *NOT_WHOLE) as error:
             message = f"the credential report of account {self.account} cannot be read: {error}"
             source = SourceState(SOURCE, State.UNAVAILABLE, "Malformed", message, "It is read again in the next pass")
             return AccountCredentials(self.account, ReportState.MALFORMED, source)
@@ -215,37 +215,33 @@ class _Keys:
 
     def _read(self, name: str) -> tuple[AccessKey, ...]:
         """Raises AwsError, also for an answer without what every answer has."""
-        try:
-            return tuple(self._key(raw) for raw in self._raw(name))
-        except (KeyError, TypeError, AttributeError) as error:
-            text = f"the answer about the keys of {name} is not whole: {error}"
-            raise Invalid(text, account=self.account, reason="MalformedAnswer") from error
+        return tuple(self._key(raw) for raw in self._raw(name))
 
     def _raw(self, name: str) -> list[dict[str, Any]]:
         pages = self.sessions.pages("iam", "ListAccessKeys", account=self.account, UserName=name)
-        found = [raw for page in pages for raw in page["AccessKeyMetadata"]]
-        return sorted(found, key=lambda raw: str(raw["AccessKeyId"]))
+        with whole("iam", "ListAccessKeys", self.account):
+            found = [raw for page in pages for raw in page["AccessKeyMetadata"]]
+            return sorted(found, key=lambda raw: str(raw["AccessKeyId"]))
 
     def _key(self, raw: dict[str, Any]) -> AccessKey:
         """https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html: no date where there was no use."""
         identifier, created = raw["AccessKeyId"], raw.get("CreateDate")
         answer = self.sessions.call("iam", "GetAccessKeyLastUsed", account=self.account, AccessKeyId=identifier)
-        if "AccessKeyLastUsed" not in answer:
-            raise Invalid("the answer does not tell the last use", account=self.account, reason="MalformedAnswer")
-        used = answer["AccessKeyLastUsed"]
-        at = used.get("LastUsedDate")
-        return AccessKey(
-            slot=identifier,
-            id=identifier,
-            # A key of status Expired cannot be used either; any other status is none that we know.
-            active={"Active": True, "Inactive": False, "Expired": False}.get(raw.get("Status", "")),
-            created=created.astimezone(UTC) if created else Word.ABSENT,
-            last_used=at.astimezone(UTC) if at else Word.ABSENT,
-            seen_at=self.now,
-            service=_known(used.get("ServiceName")),
-            region=_known(used.get("Region")),
-            source=LAST_USED_SOURCE,
-        )
+        with whole("iam", "GetAccessKeyLastUsed", self.account):
+            used = answer["AccessKeyLastUsed"]
+            at = used.get("LastUsedDate")
+            return AccessKey(
+                slot=identifier,
+                id=identifier,
+                # A key of status Expired cannot be used either; any other status is none that we know.
+                active={"Active": True, "Inactive": False, "Expired": False}.get(raw.get("Status", "")),
+                created=created.astimezone(UTC) if created else Word.ABSENT,
+                last_used=at.astimezone(UTC) if at else Word.ABSENT,
+                seen_at=self.now,
+                service=_known(used.get("ServiceName")),
+                region=_known(used.get("Region")),
+                source=LAST_USED_SOURCE,
+            )
 
     def _note(self, error: AwsError) -> None:
         self.failed = self.failed or error

@@ -12,22 +12,25 @@ from typing import Any
 from plumbline.garbage import uncollected
 from plumbline.inventory.authorization_details import AuthorizationDetails, Fetch
 from plumbline.json_files import JsonFileError, read_json
-from plumbline.model.snapshot import Principal
+from plumbline.model.snapshot import Group, Identities, Principal
 
 
-def read_account_details(paths: Iterable[Path], fetch: Fetch = lambda _arn: None) -> dict[str, Principal]:
-    """All roles and users of the files by ARN, sorted. A file is one account; pages of one account may be a JSON array.
+def read_account_details(paths: Iterable[Path], fetch: Fetch = lambda _arn: None) -> Identities:
+    """All roles, users and groups of the files. A file is one account; pages of one account may be a JSON array.
 
     `fetch`: a managed policy whose document the file lacks, or None. Raises JsonFileError.
     """
-    found: dict[str, Principal] = {}
+    principals: dict[str, Principal] = {}
+    groups: dict[str, Group] = {}
     for path in paths:
         with uncollected():
-            found.update(_read(path, fetch))
-    return dict(sorted(found.items()))
+            found = _read(path, fetch)
+        principals.update(found.principals)
+        groups.update(found.groups)
+    return Identities(dict(sorted(principals.items())), dict(sorted(groups.items())))
 
 
-def _read(path: Path, fetch: Fetch) -> dict[str, Principal]:
+def _read(path: Path, fetch: Fetch) -> Identities:
     data = read_json(path)
     details = AuthorizationDetails(whole=False)
     pages = data if isinstance(data, list) else [data]
@@ -36,7 +39,7 @@ def _read(path: Path, fetch: Fetch) -> dict[str, Principal]:
     if all(page.get("IsTruncated") or page.get("NextToken") for page in pages):
         raise JsonFileError(f"{path}: ends before the last page; save the output without --max-items")
     try:
-        return details.principals({}, fetch)
+        return details.identities({}, fetch)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise JsonFileError(f"{path}: {_wrong(error)}") from error
 

@@ -6,10 +6,11 @@ Knows AWS Organizations. Must not know what the policies mean, nor the accounts'
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Final, Literal
 
 from plumbline.api.landscape import Organization as Spec
-from plumbline.aws.errors import AwsError
+from plumbline.aws.errors import AwsError, whole
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.documents import canonical
 from plumbline.model.snapshot import Account, Organization
@@ -32,22 +33,28 @@ class OrganizationReader:
         self._sessions = sessions
         self._role = spec.role_arn
         self._excluded = frozenset(spec.exclude_accounts)
-        self._parents: dict[str, str | None] = {}
+        self._parents: dict[str, str] = {}
         self._attached: dict[tuple[str, Guardrail], tuple[str, ...] | None] = {}
         self._documents: dict[str, str | None] = {}
         self.problems: list[str] = []
 
     def accounts(self, progress: Callable[[str], None]) -> dict[str, Account]:
         """All accounts that are not excluded, by id, with their levels. Raises AwsError when the list is incomplete."""
-        described = self._call("DescribeOrganization")["Organization"]
-        management, organization = described["MasterAccountId"], Organization(described["Id"], not self._excluded)
-        raw = [account for page in self._pages("ListAccounts") for account in page["Accounts"]]
+        answer = self._call("DescribeOrganization")
+        with _whole("DescribeOrganization"):
+            described = answer["Organization"]
+            management, organization = described["MasterAccountId"], Organization(described["Id"], not self._excluded)
+        with _whole("ListAccounts"):
+            raw = [(one, _path_of(one)) for page in self._pages("ListAccounts") for one in page["Accounts"]]
+            raw.sort(key=lambda one: str(one[0]["Id"]))
+            if not raw:
+                raise ValueError("every organization has an account")
         enabled = self._enabled_types()
         found: dict[str, Account] = {}
-        for account in sorted(raw, key=lambda one: str(one["Id"])):
+        for account, path in raw:
             if account["Id"] in self._excluded:
                 continue
-            found[account["Id"]] = self._account(account, management, organization, enabled)
+            found[account["Id"]] = self._account(account, path, management, organization, enabled)
             if len(found) % 20 == 0:
                 progress(f"organization: {len(found)} of {len(raw)} accounts placed")
         return found
@@ -55,12 +62,13 @@ class OrganizationReader:
     def _account(
         self,
         raw: Mapping[str, Any],
+        path: tuple[str, ...],
         management: str,
         organization: Organization,
         enabled: Mapping[str, frozenset[str]],
     ) -> Account:
         identifier = raw["Id"]
-        path = _path_of(raw) or self._walk(identifier)
+        path = path or self._walk(identifier)
         levels: dict[Guardrail, Levels | None] = {
             kind: self._levels(kind, path, identifier, enabled)
             # Neither binds the management account:
@@ -83,11 +91,15 @@ class OrganizationReader:
 
     def _enabled_types(self) -> dict[str, frozenset[str]]:
         """Root id -> the policy types that are enabled there."""
-        return {
-            root["Id"]: frozenset(kind["Type"] for kind in root.get("PolicyTypes", ()) if kind["Status"] == "ENABLED")
-            for page in self._pages("ListRoots")
-            for root in page["Roots"]
-        }
+        with _whole("ListRoots"):
+            found = {
+                root["Id"]: frozenset(kind["Type"] for kind in root["PolicyTypes"] if kind["Status"] == "ENABLED")
+                for page in self._pages("ListRoots")
+                for root in page["Roots"]
+            }
+            if not found:
+                raise ValueError("every organization has a root")
+        return found
 
     def _levels(
         self, kind: Guardrail, path: tuple[str, ...], account: str, enabled: Mapping[str, frozenset[str]]
@@ -109,11 +121,9 @@ class OrganizationReader:
         key = (target, kind)
         if key not in self._attached:
             try:
-                ids = [
-                    policy["Id"]
-                    for page in self._pages("ListPoliciesForTarget", TargetId=target, Filter=kind)
-                    for policy in page["Policies"]
-                ]
+                with _whole("ListPoliciesForTarget"):
+                    pages = self._pages("ListPoliciesForTarget", TargetId=target, Filter=kind)
+                    ids = [str(policy["Id"]) for page in pages for policy in page["Policies"]]
                 texts = [self._document(identifier) for identifier in sorted(ids)]
             except AwsError as error:
                 self.problems.append(f"{kind} of {target}: {error}")
@@ -124,8 +134,9 @@ class OrganizationReader:
 
     def _document(self, policy: str) -> str | None:
         if policy not in self._documents:
-            content = self._call("DescribePolicy", PolicyId=policy)["Policy"]["Content"]
-            self._documents[policy] = canonical(content)
+            answer = self._call("DescribePolicy", PolicyId=policy)
+            with _whole("DescribePolicy"):
+                self._documents[policy] = canonical(answer["Policy"]["Content"])
             if self._documents[policy] is None:
                 self.problems.append(f"policy {policy} is no JSON object")
         return self._documents[policy]
@@ -143,10 +154,11 @@ class OrganizationReader:
             return ()
         return tuple(reversed(path))
 
-    def _parent(self, child: str) -> str | None:
+    def _parent(self, child: str) -> str:
         if child not in self._parents:
-            parents = [parent for page in self._pages("ListParents", ChildId=child) for parent in page["Parents"]]
-            self._parents[child] = parents[0]["Id"] if parents else None
+            with _whole("ListParents"):
+                parents = [parent for page in self._pages("ListParents", ChildId=child) for parent in page["Parents"]]
+                self._parents[child] = str(parents[0]["Id"])  # all but a root have one
         return self._parents[child]
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -156,6 +168,10 @@ class OrganizationReader:
         return self._sessions.pages(
             "organizations", operation, role_arn=self._role, PaginationConfig=_PAGE, **parameters
         )
+
+
+def _whole(operation: str) -> AbstractContextManager[None]:
+    return whole("organizations", operation)
 
 
 def _path_of(raw: Mapping[str, Any]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from plumbline.api.landscape import PodIdentity as Wanted
 from plumbline.assess.pod_identity import open_to_pods
-from plumbline.aws.errors import AwsError, Invalid, NotFound
+from plumbline.aws.errors import AwsError, NotFound, whole
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.associations import association
 from plumbline.model.coverage import SourceState, State
@@ -61,14 +61,16 @@ def _read(sessions: AwsSessions, account: str, regions: tuple[str, ...] | None) 
 def _in_region(sessions: AwsSessions, account: str, region: str, failed: list[AwsError]) -> list[Association]:
     """Raises AwsError when the clusters cannot be listed; what fails of one of them is added to `failed`."""
     found: list[Association] = []
-    for page in sessions.pages(_SERVICE, "ListClusters", account=account, region=region):
-        for cluster in page["clusters"]:
-            try:
-                found += _in_cluster(sessions, account, region, cluster)
-            except NotFound:
-                continue  # deleted since it was listed
-            except AwsError as error:
-                failed.append(error)
+    pages = sessions.pages(_SERVICE, "ListClusters", account=account, region=region)
+    with whole(_SERVICE, "ListClusters", account):
+        clusters = [cluster for page in pages for cluster in page["clusters"]]
+    for cluster in clusters:
+        try:
+            found += _in_cluster(sessions, account, region, cluster)
+        except NotFound:
+            continue  # deleted since it was listed
+        except AwsError as error:
+            failed.append(error)
     return found
 
 
@@ -76,18 +78,15 @@ def _in_cluster(sessions: AwsSessions, account: str, region: str, cluster: str) 
     listed = sessions.pages(
         _SERVICE, "ListPodIdentityAssociations", account=account, region=region, clusterName=cluster
     )
-    for identifier in [one["associationId"] for page in listed for one in page["associations"]]:
+    with whole(_SERVICE, "ListPodIdentityAssociations", account):
+        identifiers = [one["associationId"] for page in listed for one in page["associations"]]
+    for identifier in identifiers:
         answer = _described(sessions, account, region, {"clusterName": cluster, "associationId": identifier})
         if answer is None:
             continue
-        try:
-            yield association(answer["association"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise Invalid(
-                f"the answer about association {identifier} of cluster {cluster} is not whole: {error}",
-                account=account,
-                reason="MalformedAnswer",
-            ) from error
+        with whole(_SERVICE, "DescribePodIdentityAssociation", account):
+            found = association(answer["association"])
+        yield found
 
 
 def _described(

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from plumbline.api.policy_validation import PolicyValidation
 from plumbline.assess.policy_validation import fresh, to_ask
-from plumbline.aws.errors import AwsError, Denied, Invalid, QuotaExceeded, Throttled, Transient
+from plumbline.aws.errors import AwsError, Denied, QuotaExceeded, Throttled, Transient, whole
 from plumbline.aws.generation import SERVICE
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import SourceState, State
@@ -223,22 +223,16 @@ class _Run:
                 **asked,
                 **({"nextToken": token} if token else {}),
             )
-            try:
+            with whole(SERVICE, "ValidatePolicy", self.account):
                 findings += [_finding(raw) for raw in page["findings"]]
                 token = page.get("nextToken") or ""
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise self._malformed(policy, str(error)) from error
+                if token in tokens:
+                    raise ValueError("it says that there is more, but not where")
             if not token:
                 self.answers[policy.digest] = PolicyAnswer(self.asking.now, tuple(findings))
                 return
-            if token in tokens:
-                raise self._malformed(policy, "it says that there is more, but not where")
             tokens.add(token)
             self.calls.go_on()
-
-    def _malformed(self, policy: LivePolicy, why: str) -> AwsError:
-        text = f"the answer about {policy.key} is not whole: {why}"
-        return Invalid(text, account=self.account, reason="MalformedAnswer")
 
 
 def _finding(raw: Mapping[str, Any]) -> PolicyFinding:

@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A set of actions that share verdict, reason and sources. `detail` says what the reason is about, such as a date
-    or an event name; it is for people."""
+    or an event name; it is for people. `remedy`: what its source says would repair it, without account or principal."""
 
     verdict: Verdict
     reason: str
@@ -35,6 +35,7 @@ class Finding:
     unknown: frozenset[str] = frozenset()
     sources: tuple[str, ...] = ()
     detail: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 # used: an authorized call. attempted: a call that may or may not have been authorized (throttled, bad token, unknown
 # error, or a last-accessed date, which counts denied calls too). denied: AWS refused it for want of permission.
@@ -19,7 +19,8 @@ MAX_RESOURCES = 100
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One grouped observation: principal, action, outcome, with first and last time, count and the source."""
+    """One grouped observation: principal, action, outcome, with first and last time, count and the source. `passed_to`: the
+    service that iam:PassRole was for; empty where it is not known, and of other actions."""
 
     principal: str
     unique_id: str | None
@@ -35,6 +36,7 @@ class Evidence:
     codes: tuple[str, ...] = ()
     # Several actions may lie behind the event (or the match is a guess): counts against removal, proves no addition.
     ambiguous: bool = False
+    passed_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,13 @@ class UnmappedUse:
     count: int = 1
 
 
+# The policy of a change of whom a role trusts, which grants it nothing.
+TRUST: Final = "trust"
+
+
 @dataclass(frozen=True, slots=True)
 class GrantChange:
-    """A successful IAM write seen in the logs that touches what principals are granted.
+    """A successful IAM write seen in the logs that touches what principals are granted, or whom a role trusts.
 
     `target` is a principal ARN, a managed policy ARN or a group ARN; `policy` the policy it is about, as Policy.key
     (None: the whole principal, for example a boundary change or CreateRole).

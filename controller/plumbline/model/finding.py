@@ -1,12 +1,17 @@
-"""A finding as other systems take it: one role, one kind, one baseline. Frozen data, no wire form."""
+"""Findings: of one role in one baseline, as other systems take them, and those of a landscape that belong to no baseline.
+
+Frozen data, no wire form.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Generic, Literal, TypeVar
 
 FindingKind = Literal["UnusedAccess", "GrantDrift"]
+LandscapeFindingKind = Literal["ExternalAccess", "Inactive", "Escalation"]
+LANDSCAPE_KINDS: Final[tuple[LandscapeFindingKind, ...]] = ("ExternalAccess", "Inactive", "Escalation")
 Severity = Literal["LOW", "MEDIUM", "HIGH"]
 
 
@@ -45,12 +50,29 @@ class RelatedFindings:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What one baseline says. `open`: by key. `unknown`: keys of which it cannot be said whether they still hold: they are
-    neither opened nor resolved. `seen`: accounts of which all roles are known; a finding that is neither open nor unknown
-    is resolved only there, and in accounts that are none of `accounts` any more; None when these could not be listed."""
+class LandscapeFinding:
+    """What no baseline is about. `detail` and `region` tell findings about one resource apart; `region` is empty for what
+    is everywhere."""
 
-    open: dict[str, Finding]
+    key: str
+    kind: LandscapeFindingKind
+    account: str
+    resource: str
+    region: str = ""
+    detail: str = ""
+
+
+_Kind = TypeVar("_Kind", Finding, LandscapeFinding)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing(Generic[_Kind]):
+    """What is said at one time. `open`: by key. `unknown`: keys of which it cannot be said whether they still hold: they are
+    neither opened nor resolved. `seen`: accounts of which all is known that findings are about; a finding that is neither
+    open nor unknown is resolved only there, and in accounts that are none of `accounts` any more; None when these could not
+    be listed."""
+
+    open: dict[str, _Kind]
     unknown: frozenset[str]
     seen: frozenset[str]
     accounts: frozenset[str] | None = None
@@ -58,6 +80,21 @@ class Findings:
     def resolves(self, key: str, account: str) -> bool:
         gone = self.accounts is not None and account not in self.accounts
         return key not in self.open and key not in self.unknown and (gone or account in self.seen)
+
+
+class Findings(Standing[Finding]):
+    """What one baseline says of its roles."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LandscapeFindings(Standing[LandscapeFinding]):
+    """What a landscape says of one kind. `unasked`: keys of which nobody asks any more, so that they leave the review.
+    `complete`: all is known that could show such a finding."""
+
+    unasked: frozenset[str] = frozenset()
+    complete: bool = False
 
 
 def finding_key(landscape: str, kind: FindingKind, role_arn: str, unique_id: str) -> str:

@@ -56,7 +56,7 @@ class LivePolicy:
     @property
     def attached(self) -> int:
         """How many have it: principals, or accounts under an SCP or RCP."""
-        return len(self.principals) or len(self.accounts)
+        return len(self.accounts) if self.kind in ("scp", "rcp") else len(self.principals)
 
 
 @dataclass(frozen=True, slots=True)

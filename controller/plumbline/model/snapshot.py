@@ -53,7 +53,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A role or user. `policies` of a user include those of its groups. Times are aware, in UTC.
+    """A role or user. `policies` of a user include those of its groups, which `groups` names. Times are aware, in UTC.
 
     `unknown`: what was not told of it: LAST_USED, ROLE_TEMPLATE or TAGS. Then its fields are empty, and that says nothing.
     """
@@ -66,6 +66,7 @@ class Principal:
     path: str
     created_at: datetime
     policies: tuple[Policy, ...] = ()
+    groups: tuple[str, ...] = ()
     boundary: Policy | None = None
     trust: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -79,6 +80,24 @@ class Principal:
         return all(p.document is not None for p in self.policies) and (
             self.boundary is None or self.boundary.document is not None
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Users of an account who share policies; there may be none in it. `policies`: its own, by their own names."""
+
+    arn: str
+    account: str
+    name: str
+    policies: tuple[Policy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Roles, users and groups, each by ARN, sorted."""
+
+    principals: Mapping[str, Principal] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +139,14 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All accounts of a landscape at one time; serves all its baselines. `pod_identity`: by account; of one that is not
-    there, nobody asked."""
+    there, nobody asked. `groups`: by ARN."""
 
     landscape: str
     accounts: Mapping[str, Account]
     principals: Mapping[str, Principal]
     organization_error: str | None = None
     pod_identity: Mapping[str, PodIdentity] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -139,18 +159,20 @@ def _facts(snapshot: Snapshot) -> Iterable[str]:
         yield from account_facts(account)
     for _, principal in sorted(snapshot.principals.items()):
         yield from principal_facts(principal)
+    for _, group in sorted(snapshot.groups.items()):
+        yield repr(group)
     yield repr(snapshot.organization_error is None)
     for _, found in sorted(snapshot.pod_identity.items()):
         yield repr((found.account, found.associations, found.complete))
 
 
 def accounts_digest(snapshot: Snapshot, accounts: Collection[str]) -> str:
-    """As `Snapshot.digest`, of some accounts and their principals."""
+    """As `Snapshot.digest`, of some accounts, their principals and groups."""
     own = [account for name, account in sorted(snapshot.accounts.items()) if name in accounts]
     members = [one for _, one in sorted(snapshot.principals.items()) if one.account in accounts]
-    return digest_of(
-        [*chain.from_iterable(map(account_facts, own)), *chain.from_iterable(map(principal_facts, members))]
-    )
+    groups = [repr(one) for _, one in sorted(snapshot.groups.items()) if one.account in accounts]
+    facts = [*chain.from_iterable(map(account_facts, own)), *chain.from_iterable(map(principal_facts, members))]
+    return digest_of([*facts, *groups])
 
 
 def account_facts(account: Account) -> Iterable[str]:
@@ -166,7 +188,7 @@ def principal_facts(p: Principal) -> Iterable[str]:
     template = "unknown" if ROLE_TEMPLATE in p.unknown else p.role_template
     tags = "unknown" if TAGS in p.unknown else sorted(p.tags.items())
     yield repr((p.arn, p.unique_id, p.kind, p.created_at, p.trust, tags, template))
-    yield repr((p.policies, p.boundary))
+    yield repr((p.policies, p.groups, p.boundary))
 
 
 def digest_of(parts: Iterable[str]) -> str:

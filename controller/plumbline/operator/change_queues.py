@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from plumbline.api.landscape import ChangeQueue, IAMLandscape
-from plumbline.aws.errors import AwsError
+from plumbline.aws.errors import AwsError, whole
 from plumbline.aws.session import AwsSessions
 from plumbline.model.evidence import GrantChange
 from plumbline.operator.refreshes import Refreshes
@@ -101,17 +101,22 @@ class _Reader(threading.Thread):
 
     def _take(self) -> None:
         """Passes on what comes within some seconds. Raises AwsError."""
-        self._url = self._url or self._call("GetQueueUrl", **_address(self._queue.arn))["QueueUrl"]
+        if not self._url:
+            found = self._call("GetQueueUrl", **_address(self._queue.arn))
+            with whole("sqs", "GetQueueUrl", self._queue.account):
+                self._url = found["QueueUrl"]
         answer = self._call("ReceiveMessage", QueueUrl=self._url, MaxNumberOfMessages=_BATCH, WaitTimeSeconds=_WAIT)
         messages: Sequence[dict[str, Any]] = answer.get("Messages") or ()
         if not messages or self.stop.is_set():
             return
+        with whole("sqs", "ReceiveMessage", self._queue.account):
+            entries = [{"Id": str(at), "ReceiptHandle": m["ReceiptHandle"]} for at, m in enumerate(messages)]
+            bodies = [m["Body"] for m in messages]
         self.refreshes.messages += len(messages)
-        changes = [change for message in messages for change in self._changes(message.get("Body", ""))]
+        changes = [change for body in bodies for change in self._changes(body)]
         if changes:
             self.refreshes.announce(changes, datetime.now(UTC))
             self._wake(self._landscape)
-        entries = [{"Id": str(at), "ReceiptHandle": m["ReceiptHandle"]} for at, m in enumerate(messages)]
         self._call("DeleteMessageBatch", QueueUrl=self._url, Entries=entries)
 
     def _said(self, problem: str) -> None:

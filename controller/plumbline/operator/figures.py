@@ -23,6 +23,7 @@ from plumbline.reconcile.figures import (
     finding_figures,
     policy_document_figures,
     policy_finding_figures,
+    review_figures,
     risk_figures,
     unused_access_figures,
 )
@@ -50,6 +51,7 @@ def _figures(reconciler: Reconciler) -> Figures:
         baselines=tuple(reconciler.figures.copy().values()),
         accounts=tuple(row for _, done in known for row in account_figures(done)),
         calls=tuple(CallFigures(*key, number) for key, number in sorted(calls.items())),
+        scanned=tuple((*key, number) for key, number in reconciler.landscape_passes.calls.scanned_bytes().items()),
         events=tuple(
             (name, bin_, number)
             for name, done in known
@@ -58,6 +60,7 @@ def _figures(reconciler: Reconciler) -> Figures:
         ),
         activity=tuple(row for _, done in known for row in activity_figures(done)),
         findings=tuple(row for _, done in known for row in finding_figures(done)),
+        reviewed=tuple(row for _, done in known for row in review_figures(done)),
         risk=tuple(row for _, done in known for row in risk_figures(done)),
         analyzers=tuple(row for _, done in known for row in analyzer_figures(done)),
         unused_access=tuple(row for _, done in known for row in unused_access_figures(done)),

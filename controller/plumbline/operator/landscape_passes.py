@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import sqlalchemy as sa
 import structlog
@@ -26,6 +26,7 @@ from plumbline.operator.change_queues import ChangeQueues
 from plumbline.operator.keys import Done, Gone, Key, Outcome, Stalled, Wake, jittered
 from plumbline.operator.landscapes import Known, Landscapes
 from plumbline.operator.objects import Objects, key_of
+from plumbline.operator.progress import Progress
 from plumbline.operator.refreshes import Refreshes
 from plumbline.operator.writer import Writer
 from plumbline.reconcile.exports import with_exported
@@ -37,6 +38,7 @@ from plumbline.reconcile.landscape import (
     same_but_times,
 )
 from plumbline.reconcile.refresh import refresh_accounts, with_announced
+from plumbline.reconcile.review_pass import with_review
 from plumbline.reconcile.risks import with_risk
 
 _log = structlog.get_logger()
@@ -92,7 +94,8 @@ class LandscapePasses:
         now = self._clock()
         changes = self.queues.watch(landscape)
         known = self._landscapes.get(key.name)
-        partly = changes is not None or landscape.spec.security_hub is not None
+        spec = landscape.spec
+        partly = changes is not None or spec.security_hub is not None or spec.review is not None
         if known is not None and partly and now < known.until and _same(known.done.landscape, landscape):
             return self._refreshed(key, body, landscape, known, changes, now)
         return self._collected(key, body, landscape, changes, now)
@@ -122,7 +125,7 @@ class LandscapePasses:
             sessions,
             as_of=day_of(now),
             now=now,
-            progress=lambda text: _log.debug("progress", landscape=key.name, text=text),
+            progress=Progress(key.name),
             changed=changes.changed if changes is not None else NO_CHANGES,
         )
         done = self._also(self._scored(done, baselines), changes, landscape, sessions, now)
@@ -138,12 +141,13 @@ class LandscapePasses:
             pause = timedelta(seconds=1)
         self._write(body, landscape, done, now)
         self._wake_all(self._moved(key.name, done, baselines, now), self._spread)
-        return Done(min(jittered(pause, key), _seconds_to_look(changes, now)))
+        return Done(min(jittered(pause, key), _seconds_to_look(changes, now), _seconds_to_review(done, now)))
 
     def _refreshed(
         self, key: Key, body: Json, landscape: IAMLandscape, known: Known, changes: Refreshes | None, now: datetime
     ) -> Outcome:
-        """Between two whole passes: the accounts of which a change was announced, and findings that changed."""
+        """Between two whole passes: the accounts of which a change was announced, findings that changed, and what a new day
+        changes in the review."""
         accounts = changes.due(now) if changes is not None else frozenset()
         sessions = self._sessions(landscape)
         done, late = known.done, key.name in self._unscored
@@ -165,7 +169,7 @@ class LandscapePasses:
         if key.name in self._unscored:  # which takes its time: drift is told first
             self._wake(key, 0.0)
         left = max((known.until - now).total_seconds(), 1.0)
-        return Done(min(left, _seconds_to_look(changes, now)))
+        return Done(min(left, _seconds_to_look(changes, now), _seconds_to_review(updated, now)))
 
     def _looked(
         self, done: LandscapePass, changes: Refreshes, sessions: AwsSessions, accounts: frozenset[str], now: datetime
@@ -204,8 +208,9 @@ class LandscapePasses:
         sessions: AwsSessions,
         now: datetime,
     ) -> LandscapePass:
-        """What the change queue said, and what Security Hub is to know."""
+        """The review, what the change queue said, and what Security Hub is to know."""
         before = landscape.status.conditions if landscape.status else []
+        done = with_review(done, self._engine, now)
         if changes is not None:
             done = with_announced(done, changes.announced, changes.problem, before, now)
         if landscape.spec.security_hub is None:
@@ -251,3 +256,10 @@ def _changed(before: LandscapePass, after: LandscapePass, accounts: frozenset[st
 def _seconds_to_look(changes: Refreshes | None, now: datetime) -> float:
     due = changes.next() if changes is not None else None
     return math.inf if due is None else max((due - now).total_seconds(), 0.1)
+
+
+def _seconds_to_review(done: LandscapePass, now: datetime) -> float:
+    """Until the day on which time alone changes the review."""
+    if done.review_until is None:
+        return math.inf
+    return max((datetime.combine(done.review_until, time(), UTC) - now).total_seconds(), 0.1)

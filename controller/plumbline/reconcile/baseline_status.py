@@ -10,12 +10,12 @@ from plumbline.api.baseline import (
     BaselineSpec,
     BaselineStatus,
     DriftChangeStatus,
-    ReviewStatus,
     RoleCounts,
     RoleStatus,
     Unassessed,
 )
 from plumbline.api.common import REQUESTED_AT
+from plumbline.api.review import ReviewStatus
 from plumbline.assess.assess import (
     distances,
     evidence_incomplete,

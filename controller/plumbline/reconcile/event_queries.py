@@ -107,6 +107,7 @@ def _synced(given: Collecting, source: QuerySource, start: datetime) -> SyncRepo
         overlay=overlay(),
         progress=given.progress,
     )
+    given.sessions.calls.scanned(given.landscape, source.name, report.scanned)
     given.progress(
         f"{source.name}: {report.queries} queries, {report.scanned:,} bytes scanned, {report.records:,} records, "
         f"{len(report.problems)} problems"

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from plumbline import __version__
-from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline, ReviewStatus
+from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
+from plumbline.api.review import ReviewCounts
 from plumbline.aws.calls import Call
 from plumbline.export.metrics import AccountFigures, BaselineFigures, CallFigures, Figures, RoleFigures
 from plumbline.iam.catalogue import catalogue
@@ -31,6 +32,7 @@ def figures_of(report: PassReport) -> Figures:
         accounts=tuple(row for done in report.landscapes.values() for row in account_figures(done)),
         roles=tuple(row for row in _roles(report)),
         calls=tuple(_calls(report.calls)),
+        scanned=tuple((*key, number) for key, number in sorted(report.scanned.items())),
         events=tuple(
             (name, bin_, number)
             for name, done in report.landscapes.items()
@@ -39,6 +41,7 @@ def figures_of(report: PassReport) -> Figures:
         ),
         activity=tuple(row for done in report.landscapes.values() for row in activity_figures(done)),
         findings=tuple(row for done in report.landscapes.values() for row in finding_figures(done)),
+        reviewed=tuple(row for done in report.landscapes.values() for row in review_figures(done)),
         risk=tuple(row for done in report.landscapes.values() for row in risk_figures(done)),
         analyzers=tuple(row for done in report.landscapes.values() for row in analyzer_figures(done)),
         unused_access=tuple(row for done in report.landscapes.values() for row in unused_access_figures(done)),
@@ -82,11 +85,18 @@ def baseline_figures(baseline: LeastPrivilegeBaseline, status: BaselineStatus) -
     )
 
 
-def _findings(review: ReviewStatus | None) -> Mapping[str, int]:
+def _findings(review: ReviewCounts | None) -> Mapping[str, int]:
     if review is None:
         return {}
     states = ("open", "new", "overdue", "decided", "resolved")
     return {state: getattr(review, state) for state in states}
+
+
+def review_figures(done: LandscapePass) -> Iterable[tuple[str, str, str, int]]:
+    """Landscape, kind of finding, state and number; nothing where the landscape does not ask for it."""
+    review, name = done.status.review, done.landscape.metadata.name
+    for kind, told in review.kinds.items() if review is not None else ():
+        yield from ((name, kind, state, number) for state, number in _findings(told).items())
 
 
 def risk_figures(done: LandscapePass) -> Iterable[tuple[str, str, int]]:

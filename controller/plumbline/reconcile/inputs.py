@@ -76,7 +76,7 @@ def _reach(reach: LogReach) -> Iterator[str]:
     # In hex: Python refuses to write numbers of so many bits in decimals.
     yield hex(reach.has_event)
     yield from (f"{source} {bits:x}" for source, bits in sorted(reach.complete.items()))
-    yield from (f"{reason} {bits:x} {source} {detail}" for reason, bits, source, detail in reach.incomplete)
+    yield from (f"{one.reason} {one.bits:x} {one.source} {one.detail} {one.remedy}" for one in reach.incomplete)
 
 
 def _usage(usage: PrincipalUsage, window: Window) -> Iterator[str]:

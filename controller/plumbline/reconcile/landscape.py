@@ -29,7 +29,7 @@ from plumbline.model.credentials import SOURCE as CREDENTIAL_REPORT
 from plumbline.model.inactivity import Judgement
 from plumbline.model.pod_identity import SOURCE as POD_IDENTITY
 from plumbline.model.policy_validation import SOURCE as POLICY_VALIDATION
-from plumbline.model.snapshot import Account, Snapshot
+from plumbline.model.snapshot import Account, Principal, Snapshot
 from plumbline.reconcile.analyzers import analyzers_status, in_place
 from plumbline.reconcile.collecting import Collecting, Progress, Wish
 from plumbline.reconcile.conditions import Fact, conditions
@@ -51,8 +51,17 @@ OpenSessions = Callable[[IAMLandscape], AwsSessions]
 
 
 @dataclass(frozen=True, slots=True)
+class Escalating:
+    """Who certainly can gain privileges, and of whom that cannot be said."""
+
+    certain: tuple[Principal, ...] = ()
+    unclear: tuple[Principal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LandscapePass:
-    """What one pass found. `judgements`: what is said of users, keys, passwords and roles; None where nobody asked."""
+    """What one pass found. `judgements`: what is said of users, keys, passwords and roles; `escalating`: of the analysis of
+    risks; both None where nobody asked. `review_until`: the day on which time alone changes the review."""
 
     landscape: IAMLandscape
     view: LandscapeView
@@ -61,6 +70,8 @@ class LandscapePass:
     governed: Mapping[str, str]
     status: LandscapeStatus
     judgements: tuple[Judgement, ...] | None = None
+    escalating: Escalating | None = None
+    review_until: date | None = None
 
 
 def open_sessions(landscape: IAMLandscape) -> AwsSessions:

@@ -11,8 +11,9 @@ from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.risk import Deciding, RiskContribution, RiskStatus, RiskyPrincipal
 from plumbline.assess.analysis import Analysis, Facts, Memory, PrincipalAnalysis, Terms, analyse
 from plumbline.assess.remedies import ranked
+from plumbline.assess.targets import accounts_seen
 from plumbline.assess.window import Window
-from plumbline.reconcile.landscape import LandscapePass, day_of
+from plumbline.reconcile.landscape import Escalating, LandscapePass, day_of
 
 BANDS: Final = ((75, 100), (50, 74), (25, 49), (0, 24))  # the highest first
 _UNKNOWN_PARTS: Final = frozenset({"undetermined", "accessUnknown", "exposureUnknown", "blastRadiusUnknown"})
@@ -32,7 +33,34 @@ def with_risk(
         return done
     found = analyse(facts_of(done, baselines), risk.weights, memory=memory)
     status = risk_status(found, done.governed, risk.listed, _refreshed(done))
-    return replace(done, status=done.status.model_copy(update={"risk": status}))
+    return replace(done, status=done.status.model_copy(update={"risk": status}), escalating=escalating(found, done))
+
+
+def escalating(analysis: Analysis, done: LandscapePass) -> Escalating:
+    """No way that is certain means something only where all is known that could make one."""
+    snapshot = done.view.snapshot
+    unseen = {account.id for account in snapshot.accounts.values() if account.state == "ACTIVE"} - accounts_seen(
+        snapshot
+    )
+    hidden = bool(unseen) or snapshot.organization_error is not None
+    certain = [one for one in analysis.principals if any(_certain(one))]
+    found = {one.principal.arn for one in certain}
+    return Escalating(
+        tuple(one.principal for one in certain),
+        tuple(
+            one.principal
+            for one in analysis.principals
+            if one.principal.arn not in found and _unclear(one, hidden=hidden)
+        ),
+    )
+
+
+def _unclear(one: PrincipalAnalysis, *, hidden: bool) -> bool:
+    """Whether something may be certain of which that is not known. `hidden`: there are accounts of which nothing is known; who
+    has a way that lacks only somebody to take over may find one there."""
+    ways = (*one.escalations.escalations, *one.escalations.potential)
+    # What a policy says that could not be read is among what ways assume.
+    return any(way.assumes for way in ways) or bool(one.escalations.more) or (hidden and bool(ways))
 
 
 def _refreshed(done: LandscapePass) -> dict[str, datetime]:
@@ -108,6 +136,7 @@ def facts_of(done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline]) -
         log_sources=dict.fromkeys(view.snapshot.accounts, view.log_sources),
         changes=view.changes,
         pod_identity=view.snapshot.pod_identity,
+        groups=view.snapshot.groups,
         ways=view.ways,
         first_seen=view.first_seen,
         watched_since=view.watched_since,

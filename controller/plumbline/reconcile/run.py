@@ -43,6 +43,7 @@ from plumbline.reconcile.landscape import (
 )
 from plumbline.reconcile.places import Places, kept_places
 from plumbline.reconcile.resources import Invalid, Resources, ResourceStore
+from plumbline.reconcile.review_pass import with_review
 from plumbline.reconcile.risks import with_risk
 
 _log = structlog.get_logger()
@@ -50,7 +51,8 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True)
 class PassReport:
-    """All that one pass did. `written`: resources whose text changed; `calls` of AWS by landscape."""
+    """All that one pass did. `written`: resources whose text changed; `calls` of AWS by landscape;
+    `scanned`: bytes, by landscape and source."""
 
     as_of: date
     now: datetime
@@ -59,6 +61,7 @@ class PassReport:
     baselines: dict[str, BaselinePass] = field(default_factory=dict)
     invalid: Sequence[Invalid] = ()
     calls: dict[str, Mapping[Call, int]] = field(default_factory=dict)
+    scanned: dict[tuple[str, str], int] = field(default_factory=dict)
     written: int = 0
 
 
@@ -114,9 +117,10 @@ def _one_landscape(
         now=report.now,
         progress=progress,
     )
-    done = with_risk(done, baselines)
+    done = with_review(with_risk(done, baselines), engine, report.now)
     report.landscapes[name] = done
     report.calls[name] = opened.calls.counts()
+    report.scanned |= opened.calls.scanned_bytes()
     why = nothing_to_see(done.view.snapshot)
     if why or landscape.spec.security_hub is None:  # else it is written once it is known what Security Hub took
         report.written += write_landscape(store, landscape, done.status)

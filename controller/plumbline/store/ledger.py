@@ -294,7 +294,7 @@ def _evidence_row(item: Evidence) -> dict[str, Any]:
 
 
 def _evidence(connection: sa.Connection, landscape: str, since: datetime) -> Iterator[Evidence]:
-    order = ("principal", "unique_id", "action", "outcome", "source", "ambiguous", "first", "id")
+    order = ("principal", "unique_id", "action", "outcome", "source", "ambiguous", "passed_to", "first", "id")
     query = (
         evidence.select()
         .where(evidence.c.landscape == landscape, evidence.c.last >= since)

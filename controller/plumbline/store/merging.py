@@ -21,11 +21,13 @@ def joined_unmapped(items: Iterable[UnmappedUse]) -> tuple[UnmappedUse, ...]:
 
 
 def merged(items: Iterable[Evidence]) -> tuple[Evidence, ...]:
-    """Evidence of one principal, one for each unique id, action, outcome, source and certainty; sorted. `items` come
-    grouped in this way."""
-    groups = groupby(items, key=lambda e: (e.unique_id, e.action, e.outcome, e.source, e.ambiguous))
-    joined = [_joined(list(group)) for _, group in groups]
-    return tuple(sorted(joined, key=lambda e: (e.unique_id or "", e.action, e.outcome, e.source, e.ambiguous)))
+    """Evidence of one principal, one for each unique id, action, outcome, source, certainty and service that a role was
+    passed to; sorted. `items` come grouped in this way."""
+    return tuple(sorted((_joined(list(group)) for _, group in groupby(items, key=_name)), key=_name))
+
+
+def _name(one: Evidence) -> tuple[str, str, str, str, bool, str]:
+    return one.unique_id or "", one.action, one.outcome, one.source, one.ambiguous, one.passed_to
 
 
 def _joined(items: list[Evidence]) -> Evidence:
@@ -49,6 +51,7 @@ def _joined(items: list[Evidence]) -> Evidence:
         tuple(sorted({name for item in items for name in item.via_services})),
         tuple(sorted({code for item in items for code in item.codes})),
         one.ambiguous,
+        one.passed_to,
     )
 
 

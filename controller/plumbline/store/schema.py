@@ -92,6 +92,7 @@ evidence = sa.Table(
     sa.Column("via_services", sa.JSON, nullable=False),
     sa.Column("codes", sa.JSON, nullable=False),
     sa.Column("ambiguous", sa.Boolean, nullable=False, default=False),
+    sa.Column("passed_to", Words, nullable=False, server_default=""),
     sa.Index("evidence_partition", *PARTITION),
     sa.Index("evidence_principal", "landscape", "principal"),
 )
@@ -252,16 +253,19 @@ exported_finding = sa.Table(
     sa.Column("archived", sa.Boolean, nullable=False),
 )
 
-# Since when a baseline has had a finding, and when it ended.
+# Since when a baseline, or a landscape in one kind, has had a finding, and when it ended.
 finding = sa.Table(
     "finding",
     metadata,
-    sa.Column("baseline", sa.String, primary_key=True),  # namespace/name
-    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("book", Words, primary_key=True),  # namespace/name, or landscape:name:kind
+    sa.Column("key", Words, primary_key=True),
     sa.Column("kind", sa.String, nullable=False),
-    sa.Column("role_arn", sa.String, nullable=False),
+    sa.Column("resource", Words, nullable=False),
     sa.Column("first_seen", Utc, nullable=False),
     sa.Column("resolved_at", Utc),
+    sa.Column("account", Words, nullable=False),
+    sa.Column("region", Words, nullable=False),
+    sa.Column("detail", Words, nullable=False),
 )
 
 # Queries that were started and whose rows are not in the ledger yet: after a restart they are waited for, not paid again.

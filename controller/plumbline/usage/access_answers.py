@@ -76,7 +76,7 @@ def read_answers(path: Path, until: datetime) -> Answers:
     return found
 
 
-def whole(pages: Sequence[Any]) -> dict[str, ServiceAccess]:
+def services_of(pages: Sequence[Any]) -> dict[str, ServiceAccess]:
     """The services of all pages of one answer, by namespace. Raises KeyError, TypeError, ValueError or AttributeError when
     it is not a whole answer, or one that contradicts itself: half of it would call the other half silent."""
     if not pages or not all(isinstance(page, dict) for page in pages):
@@ -87,6 +87,8 @@ def whole(pages: Sequence[Any]) -> dict[str, ServiceAccess]:
     if [bool(page.get("IsTruncated")) for page in pages] != [True] * (len(pages) - 1) + [False]:
         raise ValueError("IsTruncated says that a page is missing")
     services = [service_access(raw) for page in pages for raw in page["ServicesLastAccessed"]]
+    if not all(service.namespace for service in services):
+        raise ValueError("lists a service without a name")
     if len({service.namespace for service in services}) < len(services):
         raise ValueError("lists a service twice")
     if any(service.last is None and any(a.last for a in service.actions.values()) for service in services):
@@ -96,7 +98,7 @@ def whole(pages: Sequence[Any]) -> dict[str, ServiceAccess]:
 
 def _answer(arn: str, pages: Sequence[Any], until: datetime) -> LastAccessed:
     """Raises KeyError, TypeError, ValueError or AttributeError when it is not a whole answer."""
-    services = whole(pages).values()
+    services = services_of(pages).values()
     return LastAccessed(
         principal=arn,
         unique_id=None,

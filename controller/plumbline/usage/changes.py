@@ -1,4 +1,4 @@
-"""Events that change what principals are granted, or what a trail records: read from successful writes.
+"""Events that change what principals are granted or whom they trust, or what a trail records: read from successful writes.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html,
 https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Operations.html
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from plumbline.model.evidence import GrantChange, TrailChange
+from plumbline.model.evidence import TRUST, GrantChange, TrailChange
 from plumbline.usage.records import Record
 from plumbline.usage.request import decoded
 from plumbline.usage.resources import partition_of
@@ -25,6 +25,7 @@ GRANT_CHANGES: Mapping[str, tuple[tuple[str, str], str | None]] = {
     "DeleteRolePolicy": (_ROLE, "policyName"),
     "PutRolePermissionsBoundary": (_ROLE, None),
     "DeleteRolePermissionsBoundary": (_ROLE, None),
+    "UpdateAssumeRolePolicy": (_ROLE, "policyDocument"),
     "CreateRole": (_ROLE, None),
     "DeleteRole": (_ROLE, None),
     "AttachUserPolicy": (_USER, "policyArn"),
@@ -86,6 +87,8 @@ def grant_change(record: Record, account: str, by: str) -> GrantChange | None:
         target = f"arn:{partition_of(record.awsRegion or '')}:iam::{account}:{kind}{path or '/'}{name}"
     policy = request.get(policy_parameter) if policy_parameter else None
     key = f"inline/{policy}" if policy and policy_parameter == "policyName" else policy
+    if policy_parameter == "policyDocument":
+        key = TRUST
     return GrantChange(account, record.eventName, target, key, record.eventTime, by)
 
 

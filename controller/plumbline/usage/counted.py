@@ -17,7 +17,7 @@ from plumbline.usage.classify import is_service_event, special_bin
 from plumbline.usage.grouping import Merged
 from plumbline.usage.outcomes import denied_action, outcome_of
 from plumbline.usage.records import Problem, Record
-from plumbline.usage.request import NOTHING, Facts, Requests
+from plumbline.usage.request import NOTHING, PASSING, Facts, Requests, passed_to
 from plumbline.usage.tally import Group, Key, Tally
 
 
@@ -42,7 +42,7 @@ class CountedAggregator:
         self._overlay, self._source = overlay, source
         self._requests = Requests(overlay)
         self._tally = Tally()
-        self._perhaps: dict[tuple[Caller, str, Outcome], Merged] = {}
+        self._perhaps: dict[tuple[Caller, str, Outcome, str], Merged] = {}
 
     def add(self, like: Counted) -> None:
         """Counts them. A change of a grant that was made several times has only its first and its last time."""
@@ -91,7 +91,9 @@ class CountedAggregator:
         """Actions that lie deeper in a request than the names of its parameters tell count against their removal."""
         for action in self._requests.possible(key.event_source, key.event_name):
             if action not in known and key.outcome != "denied":
-                total = self._perhaps.setdefault((key.caller, action, key.outcome), Merged(like.first, like.last))
+                service = passed_to(self._overlay, key.event_source, key.event_name) if action == PASSING else ""
+                name = (key.caller, action, key.outcome, service)
+                total = self._perhaps.setdefault(name, Merged(like.first, like.last))
                 total.count += like.calls
                 total.first, total.last = min(total.first, like.first), max(total.last, like.last)
 
@@ -112,8 +114,16 @@ class CountedAggregator:
 
     def _possible(self) -> list[Evidence]:
         return [
-            total.evidence(caller.principal, caller.unique_id, action, outcome, source=self._source, ambiguous=True)
-            for (caller, action, outcome), total in sorted(
+            total.evidence(
+                caller.principal,
+                caller.unique_id,
+                action,
+                outcome,
+                source=self._source,
+                ambiguous=True,
+                passed_to=service,
+            )
+            for (caller, action, outcome, service), total in sorted(
                 self._perhaps.items(), key=lambda item: (*map(str, item[0][0]), *item[0][1:])
             )
         ]

@@ -16,10 +16,15 @@ from plumbline.model.evidence import MAX_RESOURCES, Evidence, Outcome, UnmappedU
 from plumbline.usage.arn_formats import fitting, formats_of
 from plumbline.usage.classify import event_of
 from plumbline.usage.outcomes import bare, not_found
+from plumbline.usage.request import PASSING, passed_to
 from plumbline.usage.resources import bucket_of
 
 # Reads of Amazon S3 that answer "not found" only to callers with s3:ListBucket.
 _S3_READS = frozenset({"GetObject", "HeadObject", "GetObjectAttributes", "GetObjectTagging", "GetObjectAcl"})
+
+
+# Unique id, action, outcome, whether it is ambiguous, and the service that a role was passed to.
+_Name = tuple[str | None, str, Outcome, bool, str]
 
 
 @dataclass(slots=True)  # not frozen, which takes twice as long to make
@@ -34,11 +39,13 @@ class _Use:
     first: datetime
     last: datetime
     truncated: bool
+    passed_to: str = ""
 
 
 @dataclass(slots=True)
 class Merged:
-    """The sum of observations that agree in principal, action, outcome and certainty. What it lists is sorted."""
+    """The sum of observations that agree in principal, action, outcome, certainty, and service that a role was passed to.
+    What it lists is sorted."""
 
     first: datetime
     last: datetime
@@ -86,27 +93,29 @@ def evidence_of(groups: Iterable[tuple[Any, Any, int]], overlay: Overlay, source
     result: list[Evidence] = []
     # One principal after another: what is joined on the way is never that of all.
     for principal, own in groupby(sorted(groups, key=_principal), key=_principal):
-        merged: dict[tuple[str | None, str, Outcome, bool], Merged] = {}
+        merged: dict[_Name, Merged] = {}
         for key, group, count in own:
             via = (key.invoked_by,) if key.invoked_by else ()
             codes = (bare(key.code),) if key.code else ()
             event = event_of(overlay, key.event_source, key.event_name, key.variant)
             for use in _uses(key, group, count, overlay, event):
-                name = (key.caller.unique_id, use.action, use.outcome, use.ambiguous)
+                name = (key.caller.unique_id, use.action, use.outcome, use.ambiguous, use.passed_to)
                 total = merged.get(name)
                 if total is None:
                     total = merged[name] = Merged(use.first, use.last)
                 total.add(use, via, codes)
         result += (
-            total.evidence(principal, unique_id, action, outcome, source=source, ambiguous=ambiguous)
-            for (unique_id, action, outcome, ambiguous), total in sorted(merged.items(), key=_order)
+            total.evidence(
+                principal, unique_id, action, outcome, source=source, ambiguous=ambiguous, passed_to=passed_to
+            )
+            for (unique_id, action, outcome, ambiguous, passed_to), total in sorted(merged.items(), key=_order)
         )
     return tuple(result)
 
 
-def _order(item: tuple[tuple[str | None, str, Outcome, bool], Merged]) -> tuple[str, str, str, bool]:
-    unique_id, action, outcome, ambiguous = item[0]
-    return unique_id or "", action, outcome, ambiguous
+def _order(item: tuple[_Name, Merged]) -> tuple[str, str, str, bool, str]:
+    unique_id, action, outcome, ambiguous, service = item[0]
+    return unique_id or "", action, outcome, ambiguous, service
 
 
 def _principal(group: tuple[Any, Any, int]) -> str:
@@ -149,7 +158,8 @@ def _uses(key: Any, group: Any, count: int, overlay: Overlay, event: EventAction
     for action, extra in group.extra.items():
         arns, partial = _resources(action, extra)
         times = min(extra.count, count)
-        yield _Use(action, key.outcome, False, arns, times, extra.first, extra.last, partial)
+        service = passed_to(overlay, key.event_source, key.event_name) if action == PASSING else ""
+        yield _Use(action, key.outcome, False, arns, times, extra.first, extra.last, partial, service)
     if event.services == ("s3",) and event.operation in _S3_READS and not_found(key.code):
         listed = use("s3:ListBucket", key.outcome, False)
         buckets = sorted({bucket_of(arn) for call in group.resources for arn in call})

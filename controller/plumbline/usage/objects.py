@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from plumbline.aws.errors import translated
+from plumbline.aws.errors import translated, whole
 
 
 class Listed(NamedTuple):
@@ -80,12 +80,14 @@ class Bucket:
 
     def listing(self, prefix: str) -> list[Listed]:
         pages = self._pages(Bucket=self._bucket, Prefix=prefix)
-        return sorted(Listed(item["Key"], item["ETag"]) for page in pages for item in page.get("Contents", ()))
+        with whole("s3", "ListObjectsV2", self._account):
+            return sorted(Listed(item["Key"], item["ETag"]) for page in pages for item in page.get("Contents", ()))
 
     def folders(self, prefix: str) -> list[str]:
         pages = self._pages(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
-        found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
-        return sorted(name[len(prefix) :].rstrip("/") for name in found)
+        with whole("s3", "ListObjectsV2", self._account):
+            found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
+            return sorted(name[len(prefix) :].rstrip("/") for name in found)
 
     def open(self, key: str) -> BinaryIO:
         with translated("s3", "GetObject", self._account):
@@ -93,4 +95,11 @@ class Bucket:
 
     def _pages(self, **parameters: Any) -> list[Any]:
         with translated("s3", "ListObjectsV2", self._account):
-            return list(self._client.get_paginator("list_objects_v2").paginate(**parameters))
+            pages = list(self._client.get_paginator("list_objects_v2").paginate(**parameters))
+        with whole("s3", "ListObjectsV2", self._account):
+            for page in pages:
+                if len(page.get("Contents", ())) + len(page.get("CommonPrefixes", ())) < page["KeyCount"]:
+                    raise ValueError("it says that it has more")
+            if pages[-1]["IsTruncated"]:
+                raise ValueError("it says that there is more, but not where")
+        return pages

@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from plumbline.iam.overlay import Overlay, PassRole
 from plumbline.usage.resources import Finder, copy_source, from_record, partition_of
+
+PASSING: Final = "iam:PassRole"
 
 _ANY = msgspec.json.Decoder()
 # Requests whose facts are remembered: of one event in one account and Region, and of all together.
@@ -126,13 +128,19 @@ class Requests:
     def possible(self, event_source: str, event_name: str) -> tuple[str, ...]:
         """The actions that lie deeper in a request than the names of its parameters tell: for one that is not known."""
         plan = self._plan(event_source, event_name)
-        return tuple(a for a in ("iam:PassRole" if plan.pass_role else None, plan.tag_action) if a)
+        return tuple(a for a in (PASSING if plan.pass_role else None, plan.tag_action) if a)
 
     def _plan(self, event_source: str, event_name: str) -> _Plan:
         plan = self._plans.get((event_source, event_name))
         if plan is None:
             plan = self._plans[event_source, event_name] = _make_plan(self._overlay, event_source, event_name)
         return plan
+
+
+def passed_to(overlay: Overlay, event_source: str, event_name: str) -> str:
+    """The service to which the requests of an event pass roles; empty where that is not known."""
+    rule = _make_plan(overlay, event_source, event_name).pass_role
+    return rule.service if rule is not None else ""
 
 
 class Reader:
@@ -209,10 +217,10 @@ def _passed(rule: PassRole, parameters: Mapping[str, Any]) -> Iterator[tuple[str
         for value in _at(parameters, path.split(".")):
             if isinstance(value, str) and value:
                 is_role = value.startswith("arn:") and ":role/" in value
-                yield "iam:PassRole", ((value,) if is_role else ())
+                yield PASSING, ((value,) if is_role else ())
     for path in rule.presence:
         if any(_at(parameters, path.split("."))):
-            yield "iam:PassRole", ()
+            yield PASSING, ()
 
 
 def _at(value: Any, path: list[str]) -> Iterator[Any]:

@@ -47,9 +47,10 @@ def suggest(evidence: Iterable[Evidence], unmapped: Iterable[UnmappedUse], since
     """The policy that allows what the evidence of one principal shows at or after `since`."""
     recent = [item for item in evidence if item.last >= since]
     seen = [item for item in recent if item.outcome != "denied"]
-    resources: dict[str, set[str]] = {}
+    resources: dict[tuple[str, str], set[str]] = {}
     for item in seen:
-        resources.setdefault(item.action, set()).update(_resources(item))
+        resources.setdefault((item.action, item.passed_to), set()).update(_resources(item))
+    actions = {action for action, _ in resources}
     statements = _statements(resources)
     policy = {"Version": "2012-10-17", "Statement": statements}
     policies = _divided(policy)
@@ -59,8 +60,8 @@ def suggest(evidence: Iterable[Evidence], unmapped: Iterable[UnmappedUse], since
         policies=policies,
         kept=_kept(seen),
         unmapped=tuple(_event(use) for use in sorted(unmapped, key=_event_order) if use.last >= since),
-        denied=tuple(sorted({item.action for item in recent if item.outcome == "denied"} - set(resources))),
-        invisible=_invisible(resources),
+        denied=tuple(sorted({item.action for item in recent if item.outcome == "denied"} - actions)),
+        invisible=_invisible(actions),
         unique_ids=tuple(ids),
         warnings=tuple(_warnings(policy, len(policies), ids)),
     )
@@ -73,13 +74,19 @@ def _resources(item: Evidence) -> tuple[str, ...]:
     return tuple(arn.translate(_ESCAPES) for arn in item.resources)
 
 
-def _statements(resources: dict[str, set[str]]) -> list[dict[str, Any]]:
-    """One statement for all actions with the same resources; those on named resources first."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for action, arns in resources.items():
-        groups.setdefault(_ALL if "*" in arns else tuple(sorted(arns)), []).append(action)
-    ordered = sorted(groups.items(), key=lambda group: (group[0] == _ALL, sorted(group[1])))
-    return [{"Effect": "Allow", "Action": sorted(actions), "Resource": list(arns)} for arns, actions in ordered]
+def _statements(resources: dict[tuple[str, str], set[str]]) -> list[dict[str, Any]]:
+    """One statement for all actions with the same resources and condition; those on named resources first. Roles are passed
+    to the services to which they were passed, where these are known."""
+    groups: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for (action, service), arns in resources.items():
+        groups.setdefault((_ALL if "*" in arns else tuple(sorted(arns)), service), []).append(action)
+    ordered = sorted(groups.items(), key=lambda group: (group[0][0] == _ALL, sorted(group[1]), group[0]))
+    return [_statement(sorted(actions), arns, service) for (arns, service), actions in ordered]
+
+
+def _statement(actions: Sequence[str], arns: Sequence[str], service: str) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": list(arns)}
+    return statement | ({"Condition": {"StringEquals": {"iam:PassedToService": service}}} if service else {})
 
 
 def _kept(seen: Sequence[Evidence]) -> tuple[dict[str, str], ...]:
@@ -129,7 +136,10 @@ def _invisible(actions: Iterable[str]) -> tuple[dict[str, Any], ...]:
 def _divided(policy: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     if not policy["Statement"] or _size(policy) <= MANAGED_LIMIT:
         return (policy,)
-    grants = [Grant("Allow", tuple(s["Action"]), tuple(s["Resource"])) for s in policy["Statement"]]
+    grants = [
+        Grant("Allow", tuple(s["Action"]), tuple(s["Resource"]), json.dumps(s.get("Condition", {})))
+        for s in policy["Statement"]
+    ]
     try:
         return tuple(json.loads(text) for text in documents(grants, most=MOST_POLICIES))
     except TooLargeError:

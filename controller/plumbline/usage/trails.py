@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from plumbline.aws.errors import translated
+from plumbline.aws.errors import translated, whole
 from plumbline.model.coverage import ManagementSelection
 from plumbline.model.snapshot import digest_of
 from plumbline.store.schema import trail_selection
@@ -23,6 +23,8 @@ from plumbline.usage.selectors import Selection, selection_of
 _GLOBAL_SOURCES = frozenset(
     f"{name}.amazonaws.com" for name in ("iam", "sts", "cloudfront", "route53", "organizations", "waf", "shield")
 )
+# A trail has selectors of one kind, and an empty list where it records nothing.
+_SELECTORS = frozenset({"EventSelectors", "AdvancedEventSelectors"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +51,31 @@ def fetch_trail(client: Any, arn: str, account: str | None = None) -> Trail:
     `account`: whose credentials the client has, for error messages.
     """
     with translated("cloudtrail", "GetTrail", account):
-        trail = client.get_trail(Name=arn)["Trail"]
+        told = client.get_trail(Name=arn)
+    with whole("cloudtrail", "GetTrail", account):
+        trail, named = told["Trail"], told["Trail"]["TrailARN"]
     with translated("cloudtrail", "GetTrailStatus", account):
         status = client.get_trail_status(Name=arn)
+    with whole("cloudtrail", "GetTrailStatus", account):
+        logging, started = status["IsLogging"] is True, status.get("StartLoggingTime")
     with translated("cloudtrail", "GetEventSelectors", account):
         answer = client.get_event_selectors(TrailName=arn)
-    selectors = {key: answer.get(key) or [] for key in ("EventSelectors", "AdvancedEventSelectors")}
+    with whole("cloudtrail", "GetEventSelectors", account):
+        if not answer.keys() & _SELECTORS:
+            raise ValueError("it has no list of selectors")
+        selectors = {kind: answer.get(kind) or [] for kind in _SELECTORS}
     selection = selection_of(selectors)
     if not trail.get("IncludeGlobalServiceEvents", False):
         selection = without_global_services(selection)
     facts = {key: value for key, value in trail.items() if key not in ("SnsTopicName", "SnsTopicARN")}
-    started = status.get("StartLoggingTime")
     return Trail(
-        arn=trail.get("TrailARN", arn),
+        arn=named,
         name=trail.get("Name") or arn.rpartition("/")[2],
         home_region=trail.get("HomeRegion") or arn.split(":")[3],
         multi_region=bool(trail.get("IsMultiRegionTrail")),
         organization=bool(trail.get("IsOrganizationTrail")),
         validation=bool(trail.get("LogFileValidationEnabled")),
-        logging=status.get("IsLogging") is True,
+        logging=logging,
         started_at=started.astimezone(UTC) if isinstance(started, datetime) else None,
         selection=selection,
         digest=digest_of([json.dumps(facts, sort_keys=True, default=str), json.dumps(selectors, sort_keys=True)]),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from functools import cached_property
 from typing import Any
 
 from plumbline.api.sources import Athena
-from plumbline.aws.errors import AwsError, Invalid, Transient
+from plumbline.aws.errors import AwsError, Invalid, Transient, whole
 from plumbline.aws.limits import patiently
 from plumbline.aws.session import AwsSessions
 from plumbline.model.snapshot import digest_of
@@ -71,8 +72,9 @@ class AthenaLogs:
         """The landscape's limit or the workgroup's, whichever is lower. Raises AwsError."""
         own = int(self._config.max_gigabytes_per_query * GIGABYTE)
         answer = self._call("GetWorkGroup", WorkGroup=self._config.workgroup)
-        cutoff = answer["WorkGroup"].get("Configuration", {}).get("BytesScannedCutoffPerQuery")
-        return min(own, int(cutoff)) if cutoff else own
+        with self._whole("GetWorkGroup"):
+            cutoff = answer["WorkGroup"].get("Configuration", {}).get("BytesScannedCutoffPerQuery")
+            return min(own, int(cutoff)) if cutoff else own
 
     @property
     def table(self) -> str:
@@ -128,7 +130,8 @@ TBLPROPERTIES ('projection.enabled'='true',
             call = patiently(
                 lambda: self._call("StartQueryExecution", **parameters), total=_PATIENCE, sleep=self._sleep
             )
-            return str(call["QueryExecutionId"])
+            with self._whole("StartQueryExecution"):
+                return str(call["QueryExecutionId"])
 
         def follow(execution: str) -> int:
             return wait(
@@ -143,9 +146,11 @@ TBLPROPERTIES ('projection.enabled'='true',
 
     def _look(self, execution: str, limit: int) -> Progress:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_QueryExecutionStatus.html"""
-        answer = self._call("GetQueryExecution", QueryExecutionId=execution)["QueryExecution"]
-        state, why = answer["Status"]["State"], answer["Status"].get("StateChangeReason") or "no further message"
-        scanned = int(answer.get("Statistics", {}).get("DataScannedInBytes") or 0)
+        answer = self._call("GetQueryExecution", QueryExecutionId=execution)
+        with self._whole("GetQueryExecution"):
+            told = answer["QueryExecution"]
+            state, why = told["Status"]["State"], told["Status"].get("StateChangeReason") or "no further message"
+            scanned = int(told.get("Statistics", {}).get("DataScannedInBytes") or 0)
         if state in ("QUEUED", "RUNNING"):
             return Progress(scanned)
         if state == "SUCCEEDED":
@@ -165,11 +170,14 @@ TBLPROPERTIES ('projection.enabled'='true',
         names: list[str] = []
         while True:
             page = self._call("GetQueryResults", QueryExecutionId=execution, MaxResults=_RESULTS, **token)
-            for line in page["ResultSet"]["Rows"]:
-                cells = [cell.get("VarCharValue", "") for cell in line["Data"]]
-                if names:
+            with self._whole("GetQueryResults"):
+                lines = [[cell.get("VarCharValue", "") for cell in line["Data"]] for line in page["ResultSet"]["Rows"]]
+            for cells in lines:
+                if len(cells) == len(names):
                     values = dict(zip(names, cells, strict=True))
                     yield Row._make(values.get(name, "") for name in Row._fields)
+                elif names:
+                    raise _incomplete(f"a line has {len(cells)} cells instead of {len(names)}")
                 elif set(cells) == set(Row._fields):
                     names = cells
                 else:
@@ -182,6 +190,9 @@ TBLPROPERTIES ('projection.enabled'='true',
             token = {"NextToken": following}
         if not names:
             raise _incomplete("it has not even a header")
+
+    def _whole(self, operation: str) -> AbstractContextManager[None]:
+        return whole("athena", operation, self._config.account)
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         account, region = self._config.account, self._config.region

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from plumbline.api.sources import CloudTrailLake
-from plumbline.aws.errors import AwsError, Invalid, NotFound, Transient
+from plumbline.aws.errors import AwsError, Invalid, NotFound, Transient, whole
 from plumbline.aws.limits import patiently
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import Interval, LogCoverage, SourceState, State
@@ -79,6 +80,10 @@ class Lake:
     def describe(self) -> EventDataStore:
         """https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetEventDataStore.html. Raises AwsError."""
         answer = self._call("GetEventDataStore", EventDataStore=self._arn)
+        with self._whole("GetEventDataStore"):
+            return self._described(answer)
+
+    def _described(self, answer: Mapping[str, Any]) -> EventDataStore:
         selectors = {"AdvancedEventSelectors": answer.get("AdvancedEventSelectors") or []}
         changed = [answer[name] for name in ("CreatedTimestamp", "UpdatedTimestamp") if name in answer]
         trail = Trail(
@@ -88,15 +93,15 @@ class Lake:
             multi_region=bool(answer.get("MultiRegionEnabled")),
             organization=bool(answer.get("OrganizationEnabled")),
             validation=True,
-            logging=answer.get("Status") == "ENABLED",
+            logging=answer["Status"] == "ENABLED",
             # Starting and stopping ingestion, and a change of selectors, count as updates.
             started_at=max(changed).astimezone(UTC) if changed else None,
             selection=selection_of(selectors),
             digest=digest_of([json.dumps(answer, sort_keys=True, default=str)]),
             kind="event data store",
         )
-        kept = timedelta(days=int(answer.get("RetentionPeriod", 0)))
-        return EventDataStore(trail, self._owner, str(answer.get("Status")), kept)
+        kept = timedelta(days=int(answer["RetentionPeriod"]))
+        return EventDataStore(trail, self._owner, str(answer["Status"]), kept)
 
     def ask(self, first: date, last: date, scopes: Sequence[str]) -> Answer:
         """One query over all accounts and Regions of the store. Raises AwsError, also while rows are fetched."""
@@ -115,7 +120,8 @@ class Lake:
             call = patiently(
                 lambda: self._call("StartQuery", QueryStatement=statement), total=_PATIENCE, sleep=self._sleep
             )
-            return str(call["QueryId"])
+            with self._whole("StartQuery"):
+                return str(call["QueryId"])
 
         def follow(query: str) -> int:
             return wait(
@@ -137,8 +143,9 @@ class Lake:
     def _look(self, query: str) -> Progress:
         """https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DescribeQuery.html"""
         answer = self._call("DescribeQuery", QueryId=query)
-        status = answer["QueryStatus"]
-        scanned = int(answer.get("QueryStatistics", {}).get("BytesScanned") or 0)
+        with self._whole("DescribeQuery"):
+            status = answer["QueryStatus"]
+            scanned = int(answer.get("QueryStatistics", {}).get("BytesScanned") or 0)
         if status in ("QUEUED", "RUNNING"):
             return Progress(scanned)
         if status == "FINISHED":
@@ -153,13 +160,15 @@ class Lake:
         given, total = 0, 0
         while True:
             page = self._call("GetQueryResults", QueryId=query, MaxQueryResults=_RESULTS, **token)
-            if page["QueryStatus"] != "FINISHED":
-                raise Transient(f"the results are gone: {page['QueryStatus']}", reason="ResultsIncomplete")
-            total = int(page["QueryStatistics"]["TotalResultsCount"])
-            for cells in page.get("QueryResultRows", ()):
-                given += 1
-                values = {name: value for cell in cells for name, value in cell.items()}
-                yield Row._make(values.get(name, "") for name in Row._fields)
+            with self._whole("GetQueryResults"):
+                if page["QueryStatus"] != "FINISHED":
+                    raise Transient(f"the results are gone: {page['QueryStatus']}", reason="ResultsIncomplete")
+                total = int(page["QueryStatistics"]["TotalResultsCount"])
+                rows = [
+                    dict(item for cell in cells for item in cell.items()) for cells in page.get("QueryResultRows", ())
+                ]
+            given += len(rows)
+            yield from (Row._make(values.get(name, "") for name in Row._fields) for values in rows)
             following = page.get("NextToken")
             if not following or following == token.get("NextToken"):
                 break
@@ -170,6 +179,9 @@ class Lake:
                 reason="ResultsIncomplete",
                 remedy="It is tried again in the next pass",
             )
+
+    def _whole(self, operation: str) -> AbstractContextManager[None]:
+        return whole("cloudtrail", operation, self._account)
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         if operation != "GetEventDataStore" and self._account != self._owner:

@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 import sqlalchemy as sa
 
-from plumbline.aws.errors import AwsError, Invalid
+from plumbline.aws.errors import MALFORMED, NOT_WHOLE, AwsError, Invalid
 from plumbline.iam.overlay import Overlay
 from plumbline.model.coverage import Interval, merge_intervals
 from plumbline.store.ledger import Partition, PartitionKey, Rows, partitions, replace_partition
@@ -124,7 +124,7 @@ def sync_days(
             progress(
                 f"{source.name}: {days[0]} to {days[-1]}, {report.records:,} records, {report.scanned:,} bytes scanned"
             )
-    except (AwsError, NotALiteral, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (AwsError, NotALiteral, OSError, *NOT_WHOLE) as error:
         problem = _problem(source.name, error)
         report.problems.append(problem)
         if problem.reason in _PAID:
@@ -137,7 +137,7 @@ def _problem(source: str, error: Exception) -> SyncProblem:
         return SyncProblem(source, "", "", "", error.reason, error.summary, error.remedy)
     if not isinstance(error, NotALiteral | OSError):
         text = f"the answer is not whole: {type(error).__name__}: {error}"
-        return SyncProblem(source, "", "", "", "MalformedAnswer", text, "It is tried again in the next pass")
+        return SyncProblem(source, "", "", "", MALFORMED, text, "It is tried again in the next pass")
     reason = "InvalidRequest" if isinstance(error, NotALiteral) else "Unreadable"
     return SyncProblem(source, "", "", "", reason, str(error), "correct the source in the landscape")
 
@@ -226,6 +226,7 @@ class _Worker:
         try:
             answer = self.source.ask(days[0], days[-1], scopes)
         except OverLimit as error:
+            self.report.scanned += error.scanned
             each = -(-error.scanned // len(days))
             self._mark(days, scopes, max(each, self.source.limit + 1 if len(days) == 1 else each), over=True)
             raise

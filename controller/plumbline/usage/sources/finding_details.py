@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from plumbline.aws.errors import AwsError, Denied, Throttled
+from plumbline.aws.errors import AwsError, Denied, Throttled, whole
 from plumbline.aws.generation import SERVICE
 from plumbline.aws.session import AwsSessions
 from plumbline.model.analyzers import Analyzer, Finding
@@ -19,7 +19,6 @@ from plumbline.model.evidence import RecommendedStep, ServiceAccess, TrackedActi
 from plumbline.model.snapshot import Principal
 from plumbline.store.analyzer_findings import Attempt, Detail
 from plumbline.usage.sources.about import digests, unchanged
-from plumbline.usage.sources.finding_lists import NOT_WHOLE, malformed
 from plumbline.usage.sources.recommendations import Recommendations
 
 # Who is asked for a recommendation, as the store names them.
@@ -52,12 +51,11 @@ class Details:
         if analyzer.arn in self.stopped:
             raise self.stopped[analyzer.arn]
         try:
-            detail = self._read(finding, analyzer)
+            with whole(SERVICE, "GetFindingV2", analyzer.account):
+                detail = self._read(finding, analyzer)
         except (Denied, Throttled) as error:
             self.stopped[analyzer.arn] = error
             raise
-        except NOT_WHOLE as error:
-            raise malformed(analyzer, error) from error
         self.fresh[finding.id] = detail
         return detail
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, Final
 
-from plumbline.aws.errors import AwsError, Invalid
+from plumbline.aws.errors import AwsError, whole
 from plumbline.aws.generation import SERVICE
 from plumbline.aws.session import AwsSessions
 from plumbline.model.analyzers import SOURCE, Analyzer, Finding, FindingList
@@ -21,9 +21,6 @@ from plumbline.model.coverage import SourceState, State
 _ACTIVE, _ARCHIVED = "ACTIVE", "ARCHIVED"
 _OF_UNUSED: Final = {"status": {"eq": [_ACTIVE, _ARCHIVED]}}
 _OF_OTHERS: Final = {"status": {"eq": [_ACTIVE]}}
-
-# What reading an answer of another form than the documented one may raise.
-NOT_WHOLE: Final = (LookupError, TypeError, AttributeError, ValueError)
 
 
 def list_findings(sessions: AwsSessions, analyzer: Analyzer) -> FindingList:
@@ -40,12 +37,11 @@ def list_findings(sessions: AwsSessions, analyzer: Analyzer) -> FindingList:
             analyzerArn=analyzer.arn,
             filter=_OF_UNUSED if unused else _OF_OTHERS,
         )
-        found = [(raw["status"], _finding(raw, analyzer)) for page in pages for raw in page["findings"]]
-        found.sort(key=lambda one: (one[1].resource, one[1].id))
+        with whole(SERVICE, operation, analyzer.account):
+            found = [(raw["status"], _finding(raw, analyzer)) for page in pages for raw in page["findings"]]
+            found.sort(key=lambda one: (one[1].resource, one[1].id))
     except AwsError as error:
         return FindingList(analyzer, failed=unavailable(error))
-    except NOT_WHOLE as error:
-        return FindingList(analyzer, failed=unavailable(malformed(analyzer, error)))
     return FindingList(
         analyzer,
         tuple(finding for status, finding in found if status == _ACTIVE),
@@ -66,11 +62,6 @@ def _finding(raw: Mapping[str, Any], analyzer: Analyzer) -> Finding:
         public=bool(raw.get("isPublic")),
         error=raw.get("error") or "",
     )
-
-
-def malformed(analyzer: Analyzer, error: Exception) -> AwsError:
-    text = f"the answer about findings of {analyzer.arn} is not whole: {error}"
-    return Invalid(text, account=analyzer.account, reason="MalformedAnswer")
 
 
 def unavailable(error: AwsError) -> SourceState:

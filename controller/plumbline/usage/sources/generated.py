@@ -6,14 +6,14 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from plumbline.aws.errors import Invalid
+from plumbline.aws.errors import MALFORMED, NOT_WHOLE, Malformed
 
 
 def parse_policies(texts: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The actions that generated policies name, and the services that they know only as a template; both sorted.
 
     An action with a wildcard or a placeholder is a template: it says that the service was used, not which action.
-    Raises Invalid when a text is no policy.
+    Raises Malformed when a text is no policy.
     """
     actions: set[str] = set()
     templates: set[str] = set()
@@ -26,8 +26,8 @@ def parse_policies(texts: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ..
                     service, _, name = action.partition(":")
                     exact = name.isalnum()
                     (actions if exact else templates).add(action if exact else service)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Invalid(f"the generated policy is no policy document: {error}", code="MalformedAnswer") from error
+        except NOT_WHOLE as error:
+            raise Malformed(f"the generated policy is no policy document: {error}", code=MALFORMED) from error
     return tuple(sorted(actions)), tuple(sorted(templates))
 
 

@@ -13,10 +13,9 @@ from typing import Final
 import sqlalchemy as sa
 
 from plumbline.api.sources import PolicyGeneration
-from plumbline.aws.errors import AwsError, Invalid, NotFound
+from plumbline.aws.errors import AwsError, Invalid, Malformed, NotFound
 from plumbline.aws.generation import (
     LONGEST_WINDOW,
-    MALFORMED,
     REMEDIES,
     UNAUTHORIZED,
     UNTOLD_SCOPE,
@@ -105,8 +104,9 @@ class AccountRun:
         try:
             self.jobs.put(with_answer(job, read_job(self.sessions, self._source(job.region), job.job_id or "")))
         except (NotFound, Invalid) as error:
-            if not self._is_problem(job.principal, error):
-                self.jobs.put(replace(job, status="FAILED", error_code=error.code, error_message=error.message))
+            self.jobs.put(replace(job, status="FAILED", error_code=error.code, error_message=error.message))
+        except Malformed as error:
+            self._hinder(job.principal, error)
         except AwsError as error:
             self._refuse(error)
 
@@ -135,8 +135,8 @@ class AccountRun:
                     self.jobs.put(with_answer(job, answer))
             except NotFound:
                 continue  # its week is over
-            except Invalid as error:
-                self._is_problem(found.principal, error)
+            except Malformed as error:
+                self._hinder(found.principal, error)
 
     def _start(self, one: Wanted) -> None:
         """The row is written first: an answer that is lost, or a process that is killed, leaves a row whose token finds
@@ -155,9 +155,10 @@ class AccountRun:
                 token=job.client_token,
             )
         except Invalid as error:
-            if not self._is_problem(job.principal, error):
-                failed = replace(job, status="FAILED", error_code=error.code, error_message=error.message)
-                self.jobs.put(replace(failed, completed_at=self.now))
+            failed = replace(job, status="FAILED", error_code=error.code, error_message=error.message)
+            self.jobs.put(replace(failed, completed_at=self.now))
+        except Malformed as error:
+            self._hinder(job.principal, error)
         except AwsError as error:
             self._refuse(error)
         else:
@@ -237,11 +238,9 @@ class AccountRun:
     def _refuse(self, error: AwsError) -> None:
         self.refused = unavailable(error.reason, error.summary, error.remedy)
 
-    def _is_problem(self, principal: str, error: AwsError) -> bool:
+    def _hinder(self, principal: str, error: Malformed) -> None:
         """An answer that is not whole hinders its principal; it says nothing of the job, which stays as it was."""
-        if error.reason == MALFORMED:
-            self.problems[principal] = unavailable(error.reason, error.summary, error.remedy)
-        return error.reason == MALFORMED
+        self.problems[principal] = unavailable(error.reason, error.summary, error.remedy)
 
     @property
     def _midnight(self) -> datetime:

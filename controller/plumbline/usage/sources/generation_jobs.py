@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from plumbline.aws.errors import Invalid
+from plumbline.aws.errors import Malformed
 from plumbline.aws.generation import JobAnswer
 from plumbline.model.coverage import Interval
 from plumbline.model.snapshot import Principal
@@ -84,7 +84,7 @@ def with_answer(job: GenerationJob, answer: JobAnswer) -> GenerationJob:
     if answer.status == "SUCCEEDED":
         try:
             actions, templates = parse_policies(answer.policies)
-        except Invalid as error:
+        except Malformed as error:
             answer = replace(answer, status="FAILED", error_code=error.code, error_message=error.message)
         else:
             result = {"actions": list(actions), "serviceTemplates": list(templates), "isComplete": answer.is_complete}

@@ -19,13 +19,13 @@ import sqlalchemy as sa
 
 from plumbline.api.common import parse_duration
 from plumbline.api.sources import LastAccessed as LastAccessedSpec
-from plumbline.aws.errors import AwsError, Denied, Throttled, Transient
+from plumbline.aws.errors import AwsError, Denied, Throttled, Transient, whole
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.evidence import LastAccessed, ServiceAccess
 from plumbline.model.snapshot import Principal
 from plumbline.store.access import load_answers, save_answers
-from plumbline.usage.access_answers import SOURCE, whole
+from plumbline.usage.access_answers import SOURCE, services_of
 
 CONCURRENT_ACCOUNTS: Final = 8
 BATCH: Final = 25  # jobs of one account that run at a time
@@ -150,16 +150,17 @@ class _Run:
             self._fail(principal, self.stopped)
             return None
         try:
-            job = self.sessions.call(
+            answer = self.sessions.call(
                 "iam",
                 "GenerateServiceLastAccessedDetails",
                 account=self.account,
                 Arn=principal.arn,
                 Granularity="ACTION_LEVEL" if self.action_level else "SERVICE_LEVEL",
-            )["JobId"]
-        except KeyError:
-            self._fail(principal, self._malformed("JobId is missing"))
-            return None
+            )
+            with whole("iam", "GenerateServiceLastAccessedDetails", self.account):
+                job = str(answer["JobId"])
+                if not job:
+                    raise ValueError("JobId is empty")
         except AwsError as error:
             self._fail(principal, error)
             return None
@@ -173,20 +174,17 @@ class _Run:
             return True
         try:
             page = self._page(job)
-            if page["JobStatus"] == "IN_PROGRESS":
-                return False
-            if page["JobStatus"] != "COMPLETED":
-                self._job_failed(principal, page.get("Error") or {})
-                return True
-            services = self._services(job, page)
+            with whole("iam", "GetServiceLastAccessedDetails", self.account):
+                if page["JobStatus"] == "IN_PROGRESS":
+                    return False
+                if page["JobStatus"] != "COMPLETED":
+                    self._job_failed(principal, page.get("Error") or {})
+                    return True
+                services = self._services(job, page)
         except Throttled:
             raise
         except AwsError as error:
             self._fail(principal, error)
-            return True
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            text = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-            self._fail(principal, self._malformed(text))
             return True
         self.answers[principal.arn] = LastAccessed(
             principal=principal.arn,
@@ -206,26 +204,16 @@ class _Run:
         )
 
     def _services(self, job: str, page: Mapping[str, Any]) -> dict[str, ServiceAccess]:
-        """All pages. Raises AwsError when one is missing, and what `whole` raises."""
+        """All pages. Raises AwsError when one is missing, and what `services_of` raises."""
         pages, seen = [page], set[str]()
         while page.get("IsTruncated"):
             marker = str(page.get("Marker") or "")
             if not marker or marker in seen:
-                raise self._malformed("it says that there is more, but not where")
+                raise ValueError("it says that there is more, but not where")
             seen.add(marker)
             page = self._page(job, marker)
             pages.append(page)
-        return whole(pages)
-
-    def _malformed(self, why: str) -> AwsError:
-        return Transient(
-            f"the answer is not whole: {why}",
-            service="iam",
-            operation="GetServiceLastAccessedDetails",
-            account=self.account,
-            code="MalformedAnswer",
-            reason="MalformedAnswer",
-        )
+        return services_of(pages)
 
     def _fail(self, principal: Principal, error: AwsError) -> None:
         self.failures += isinstance(error, Transient)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from plumbline.aws.errors import AwsError, Denied, Invalid, NotFound, Throttled
+from plumbline.aws.errors import AwsError, Denied, Invalid, NotFound, Throttled, whole
 from plumbline.aws.generation import SERVICE
 from plumbline.aws.session import AwsSessions
 from plumbline.iam.documents import canonical
@@ -21,8 +21,7 @@ from plumbline.model.coverage import SourceState, State
 from plumbline.model.evidence import RecommendedStep
 from plumbline.model.snapshot import Principal
 from plumbline.usage.sources.about import About, about
-from plumbline.usage.sources.finding_lists import NOT_WHOLE
-from plumbline.usage.sources.recommended_states import by_account, malformed, of_error, outdated, unfinished
+from plumbline.usage.sources.recommended_states import by_account, of_error, outdated, unfinished
 
 MOST: Final = 200  # that are asked for in one pass
 WAITS: Final = (0.5, 1.0, 2.0)
@@ -55,7 +54,8 @@ class Recommendations:
         if self.number < MOST:
             self.number += 1
             try:
-                steps = self._steps(finding, analyzer, principal, asked)
+                with whole(SERVICE, "GetFindingRecommendation", analyzer.account):
+                    steps = self._steps(finding, analyzer, principal, asked)
                 if steps is not None and about(steps, principal) is not About.FORMER:
                     return steps
                 if finding.id in self.failed:
@@ -68,8 +68,6 @@ class Recommendations:
                 return None
             except AwsError as error:
                 lacks = of_error(State.PARTIAL, error)
-            except NOT_WHOLE as error:
-                lacks = malformed(State.PARTIAL, f"an answer about {finding.resource} is not whole: {error}")
         self.lacks.setdefault(analyzer, {}).setdefault(lacks.reason, lacks)
         return None
 

@@ -15,14 +15,13 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Any, Final
 
-from plumbline.aws.errors import AwsError, Denied, Invalid, NotFound, Throttled
+from plumbline.aws.errors import AwsError, Denied, Invalid, NotFound, Throttled, whole
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import SourceState, State
 from plumbline.model.evidence import RecommendedStep
 from plumbline.model.snapshot import Principal, digest_of
 from plumbline.usage.sources import recommended_states
 from plumbline.usage.sources.about import About, about
-from plumbline.usage.sources.finding_lists import NOT_WHOLE
 from plumbline.usage.sources.hub_findings import TOGETHER, HubFinding, about_roles, closed, hub_finding, steps_of
 from plumbline.usage.sources.recommendations import failure
 
@@ -147,15 +146,14 @@ class _Asking:
         try:
             for at in range(0, len(arns), TOGETHER):
                 for page in self._findings(account, arns[at : at + TOGETHER]):
-                    known = [(closed(one), hub_finding(account, one)) for one in page["Findings"]]
+                    with whole(_SERVICE, "GetFindingsV2", account):
+                        known = [(closed(one), hub_finding(account, one)) for one in page["Findings"]]
                     found |= dict.fromkeys(finding for is_closed, finding in known if not is_closed)
                     self.set_aside |= {account for is_closed, _ in known if is_closed}
                     if len(found) > MOST:
                         return list(found)
         except AwsError as error:
             self.stopped[account] = recommended_states.hub_refused(error, account, self.hub.region)
-        except NOT_WHOLE as error:
-            self.stopped[account] = recommended_states.malformed(State.UNAVAILABLE, _not_whole(account, error))
         return list(found)
 
     def begin(self, finding: HubFinding) -> bool:
@@ -232,15 +230,14 @@ class _Asking:
         if finding.account in self.stopped:
             return False
         try:
-            return attempt()
+            with whole(_SERVICE, "GetRecommendedPolicyV2", finding.account):
+                return attempt()
         except (Invalid, NotFound):
             return False  # it is of another kind, or resolved meanwhile
         except (Denied, Throttled) as error:
             self.stopped[finding.account] = recommended_states.of_error(State.UNAVAILABLE, error)
         except AwsError as error:
             self.broken[finding] = recommended_states.of_error(State.PARTIAL, error)
-        except NOT_WHOLE as error:
-            self.broken[finding] = recommended_states.malformed(State.PARTIAL, _not_whole(finding.account, error))
         return False
 
     def _take(self, finding: HubFinding, pages: Sequence[Mapping[str, Any]]) -> bool:
@@ -325,7 +322,3 @@ class _Asking:
 
 def _by_id(item: tuple[HubFinding, Any]) -> tuple[str, str]:
     return item[0].account, item[0].uid
-
-
-def _not_whole(account: str, error: Exception) -> str:
-    return f"an answer of Security Hub in account {account} is not whole: {error}"

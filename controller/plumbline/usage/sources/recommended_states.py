@@ -75,11 +75,6 @@ def of_error(state: State, error: AwsError) -> SourceState:
     return SourceState(RECOMMENDED, state, error.reason, error.summary, error.remedy)
 
 
-def malformed(state: State, message: str) -> SourceState:
-    remedy = "nothing at first: the next passes ask again"
-    return SourceState(RECOMMENDED, state, "MalformedAnswer", message, remedy)
-
-
 def hub_refused(error: AwsError, account: str, region: str) -> SourceState:
     """AWS does not say how it refuses where Security Hub is not enabled."""
     enable = (

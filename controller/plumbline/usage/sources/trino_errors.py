@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from plumbline.api.sources import Trino
-from plumbline.aws.errors import AwsError, Denied, Invalid, Throttled, Transient
+from plumbline.aws.errors import NOT_WHOLE, AwsError, Denied, Invalid, Malformed, Throttled, Transient
 from plumbline.usage.sources.polling import over_limit
 
 if TYPE_CHECKING:
@@ -64,11 +64,10 @@ def translated(config: Trino, limit: int) -> Iterator[None]:
         raise _unreachable(config, error) from error
     except (HttpError, DatabaseError) as error:
         raise _refused(config, str(error)) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except NOT_WHOLE as error:
         # What answers is no Trino, or the answer is cut.
-        raise Transient(
+        raise Malformed(
             f"{config.url} gave an answer that is none of Trino's: {type(error).__name__}: {error}",
-            reason="MalformedAnswer",
             remedy="check url; if this goes on, look at what lies on the way to Trino",
         ) from error
 
