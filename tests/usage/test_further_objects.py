@@ -196,6 +196,7 @@ def test_a_damaged_digest_that_is_read_again_is_told_once(engine, landscape, mem
 
 # What a file may hold: calls that name a resource or none, of several principals and outcomes, changes, and damage.
 OTHER = identity(arn=f"arn:aws:iam::{ACCOUNT}:user/ann", unique_id="AIDA1")
+ROLES = f"arn:aws:iam::{ACCOUNT}:role/"
 NAMES = st.integers(0, 160).map(lambda n: f"{n:03}")
 CALLS = st.one_of(
     st.builds(lambda key: ("s3:GetObject", {"requestParameters": {"bucketName": "b", "key": key}}), NAMES),
@@ -212,6 +213,7 @@ CALLS = st.one_of(
     st.just(("sts:GetCallerIdentity", {})),
     st.builds(lambda name: ("iam:PutRolePolicy", {"requestParameters": {"roleName": name, "policyName": "p"}}), NAMES),
     st.just(("cloudtrail:StopLogging", {"requestParameters": {"name": TRAIL}})),
+    st.builds(lambda name: ("lambda:CreateFunction20150331", {"requestParameters": {"role": ROLES + name}}), NAMES),
     st.builds(lambda name: ("ecs:RunTask", {"requestParameters": {"tags": [{"key": name}]}}), NAMES),
 )
 MINUTES = st.integers(0, 59).map(lambda minute: f"2026-01-10T11:{minute:02}:00Z")
