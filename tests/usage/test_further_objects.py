@@ -214,6 +214,8 @@ CALLS = st.one_of(
     st.builds(lambda name: ("iam:PutRolePolicy", {"requestParameters": {"roleName": name, "policyName": "p"}}), NAMES),
     st.just(("cloudtrail:StopLogging", {"requestParameters": {"name": TRAIL}})),
     st.builds(lambda name: ("lambda:CreateFunction20150331", {"requestParameters": {"role": ROLES + name}}), NAMES),
+    st.just(("glue:CreateJob", {"requestParameters": {"role": f"{ROLES}app"}})),
+    st.just(("lambda:CreateFunction20150331", {"requestParameters": {"role": f"{ROLES}app"}})),
     st.builds(lambda name: ("ecs:RunTask", {"requestParameters": {"tags": [{"key": name}]}}), NAMES),
 )
 MINUTES = st.integers(0, 59).map(lambda minute: f"2026-01-10T11:{minute:02}:00Z")
@@ -254,6 +256,17 @@ def test_any_order_of_arrival_gives_the_rows_of_one_reading(engine, files, range
     assert ledger.usage_of(engine, landscape, NOW - timedelta(days=9)) == ledger.usage_of(
         engine, f"{landscape} at once", NOW - timedelta(days=9)
     )
+
+
+def test_roles_passed_to_several_services_stay_apart(engine, landscape, memory):
+    for name in "abc":
+        calls = ("lambda:CreateFunction20150331", "glue:CreateJob")
+        memory.log(DAY, name, *(record(call, requestParameters={"role": f"{ROLES}app"}) for call in calls))
+        run(engine, landscape, memory)
+    partition, *_ = rows(engine, landscape)
+    passed = [e for e in ledger.rows_of(engine, landscape, partition.key).evidence if e.action == "iam:PassRole"]
+    assert {e.passed_to: e.count for e in passed} == {"lambda.amazonaws.com": 3, "glue.amazonaws.com": 3}
+    assert rows(engine, landscape) == at_once(engine, landscape, memory.objects)
 
 
 def test_a_pass_that_is_killed_anywhere_ends_with_the_same_rows(engine, landscape, memory):

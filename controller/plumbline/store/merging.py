@@ -10,7 +10,7 @@ from plumbline.model.evidence import MAX_RESOURCES, Evidence, UnmappedUse
 
 def joined_evidence(items: Iterable[Evidence]) -> tuple[Evidence, ...]:
     """Evidence of several readings of one partition, joined; sorted by principal, then as `merged` does."""
-    ordered = sorted(items, key=lambda e: (e.principal, e.unique_id or "", e.action, e.outcome, e.source, e.ambiguous))
+    ordered = sorted(items, key=lambda e: (e.principal, *_name(e)))
     return tuple(e for _, own in groupby(ordered, key=lambda e: e.principal) for e in merged(own))
 
 
