@@ -395,7 +395,6 @@ WRONG = [
         ("routing.owners", [{"arn": "*"}], "add it", "routing.owners[0].owner"),
         ("pool", {"by": "tag"}, "must name a tag with by: tag", "pool"),
         ("pool", {"by": "policy", "tag": "app"}, "and none with by: policy", "pool"),
-        ("review.dueWithin", "0d", "it must be longer than zero"),
         ("review.decisions[0].kind", "Escalation", "'UnusedAccess' or 'GrantDrift'"),
         ("review.decisions[0].resource", "app", "an ARN, in which * and ? stand for any characters, such as"),
         ("review.decisions[0].until", "2026-12-31T00:00:00Z", "it must be a day, such as 2026-01-31"),

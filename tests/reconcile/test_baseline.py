@@ -9,7 +9,7 @@ from plumbline.api.routing import Routing
 from plumbline.assess.owners import Owners
 from plumbline.assess.targets import Claim, Selection
 from plumbline.model.coverage import State
-from plumbline.model.snapshot import Account, Policy
+from plumbline.model.snapshot import TAGS, Account, Policy
 from plumbline.reconcile.baseline_status import same_but_time
 from plumbline.reconcile.resources import STATUS_BYTES, size_of
 from tests.assess.world import ACCOUNT, logs
@@ -166,6 +166,11 @@ def test_whose_baseline_names_nobody_is_asked_of_the_landscape():
     assert own.new_status().roles_reported[0].owner == "payments"
 
 
+def test_where_tags_are_not_known_nobody_is_named():
+    line = Line(roles=(a_role(unknown=frozenset({TAGS})),), routing=Routing(defaultOwner="platform"))
+    assert line.new_status().roles_reported[0].owner == ""
+
+
 def test_what_is_no_principal_has_an_owner_too():
     account = replace(Line().account, email="aws@example.com")
     routing = Routing.model_validate(
@@ -177,6 +182,10 @@ def test_what_is_no_principal_has_an_owner_too():
     assert owners.of("arn:aws:s3:::logs") == ""
     assert owners.of(f"arn:aws:sqs:eu-west-1:{ACCOUNT}:jobs") == "aws@example.com"
     assert owners.of("no ARN") == ""
+    # Nobody knows its tags, which come first; where nobody asks for tags, the rest counts.
+    gone = f"arn:aws:iam::{ACCOUNT}:role/gone"
+    assert owners.of(gone) == ""
+    assert Owners({}, {ACCOUNT: account}, routing.model_copy(update={"owner_tags": []})).of(gone) == "aws@example.com"
 
 
 def test_nobody_is_known():

@@ -96,7 +96,8 @@ def test_a_status_counts_all_and_lists_the_longest_idle():
 def test_each_candidate_names_its_owner():
     alice = principal("a", kind="user", tags={"owner": "crew"})
     other = replace(key(2, date(2025, 1, 2)), principal="arn:aws:iam::111111111111:user/b")
-    owners = Owners({alice.arn: alice}, {}, Routing(defaultOwner="platform"))
+    bob = replace(principal("b", kind="user"), arn=other.principal)
+    owners = Owners({alice.arn: alice, bob.arn: bob}, {}, Routing(defaultOwner="platform"))
     said = inactivity_status([key(1, date(2025, 1, 1)), other], owners)
     assert [one.owner for one in said.candidates] == ["crew", "platform"]
 

@@ -26,7 +26,7 @@ from plumbline.store.register import landscape_book, registered_in
 from tests.assess.world import ACCOUNT
 from tests.iam.policies import allow, inline
 from tests.reconcile.facts import DAY, NOW, READ, Line, a_role
-from tests.reconcile.test_risks import trusts
+from tests.reconcile.test_risks import OWN_WAY, trusts
 
 HOME, AWAY = "us-east-1", "eu-west-1"
 OTHER = "222222222222"
@@ -96,7 +96,7 @@ def external(resource, *, public=False, error="", account=ACCOUNT, number=1):
     return Finding(f"id-{number}", "a", "ExternalAccess", resource, kind, account, NOW, NOW, public, error)
 
 
-def listed(found, *, absent=(), failed=(), young=(), account=ACCOUNT):
+def listed(found, *, absent=(), failed=(), young=(), off=(), account=ACCOUNT):
     """`found`: Region -> findings. Analyzers have to be in each of them."""
     judged, lists = [], []
     for region, findings in found.items():
@@ -104,6 +104,8 @@ def listed(found, *, absent=(), failed=(), young=(), account=ACCOUNT):
         there = analyzer(
             region, account, NOW + timedelta(days=1, hours=1) if region in young else NOW - timedelta(days=30)
         )
+        if region in off:
+            there = replace(there, status="DISABLED")
         judged.append(Judged(required, "missing") if region in absent else Judged(required, "present", analyzer=there))
         if region in failed:
             lists.append(FindingList(there, failed=FAILED))
@@ -127,6 +129,49 @@ def test_a_role_that_several_regions_find_is_one_and_keeps_its_day(book):
     assert (bucket.region, role.region, bucket.account) == (HOME, "", ACCOUNT)
 
 
+def test_accounts_that_the_landscape_leaves_out_are_none_of_its(book):
+    """An analyzer of an organization tells of them all the same."""
+    theirs = external("arn:aws:s3:::theirs", account=OTHER, number=9)
+    assert book.look(NOBODY, analyzers=listed({HOME: [external(BUCKET), theirs]})) == {"data crossAccount"}
+    book.look(NOBODY, analyzers=listed({HOME: []}, failed=[HOME]))
+    assert (book.review.open, book.review.resolved) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("detail", "decided"),
+    [
+        ("", {"crossAccount"}),
+        ("public", {"public"}),
+        ("crossAccount", {"crossAccount"}),
+        ("*", {"public", "crossAccount"}),
+    ],
+)
+def test_what_is_shared_on_purpose_is_not_public_on_purpose(book, detail, decided):
+    book.spec = EVERYTHING | {"review": {"decisions": [
+        {"kind": "ExternalAccess", "resource": "arn:aws:s3:::*", "detail": detail, "decision": "Accepted", "by": "jane", "reason": "so",
+         "until": "2027-01-01"}]}}  # fmt: skip
+    open_one = external("arn:aws:s3:::open", public=True, number=3)
+    book.look(NOBODY, analyzers=listed({HOME: [external(BUCKET), open_one]}))
+    assert {one.detail for one in book.review.findings if one.state == "decided"} == decided
+
+
+def test_a_decision_may_be_about_one_candidate_of_a_user(book):
+    book.spec = EVERYTHING | {"review": {"decisions": [
+        {"kind": "Inactive", "resource": USER.arn, "detail": "DeleteLoginProfile", "decision": "Accepted", "by": "jane", "reason": "so",
+         "until": "2027-01-01"}]}}  # fmt: skip
+    book.look(LINE, judgements=IDLE)
+    assert {one.detail for one in book.review.findings if one.state == "decided"} == {"DeleteLoginProfile"}
+
+
+def test_where_not_all_is_known_no_decision_is_called_idle(book):
+    book.spec = EVERYTHING | {"review": {"decisions": [
+        {"kind": "ExternalAccess", "resource": "arn:aws:s3:::*", "decision": "Accepted", "by": "jane", "reason": "so", "until": "2027-01-01"}]}}  # fmt: skip
+    book.look(NOBODY, analyzers=listed(NONE, failed=[HOME]))
+    assert book.review.idle_decisions == []
+    book.look(NOBODY, analyzers=listed(NONE))
+    assert [one.why for one in book.review.idle_decisions] == ["NoFinding"]
+
+
 def test_what_becomes_public_is_news(book):
     book.look(NOBODY, analyzers=listed(BOTH))
     opened = {HOME: [external(BUCKET, public=True), external(ROLE)], AWAY: []}
@@ -140,6 +185,7 @@ GONE = {
     "a list failed": (listed(NONE, failed=[AWAY]), {"role/open crossAccount"}),
     "that list failed": (listed(NONE, failed=[HOME]), {"data crossAccount", "role/open crossAccount"}),
     "the analyzer is gone": (listed(NONE, absent=[HOME]), {"data crossAccount", "role/open crossAccount"}),
+    "the analyzer is disabled": (listed(NONE, off=[HOME]), {"data crossAccount", "role/open crossAccount"}),
     "the analyzer is new": (listed(NONE, young=[HOME]), {"data crossAccount", "role/open crossAccount"}),
     "it could not be analyzed": (listed({HOME: [external(BUCKET, error="denied")], AWAY: []}), {"data crossAccount"}),
 }
@@ -255,10 +301,13 @@ class Two(Line):
         return replace(one, accounts={**one.accounts, OTHER: broken})
 
 
+ADMINISTRATOR = a_role("climber", inline("p", allow("*")), trust=HERE)
 MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
 ONLY_WITH_MFA = a_role("climber", inline("p", allow("iam:UpdateAssumeRolePolicy", "sts:AssumeRole", Condition=MFA)), trust=HERE)  # fmt: skip
 ADMINS = tuple(a_role(f"admin-{number}", inline("p", allow("s3:*")), trust=HERE) for number in range(25))
 CLIMBS = {"role/climber"}
+# Its id is that of a known way.
+TAKEN = OWN_WAY | {"id": "sts-assume-role"}
 STOPS = {
     # live IAM -> what is still open
     "no way any more": (Line(roles=(CALM,)), set()),
@@ -271,6 +320,8 @@ STOPS = {
     "whom it can take over is nowhere": (Line(roles=(CALLER,)), set()),
     "whom it can take over may be in an account that was not collected": (Two(roles=(CALLER,)), CLIMBS),
     "in another account something is not known": (Two(roles=(CALM,)), set()),
+    "an administrator may find somebody there": (Two(roles=(ADMINISTRATOR,)), CLIMBS),
+    "a way of the landscape's own could not be read": (Line(roles=(CALM,)), CLIMBS),
 }  # fmt: skip
 
 
@@ -279,6 +330,8 @@ def test_an_escalation_ends_only_where_all_is_known_that_could_make_one(book, ca
     line, still = STOPS[case]
     assert book.look(Line(roles=(CLIMBER,))) == CLIMBS
     assert book.review.kinds["Escalation"].complete
+    if "own" in case:
+        book.spec = EVERYTHING | {"escalationWays": [TAKEN]}
     assert book.look(line) == still
     assert book.review.resolved == 1 - len(still)
     if still:
@@ -367,7 +420,11 @@ def test_whose_it_is_and_what_was_decided(book):
     }
     book.look(NOBODY, analyzers=listed(BOTH))
     found = {one.resource: one for one in book.review.findings}
-    assert (found[BUCKET].owner, found[ROLE].owner) == ("data", "all")
+    # Whose the role is may stand in its tags, which are not known.
+    assert (found[BUCKET].owner, found[ROLE].owner) == ("data", "")
+    book.look(Line(roles=(a_role("open"),)), analyzers=listed(BOTH))
+    assert {one.resource: one.owner for one in book.review.findings} == {BUCKET: "data", ROLE: "all"}
+    book.now -= DAY
     assert (found[BUCKET].state, found[BUCKET].decision, found[BUCKET].by) == ("decided", "Accepted", "jane")
     assert (found[BUCKET].until, found[ROLE].state) == (until, "new")
     assert [(one.kind, one.why) for one in book.review.idle_decisions] == [("Inactive", "NoFinding")]

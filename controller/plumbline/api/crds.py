@@ -196,7 +196,6 @@ KINDS = (
                 "(self.by == 'tag') == (has(self.tag) && self.tag != '')",
                 "pool must name a tag with by: tag, and none with by: policy; set or remove tag",
             ),
-            _longer_than_zero("review.dueWithin"),
             _longer_than_zero("interval"),
         ),
         selectable=(".spec.suspend", ".spec.landscapeRef.name"),

@@ -12,6 +12,7 @@ from plumbline.api.common import Day, Duration, Form, Model, StatusModel
 BaselineKind = Literal["UnusedAccess", "GrantDrift"]
 LandscapeKind = Literal["ExternalAccess", "Inactive", "Escalation"]
 State = Literal["new", "open", "overdue", "decided", "resolved"]
+PUBLIC = "public"
 MOST_LISTED = 20
 MOST_IDLE = 20
 
@@ -35,7 +36,7 @@ class Decision(Model):
     ]
     by: Annotated[str, Field(min_length=1, max_length=256)]
     reason: Annotated[str, Field(min_length=1, max_length=512)]
-    until: Annotated[Day, Field(description="The last day on which it holds; after it the finding is due.")]
+    until: Annotated[Day, Field(description="The last day on which it holds. No finding is due before that day.")]
 
 
 class BaselineDecision(Decision):
@@ -48,6 +49,13 @@ class LandscapeDecision(Decision):
     """What people have decided about findings that belong to no baseline."""
 
     kind: LandscapeKind
+    detail: Annotated[
+        str,
+        Field(
+            max_length=256,
+            description="Only findings with this detail, in which * and ? stand for any characters, such as DeleteUser. Without it all, but for access of the public.",
+        ),
+    ] = ""
 
 
 _DueWithin = Annotated[Duration, Field(description="From the first day on which it was seen.")]

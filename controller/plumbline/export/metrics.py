@@ -80,6 +80,7 @@ class Figures:
     risk: tuple[tuple[str, str, int], ...] = ()  # landscape, band, principals
     findings: tuple[tuple[str, int, int, int], ...] = ()  # landscape, open, refused, failing accounts
     reviewed: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, state, findings
+    review_complete: tuple[tuple[str, str, bool], ...] = ()  # landscape, kind
     analyzers: tuple[tuple[str, str, str, int], ...] = ()  # landscape, kind, state, number
     unused_access: tuple[tuple[str, str, int], ...] = ()  # landscape, type of finding, number
     external_access: tuple[tuple[str, str, str, int], ...] = ()  # landscape, account, access, number
@@ -101,7 +102,7 @@ class _Collector(Collector):
         yield from _activity(self._figures.activity)
         yield from _risk(self._figures.risk)
         yield from _findings(self._figures.findings)
-        yield from _reviewed(self._figures.reviewed)
+        yield from _reviewed(self._figures.reviewed, self._figures.review_complete)
         yield from _analyzers(self._figures)
         yield from _policy_validation(self._figures)
         yield from _roles(self._figures.roles)
@@ -269,7 +270,15 @@ def _findings(rows: tuple[tuple[str, int, int, int], ...]) -> Iterable[Metric]:
     )
 
 
-def _reviewed(rows: tuple[tuple[str, str, str, int], ...]) -> Iterable[Metric]:
+def _reviewed(
+    rows: tuple[tuple[str, str, str, int], ...], complete: tuple[tuple[str, str, bool], ...]
+) -> Iterable[Metric]:
+    yield _gauge(
+        "landscape_review_complete",
+        "Whether all is known that could show a finding of the kind; else no finding may only mean no data.",
+        ("landscape", "kind"),
+        (((landscape, kind), float(whole)) for landscape, kind, whole in complete),
+    )
     yield _gauge(
         "landscape_findings",
         "Findings of no baseline in this week's review by kind and state; new, overdue and decided ones are among the open.",

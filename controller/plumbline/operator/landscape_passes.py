@@ -141,7 +141,8 @@ class LandscapePasses:
             pause = timedelta(seconds=1)
         self._write(body, landscape, done, now)
         self._wake_all(self._moved(key.name, done, baselines, now), self._spread)
-        return Done(min(jittered(pause, key), _seconds_to_look(changes, now), _seconds_to_review(done, now)))
+        review = _seconds_to_review(done, self._clock())  # the pass may have taken long
+        return Done(min(jittered(pause, key), _seconds_to_look(changes, now), review))
 
     def _refreshed(
         self, key: Key, body: Json, landscape: IAMLandscape, known: Known, changes: Refreshes | None, now: datetime
@@ -169,7 +170,7 @@ class LandscapePasses:
         if key.name in self._unscored:  # which takes its time: drift is told first
             self._wake(key, 0.0)
         left = max((known.until - now).total_seconds(), 1.0)
-        return Done(min(left, _seconds_to_look(changes, now), _seconds_to_review(updated, now)))
+        return Done(min(left, _seconds_to_look(changes, now), _seconds_to_review(updated, self._clock())))
 
     def _looked(
         self, done: LandscapePass, changes: Refreshes, sessions: AwsSessions, accounts: frozenset[str], now: datetime

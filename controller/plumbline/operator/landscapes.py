@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from plumbline.api.baseline import LeastPrivilegeBaseline
-from plumbline.reconcile.landscape import LandscapePass, govern, select_roles
+from plumbline.reconcile.landscape import LandscapePass, govern, own_routing, select_roles
 from plumbline.reconcile.places import Places, kept_places
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -143,7 +143,13 @@ def selected(
 ) -> LandscapePass:
     """The pass with what the baselines select and govern now."""
     selections = select_roles(done.landscape, baselines, done.view.snapshot, service_accounts)
-    return replace(done, selections=selections, governed=govern(baselines, selections))
+    governed = govern(baselines, selections)
+    return replace(
+        done,
+        selections=selections,
+        governed=governed,
+        view=replace(done.view, own_routing=own_routing(baselines, governed)),
+    )
 
 
 def _unasked(known: Known) -> bool:

@@ -125,7 +125,8 @@ def open_granted(
     limit = landscape.landscape.spec.limits.open_proposals
     one.proposals = one.proposals.opened(granted, existing)
     waiting = Waiting(one.proposals.waiting, asked - len(granted), limit)
-    review = review_of(one.registered, _roles(one), one.baseline.spec.review, as_of)
+    complete = not one.result.incomplete and not one.result.accepted_lost
+    review = review_of(one.registered, _roles(one), one.baseline.spec.review, as_of, complete=complete)
     one.status = status_of(one.result, one.proposals.names, waiting, now, as_of, review)
 
 

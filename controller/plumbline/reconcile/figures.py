@@ -42,6 +42,7 @@ def figures_of(report: PassReport) -> Figures:
         activity=tuple(row for done in report.landscapes.values() for row in activity_figures(done)),
         findings=tuple(row for done in report.landscapes.values() for row in finding_figures(done)),
         reviewed=tuple(row for done in report.landscapes.values() for row in review_figures(done)),
+        review_complete=tuple(row for done in report.landscapes.values() for row in review_complete(done)),
         risk=tuple(row for done in report.landscapes.values() for row in risk_figures(done)),
         analyzers=tuple(row for done in report.landscapes.values() for row in analyzer_figures(done)),
         unused_access=tuple(row for done in report.landscapes.values() for row in unused_access_figures(done)),
@@ -97,6 +98,12 @@ def review_figures(done: LandscapePass) -> Iterable[tuple[str, str, str, int]]:
     review, name = done.status.review, done.landscape.metadata.name
     for kind, told in review.kinds.items() if review is not None else ():
         yield from ((name, kind, state, number) for state, number in _findings(told).items())
+
+
+def review_complete(done: LandscapePass) -> Iterable[tuple[str, str, bool]]:
+    """Landscape, kind of finding, and whether all is known that could show one."""
+    review, name = done.status.review, done.landscape.metadata.name
+    return ((name, kind, told.complete) for kind, told in (review.kinds.items() if review is not None else ()))
 
 
 def risk_figures(done: LandscapePass) -> Iterable[tuple[str, str, int]]:

@@ -54,6 +54,7 @@ def facts_digest(done: LandscapePass, baseline: LeastPrivilegeBaseline, window: 
 
 
 def _view(view: LandscapeView, own: Iterable[str], baseline: LeastPrivilegeBaseline, window: Window) -> Iterator[str]:
+    yield view.routing.model_dump_json()
     yield repr((view.memory, sorted(view.coverage.required), hex(view.escalating)))
     accounts = set()
     for arn in own:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from plumbline.api.baseline import LeastPrivilegeBaseline
 from plumbline.api.common import REQUESTED_AT, parse_duration
 from plumbline.api.landscape import AccountStatus, IAMLandscape, LandscapeStatus, SourceStatus
+from plumbline.api.routing import Routing
 from plumbline.assess.targets import Claim, Selection, governing, may_target, select
 from plumbline.assess.window import Window
 from plumbline.aws.session import AwsSessions
@@ -111,7 +112,6 @@ def reconcile_landscape(
     lookbacks = Lookbacks.of(report, snapshot, baselines, governed) if report is not None else None
     wish = _wish(landscape, baselines, snapshot, selections, lookbacks, as_of)
     evidence = collect_evidence(Collecting(sessions, engine, snapshot, spec, wish, now, progress))
-    routings = {baseline.metadata.key: baseline.spec.routing for baseline in baselines}
     view = LandscapeView(
         snapshot=snapshot,
         usage=evidence.usage,
@@ -123,7 +123,7 @@ def reconcile_landscape(
         memory=parse_duration(spec.memory),
         ways=ways_of(spec)[0],
         routing=spec.routing,
-        own_routing={arn: routings[key] for arn, key in governed.items()},
+        own_routing=own_routing(baselines, governed),
     )
     judgements = None
     if lookbacks is not None:
@@ -162,6 +162,12 @@ def govern(baselines: Iterable[LeastPrivilegeBaseline], selections: Mapping[str,
     return governing(
         [Claim(b.metadata.key, b.metadata.creation_timestamp, selections[b.metadata.key]) for b in baselines]
     )
+
+
+def own_routing(baselines: Iterable[LeastPrivilegeBaseline], governed: Mapping[str, str]) -> dict[str, Routing]:
+    """Role ARN -> the routing of the baseline that governs it."""
+    routings = {baseline.metadata.key: baseline.spec.routing for baseline in baselines}
+    return {arn: routings[key] for arn, key in governed.items() if key in routings}
 
 
 def _wish(

@@ -19,6 +19,7 @@ from plumbline.model.inactivity import Activity, Judgement, Kind
 from plumbline.model.snapshot import Principal, Snapshot
 from plumbline.reconcile.analyzers import AnalyzersFound, of_unused_access
 from plumbline.reconcile.landscape import LandscapePass, nothing_to_see
+from plumbline.reconcile.ways import ways_of
 from plumbline.store.register import Registered
 
 # An analyzer does not tell when it has looked at everything for the first time. Until then that it finds nothing means nothing.
@@ -67,11 +68,18 @@ def _external_access(done: LandscapePass, known: Known) -> LandscapeFindings | N
     asked, found = done.landscape.spec.analyzers, done.evidence.analyzers
     if asked is None or asked.external_access is None or found is None:
         return None
-    listed = [_listed(one, finding) for one in found.lists if not of_unused_access(one) for finding in one.findings]
+    active = frozenset(account.id for account in done.view.snapshot.accounts.values() if account.state == "ACTIVE")
+    # An analyzer of an organization also tells of accounts that the landscape leaves out.
+    listed = [
+        _listed(one, finding)
+        for one in found.lists
+        if not of_unused_access(one)
+        for finding in one.findings
+        if finding.account in active
+    ]
     broken = {_about(one) for one, error in listed if error}
     required = [one.required for one in found.judged if one.required.kind == "externalAccess"]
     read = _read(found, done.status.collected_at)
-    active = frozenset(account.id for account in done.view.snapshot.accounts.values() if account.state == "ACTIVE")
     # Nobody looks into an account that is not there; whether it is gone is known of accounts.
     looking = {one.key: those for one, those in _looking(required, known) if one.account in active}
     unasked = {key for key, those in looking.items() if not those}
@@ -113,12 +121,12 @@ def _looking(required: Iterable[Required], known: Known) -> Iterator[tuple[Regis
 
 
 def _read(found: AnalyzersFound, now: datetime | None) -> set[Required]:
-    """Those of which all findings are known."""
+    """Those of which all findings are known. One that does not look any more may have forgotten its findings."""
     whole = {one.analyzer.arn for one in found.lists if one.failed is None}
     return {
         one.required
         for one in found.judged
-        if one.analyzer is not None and one.analyzer.arn in whole
+        if one.analyzer is not None and one.analyzer.arn in whole and one.analyzer.status == "ACTIVE"
         if now is not None and one.analyzer.created_at + FIRST_ROUND <= now
     }
 
@@ -168,16 +176,17 @@ def _decided(one: Registered, judged: Mapping[str, Judgement], done: LandscapePa
 # Who can gain privileges
 
 
-def _escalation(done: LandscapePass, _: Known) -> LandscapeFindings | None:
-    """One for each role or user that certainly can gain privileges."""
+def _escalation(done: LandscapePass, known: Known) -> LandscapeFindings | None:
+    """One for each role or user that certainly can gain privileges. A way that could not be read is none that is gone."""
     found = done.escalating
     if found is None:
         return None
+    unread = bool(ways_of(done.landscape.spec)[1])
     return _said(
         done.view.snapshot,
         [LandscapeFinding(_of(one), "Escalation", one.account, one.arn) for one in found.certain],
-        map(_of, found.unclear),
-        complete=not found.unclear,
+        {*map(_of, found.unclear), *(one.key for one in known if unread)},
+        complete=not found.unclear and not unread,
     )
 
 

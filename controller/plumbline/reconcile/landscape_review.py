@@ -56,7 +56,7 @@ def landscape_review(
         kinds=by_kind,
         findings=listed,
         findings_truncated=len(every) - len(listed),
-        **terms.idle(matching, kinds),
+        **terms.idle(matching, kinds, {kind for kind, told in kinds.items() if told.complete}),
     )
 
 

@@ -67,7 +67,10 @@ def why_unchecked(states: Iterable[SourceState]) -> list[UncheckedPolicies]:
 
 def _worst(one: ValidatedPolicy, owners: Owners) -> PolicyWithFindings:
     codes = sorted(one.codes, key=lambda code: (TYPES.index(one.codes[code]), code))
-    whose = Counter(filter(None, map(owners.of, sorted(one.policy.principals))))
+    own = map(owners.of, sorted(one.policy.principals))
+    # What nobody has yet, or a whole organization, is whoever's its accounts are.
+    theirs = (owners.of(one.policy.key, account) for account in one.policy.accounts)
+    whose = Counter(filter(None, own if one.policy.principals else theirs))
     return PolicyWithFindings(
         policy=one.policy.key,
         name=one.policy.name,

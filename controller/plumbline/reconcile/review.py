@@ -15,9 +15,11 @@ from plumbline.api.proposal import RemediationProposal
 from plumbline.api.review import (
     MOST_IDLE,
     MOST_LISTED,
+    PUBLIC,
     BaselineKind,
     Decision,
     IdleDecision,
+    LandscapeDecision,
     LandscapeReview,
     Review,
     Reviewed,
@@ -54,7 +56,9 @@ class Terms:
         return [
             decision
             for decision in self.review.decisions
-            if decision.kind == one.kind and matches(decision.resource, one.resource, case_sensitive=True)
+            if decision.kind == one.kind
+            and matches(decision.resource, one.resource, case_sensitive=True)
+            and _covers(decision, one.detail)
         ]
 
     def said(self, about: Iterable[Decision]) -> dict[str, Any]:
@@ -83,9 +87,9 @@ class Terms:
         resolved = _day(one.resolved_at) if one.resolved_at is not None else None
         return {"state": state, "first_seen": first, "due": due, "resolved": resolved}
 
-    def idle(self, matching: Iterable[Decision], kinds: Collection[str]) -> dict[str, Any]:
-        """The decisions that have no effect, as fields of the status. `matching`: those about open findings; `kinds`: what
-        is reviewed."""
+    def idle(self, matching: Iterable[Decision], kinds: Collection[str], sure: Collection[str]) -> dict[str, Any]:
+        """The decisions that are about nothing, as fields of the status. `matching`: those about open findings; `kinds`: what
+        is reviewed; `sure`: those of which all findings are known."""
         about = {id(decision) for decision in matching}
         found = []
         for one in self.review.decisions:
@@ -94,7 +98,7 @@ class Terms:
                 why = "Expired"
             elif one.kind not in kinds:
                 why = "KindNotReviewed"
-            elif id(one) not in about:
+            elif id(one) not in about and one.kind in sure:
                 why = "NoFinding"
             if why is not None:
                 found.append(IdleDecision(kind=one.kind, resource=one.resource[:_TEXT], until=one.until, why=why))
@@ -122,13 +126,17 @@ def changes_of_review(
     registered: Iterable[Registered], review: Review | LandscapeReview, as_of: date
 ) -> Iterator[date]:
     """The days on which time alone changes the review: the next week, and the day after each due date and each decision."""
-    registered = list(registered)
-    if registered:
-        yield _monday(as_of) + 7 * _DAY
+    yield _monday(as_of) + 7 * _DAY
     for one in registered:
         if one.resolved_at is None:
             yield _day(one.first_seen) + _within(review) + _DAY
     yield from (decision.until + _DAY for decision in review.decisions if decision.until < date.max)
+
+
+def _covers(decision: Decision, detail: str) -> bool:
+    """Whether it is about a finding with this detail. That something is shared does not say that it may be public."""
+    asked = decision.detail if isinstance(decision, LandscapeDecision) else ""
+    return matches(asked, detail, case_sensitive=True) if asked else detail != PUBLIC
 
 
 def _within(review: Review | LandscapeReview) -> timedelta:
@@ -156,8 +164,16 @@ class Role:
     by: str = ""
 
 
-def review_of(registered: Iterable[Registered], roles: Mapping[str, Role], review: Review, as_of: date) -> ReviewStatus:
-    """`roles`: by ARN, those of the baseline; others are counted and not named."""
+def review_of(
+    registered: Iterable[Registered],
+    roles: Mapping[str, Role],
+    review: Review,
+    as_of: date,
+    *,
+    complete: bool = True,
+) -> ReviewStatus:
+    """`roles`: by ARN, those of the baseline; others are counted and not named. `complete`: whether all is known that could
+    show a finding."""
     terms = Terms(review, as_of)
     # What is decided is decided about roles of the baseline.
     now = [(one, terms.about(one) if one.resource in roles else []) for one in terms.of_this_week(registered)]
@@ -170,7 +186,7 @@ def review_of(registered: Iterable[Registered], roles: Mapping[str, Role], revie
         **counts(found, terms.week),
         findings=listed,
         findings_truncated=len(found) - len(listed),
-        **terms.idle(matching, get_args(BaselineKind)),
+        **terms.idle(matching, get_args(BaselineKind), get_args(BaselineKind) if complete else ()),
     )
 
 

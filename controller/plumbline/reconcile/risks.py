@@ -13,7 +13,7 @@ from plumbline.assess.analysis import Analysis, Facts, Memory, PrincipalAnalysis
 from plumbline.assess.remedies import ranked
 from plumbline.assess.targets import accounts_seen
 from plumbline.assess.window import Window
-from plumbline.reconcile.landscape import Escalating, LandscapePass, day_of
+from plumbline.reconcile.landscape import Escalating, LandscapePass, day_of, own_routing
 
 BANDS: Final = ((75, 100), (50, 74), (25, 49), (0, 24))  # the highest first
 _UNKNOWN_PARTS: Final = frozenset({"undetermined", "accessUnknown", "exposureUnknown", "blastRadiusUnknown"})
@@ -57,8 +57,11 @@ def escalating(analysis: Analysis, done: LandscapePass) -> Escalating:
 
 def _unclear(one: PrincipalAnalysis, *, hidden: bool) -> bool:
     """Whether something may be certain of which that is not known. `hidden`: there are accounts of which nothing is known; who
-    has a way that lacks only somebody to take over may find one there."""
+    has a way that lacks only somebody to take over may find one there. Of an administrator no such way is told: but that it
+    may assume what is not seen leaves its blast radius open."""
     ways = (*one.escalations.escalations, *one.escalations.potential)
+    if one.blast_radius is not None and not one.blast_radius.known:
+        return True
     # What a policy says that could not be read is among what ways assume.
     return any(way.assumes for way in ways) or bool(one.escalations.more) or (hidden and bool(ways))
 
@@ -142,7 +145,7 @@ def facts_of(done: LandscapePass, baselines: Iterable[LeastPrivilegeBaseline]) -
         watched_since=view.watched_since,
         terms={arn: terms[key] for arn, key in done.governed.items() if key in terms},
         routing=view.routing,
-        own_routing={arn: known[key].spec.routing for arn, key in done.governed.items() if key in known},
+        own_routing=own_routing(known.values(), done.governed),
         pools=[
             (baseline.spec.pool, sorted(arn for arn, governor in done.governed.items() if governor == key))
             for key, baseline in sorted(known.items())
