@@ -53,7 +53,7 @@ def test_a_gap_says_where_and_what_helps():
         w.what for one in gaps.findings for w, _ in remedies(one) if one.reason == "logGap" and "eu-west-1" in w.what
     }
     assert what.startswith("cloudtrail-logs: eu-west-1: delivery is not proven from ")
-    assert what.endswith("; enable log file validation on the trail")
+    assert what.endswith("; the source says: enable log file validation on the trail")
 
 
 def test_scps_that_could_not_be_read_are_no_missing_policies():

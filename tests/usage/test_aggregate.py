@@ -98,6 +98,13 @@ def test_a_role_that_is_passed_keeps_the_service_that_it_is_for():
     assert all(e.passed_to == "" for e in found if e.action != "iam:PassRole")
 
 
+def test_in_china_services_have_other_names():
+    there = identity(ROLE.replace("arn:aws:", "arn:aws-cn:"))
+    launched = record("ec2:RunInstances", requestParameters={"iamInstanceProfile": {"name": "p"}}, userIdentity=there)
+    found = {e.action: e.passed_to for e in aggregated(envelope(launched)).evidence}
+    assert found["iam:PassRole"] == ""
+
+
 def test_denied_names_the_action_of_the_message():
     message = "User: x is not authorized to perform: iam:PassRole on resource: y"
     found = aggregated(

@@ -310,3 +310,21 @@ def test_a_pass_that_is_killed_anywhere_ends_with_the_same_rows(engine, landscap
         memory.killed = set()
         run(engine, name, memory)
         assert rows(engine, name) == expected
+
+
+def test_what_somebody_else_has_replaced_is_read_again_whole(engine, landscape, memory, monkeypatch):
+    """As another pass on the same store may, between two looks at it."""
+    memory.log(DAY, "a", record("s3:GetObject"))
+    run(engine, landscape, memory)
+    memory.log(DAY, "b", record("sqs:CreateQueue"))
+    look = ledger.rows_of
+
+    def replaced_meanwhile(engine, landscape, key):
+        monkeypatch.setattr(ledger, "rows_of", look)
+        run(engine, landscape, memory)  # has read both
+        return look(engine, landscape, key)
+
+    monkeypatch.setattr(ledger, "rows_of", replaced_meanwhile)
+    memory.log(DAY, "c", record("sqs:DeleteQueue"))
+    run(engine, landscape, memory)
+    assert rows(engine, landscape)[2:] == at_once(engine, landscape, memory.objects)[2:]

@@ -118,7 +118,8 @@ def test_little_to_read_starts_no_process(engine, memory, started):
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("when", [Object, Sum])
 def test_a_reader_that_dies_is_a_problem_of_its_day(engine, monkeypatch, memory, started, when):
-    """It takes what it had read of that day with it; other days, Regions and accounts go on, with another process."""
+    """It takes what it had read of that day with it, and the days after it are left: their digests would prove hours of it.
+    Other Regions and accounts go on, with another process."""
     run(engine, memory, 1, "one")
     deadly = f"AWSLogs/{ACCOUNTS[0]}/CloudTrail/{REGION}/{TODAY - timedelta(days=1):%Y/%m/%d}/b.json.gz"
     doomed, give = [], Child.send
@@ -139,7 +140,8 @@ def test_a_reader_that_dies_is_a_problem_of_its_day(engine, monkeypatch, memory,
     assert "memory" in problem.message
     assert "memory" in problem.remedy
     parts, expected = ledger.partitions(engine, "l"), ledger.partitions(engine, "one")
-    assert {key for key in expected if key not in parts} == {("logs", ACCOUNTS[0], REGION, "2026-01-09")}
+    left = {("logs", ACCOUNTS[0], REGION, day) for day in ("2026-01-09", "2026-01-10")}
+    assert {key for key in expected if key not in parts} == left
     assert all(process.returncode is not None for process in started)
     run(engine, memory, 2)
     assert rows(engine, "l") == rows(engine, "one")

@@ -15,6 +15,7 @@ from plumbline.iam.catalogue import Catalogue
 from plumbline.iam.overlay import Overlay
 from plumbline.model.coverage import Coverage, LogCoverage, State
 
+_WAITING = frozenset({"LogGap", "TrailTooYoung"})
 _GLOBAL_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 
 
@@ -84,8 +85,9 @@ def log_reach(
         complete[name] = proven
         if name in coverage.required:
             required_selected |= selected
-            remedy = log.state.remedy if log is not None and log.state is not None else ""
-            incomplete += [Incomplete(reason, bits, name, detail, remedy) for reason, bits, detail in problems]
+            incomplete += [
+                Incomplete(reason, bits, name, detail, _remedy(log, reason)) for reason, bits, detail in problems
+            ]
     if required:
         incomplete.append(
             Incomplete("notObservable", groups.unobservable, required[0], "CloudTrail has no event for it")
@@ -137,6 +139,13 @@ def _reach(
     elif selected_regional:
         problems.append(("logGap", selected_regional, _gap_detail(*gaps[0])))
     return proven, selected_global | selected_regional, problems
+
+
+def _remedy(log: LogCoverage | None, reason: str) -> str:
+    """What the source says would repair it. That a gap grows old repairs nothing."""
+    if log is None or log.state is None or (reason == "logGap" and log.state.reason in _WAITING):
+        return ""
+    return log.state.remedy
 
 
 def _unavailable(log: LogCoverage | None) -> str:

@@ -83,8 +83,9 @@ def remedies(finding: Finding) -> Iterator[tuple[Remedy, int]]:
                     bits & finding.bits,
                 )
     elif finding.reason == "logGap":
-        what = "; ".join(filter(None, (finding.detail, finding.remedy)))
-        yield Remedy("repair", f"{', '.join(finding.sources)}: {what}"), finding.bits
+        # Of several things that are missing the source tells one, which may be another than the gap.
+        also = f"; the source says: {finding.remedy}" if finding.remedy else ""
+        yield Remedy("repair", f"{', '.join(finding.sources)}: {finding.detail}{also}"), finding.bits
     elif finding.remedy or finding.reason == "logsUnavailable":
         # It names what is missing, such as a permission, and is the same in every account.
         yield Remedy("repair", f"{', '.join(finding.sources)}: {finding.remedy or finding.detail}"), finding.bits

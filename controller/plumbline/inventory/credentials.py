@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from plumbline.aws.errors import NOT_WHOLE, AwsError, Denied, Throttled, Transient, whole
+from plumbline.aws.errors import NOT_WHOLE, AwsError, Denied, Malformed, Throttled, Transient, whole
 from plumbline.aws.session import AwsSessions
 from plumbline.inventory.credential_report import CredentialReportError, parse_report
 from plumbline.model.coverage import SourceState, State
@@ -245,7 +245,7 @@ class _Keys:
 
     def _note(self, error: AwsError) -> None:
         self.failed = self.failed or error
-        self.failures += isinstance(error, Transient)
+        self.failures += isinstance(error, Transient) and not isinstance(error, Malformed)
         self.stopped = self.stopped or isinstance(error, Denied | Throttled) or self.failures >= PATIENCE
 
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from plumbline.api.policy_validation import PolicyValidation
 from plumbline.assess.policy_validation import fresh, to_ask
-from plumbline.aws.errors import AwsError, Denied, QuotaExceeded, Throttled, Transient, whole
+from plumbline.aws.errors import AwsError, Denied, Malformed, QuotaExceeded, Throttled, Transient, whole
 from plumbline.aws.generation import SERVICE
 from plumbline.aws.session import AwsSessions
 from plumbline.model.coverage import SourceState, State
@@ -194,7 +194,7 @@ class _Run:
                 self._answer(policy)
                 self.failures = 0
             except AwsError as error:
-                self.failures += isinstance(error, Transient)
+                self.failures += isinstance(error, Transient) and not isinstance(error, Malformed)
                 self.states[policy.digest] = _unavailable(error.reason, error.summary, error.remedy)
                 if isinstance(error, Denied | Throttled | QuotaExceeded) or self.failures >= PATIENCE:
                     self.stopped = error

@@ -165,6 +165,13 @@ def rows_of(engine: sa.Engine, landscape: str, key: PartitionKey) -> Rows:
     )
 
 
+def rows_as_of(engine: sa.Engine, landscape: str, known: Partition) -> Rows | None:
+    """The rows of a partition as it was known; None where somebody has replaced it since."""
+    rows = rows_of(engine, landscape, known.key)
+    now = partitions(engine, landscape, known.key.source, known.key.account, known.key.region).get(known.key)
+    return rows if now is not None and now.fingerprint == known.fingerprint else None
+
+
 def usage_of(engine: sa.Engine, landscape: str, since: datetime) -> dict[str, LoggedUse]:
     """Principal -> its evidence with a last time at or after `since`, merged over partitions: counts added, first and
     last time, resources united and cut. Evidence of different unique ids, outcomes and sources stays apart."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -9,11 +10,15 @@ from typing import BinaryIO, cast
 
 from plumbline.usage.worker import send
 
-ENDED = "a reading process ended before its time, perhaps for want of memory"
+_KILLED = -signal.SIGKILL, 128 + signal.SIGKILL
 
 
 class ReaderEndedError(OSError):
-    """A reading process ended before its time; what it had counted is lost."""
+    """A reading process ended before its time; what it had counted is lost. `remedy`: what a person can do."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 class Child:
@@ -36,6 +41,23 @@ class Child:
         except BrokenPipeError:
             return False
         return True
+
+    def ended(self) -> ReaderEndedError:
+        """Why there is no answer. Waits for the process, which has closed its end of the pipe."""
+        status = self._process.wait()
+        if status in _KILLED:
+            return ReaderEndedError(
+                "a reading process was killed, perhaps for want of memory",
+                "give the program more memory; it is tried again in the next pass",
+            )
+        return ReaderEndedError(
+            f"a reading process ended with status {status}",
+            "its message is in the log; it is tried again in the next pass",
+        )
+
+    def kill(self) -> None:
+        """Ends the process at once; whoever waits for it hears of that."""
+        self._process.kill()
 
     def end(self) -> None:
         """Ends the process at once; one that has handed over has nothing more to do."""

@@ -91,7 +91,9 @@ class CountedAggregator:
         """Actions that lie deeper in a request than the names of its parameters tell count against their removal."""
         for action in self._requests.possible(key.event_source, key.event_name):
             if action not in known and key.outcome != "denied":
-                service = passed_to(self._overlay, key.event_source, key.event_name) if action == PASSING else ""
+                service = ""
+                if action == PASSING:
+                    service = passed_to(self._overlay, key.event_source, key.event_name, key.caller.principal)
                 name = (key.caller, action, key.outcome, service)
                 total = self._perhaps.setdefault(name, Merged(like.first, like.last))
                 total.count += like.calls

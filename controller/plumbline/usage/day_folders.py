@@ -7,7 +7,7 @@ folder is. Knows listings, digests and partitions; writes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import BinaryIO
 
@@ -40,8 +40,10 @@ class Read:
 class DayFolders:
     """Days are asked for in their order."""
 
-    def __init__(self, reader: LogReader, account: str, region: str, stored: Callable[[PartitionKey], Rows]) -> None:
-        """`stored`: the rows that the ledger has of a partition."""
+    def __init__(
+        self, reader: LogReader, account: str, region: str, stored: Callable[[Partition], Rows | None]
+    ) -> None:
+        """`stored`: the rows that the ledger has of a partition; None where it is another by now."""
         self._reader, self._account, self._region, self._stored = reader, account, region, stored
         self._source, self._version = reader.source, reader.overlay.version
         self._listings: dict[date, list[Listed]] = {}
@@ -71,8 +73,11 @@ class DayFolders:
             covered=merge_intervals([*known.covered, *hours]) if known and new.further_digests else hours,
         )
         if known and new.further_logs:
+            stored = self._stored(known)
+            if stored is None:
+                return self.read(day, replace(known, fingerprint=""))
             again = {item.key for item in new.digests}
-            partition, rows = appended(known, partition, self._stored(known.key), rows, again)
+            partition, rows = appended(known, partition, stored, rows, again)
         return Read(partition, rows, len(new.logs) + len(new.digests), usage.records, tuple(problems))
 
     def _logs(self, day: date) -> list[Listed]:

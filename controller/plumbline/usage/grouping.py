@@ -158,7 +158,9 @@ def _uses(key: Any, group: Any, count: int, overlay: Overlay, event: EventAction
     for action, extra in group.extra.items():
         arns, partial = _resources(action, extra)
         times = min(extra.count, count)
-        service = passed_to(overlay, key.event_source, key.event_name) if action == PASSING else ""
+        service = ""
+        if action == PASSING:
+            service = passed_to(overlay, key.event_source, key.event_name, key.caller.principal)
         yield _Use(action, key.outcome, False, arns, times, extra.first, extra.last, partial, service)
     if event.services == ("s3",) and event.operation in _S3_READS and not_found(key.code):
         listed = use("s3:ListBucket", key.outcome, False)

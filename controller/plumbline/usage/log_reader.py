@@ -14,7 +14,7 @@ import msgspec
 
 from plumbline.iam.overlay import Overlay, overlay
 from plumbline.usage.aggregate import Aggregator, Usage
-from plumbline.usage.child import ENDED, Child, ReaderEndedError
+from plumbline.usage.child import Child, ReaderEndedError
 from plumbline.usage.day_worker import Forget, Object, Sum
 from plumbline.usage.event_kinds import Events
 from plumbline.usage.fetching import opened, unfetched
@@ -32,6 +32,14 @@ class Volume:
     """How many bytes a pass has read so far, as they lie there."""
 
     read: int = 0
+
+
+def _started() -> Child | None:
+    """None where there is no room for another process."""
+    try:
+        return Child("plumbline.usage.day_worker")
+    except OSError:
+        return None
 
 
 class LogReader:
@@ -57,6 +65,12 @@ class LogReader:
         if self._child is not None:
             self._child.end()
             self._child = None
+
+    def kill(self) -> None:
+        """From another thread: whoever reads with it gets ReaderEndedError."""
+        child = self._child
+        if child is not None:
+            child.kill()
 
     def forget(self) -> None:
         """Another account or Region follows."""
@@ -85,7 +99,9 @@ class LogReader:
         return aggregator.result()
 
     def _beside(self, logs: Sequence[Listed]) -> Usage:
-        child = self._child = self._child or Child("plumbline.usage.day_worker")
+        child = self._child = self._child or _started()
+        if child is None:
+            return self._here(logs)
         problems: list[Problem] = []
         store = self.source.store
         if isinstance(store, Folder):
@@ -94,8 +110,8 @@ class LogReader:
             orders = (Object(item.key, stream.read()) for item, stream in opened(store, self.pool, logs, problems))
         for order in orders:
             if not child.send(order):
-                raise ReaderEndedError(ENDED)
+                raise child.ended()
         usage = received(child.answers, _USAGE) if child.send(Sum(self.source.name)) else None
         if usage is None:
-            raise ReaderEndedError(ENDED)
+            raise child.ended()
         return replace(usage, problems=(*problems, *usage.problems))

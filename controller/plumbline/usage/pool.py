@@ -16,7 +16,7 @@ from datetime import datetime
 from queue import SimpleQueue
 
 from plumbline.usage.attribution import Caller
-from plumbline.usage.child import ENDED, Child, ReaderEndedError
+from plumbline.usage.child import Child, ReaderEndedError
 from plumbline.usage.repeats import Memory
 from plumbline.usage.tally import Tally
 from plumbline.usage.worker import Done, Give, Groups, Order, Read, Rest, group_of, key_of, receive_answer
@@ -147,4 +147,6 @@ class _Worker(Child):
         return receive_answer(self.answers) if self.send(order) else None
 
     def _ended(self) -> ReaderEndedError:
-        return ReaderEndedError(f"{ENDED}; read with one process instead")
+        return ReaderEndedError(
+            "a reading process ended before its time, perhaps for want of memory; read with one process instead"
+        )

@@ -137,10 +137,11 @@ class Requests:
         return plan
 
 
-def passed_to(overlay: Overlay, event_source: str, event_name: str) -> str:
-    """The service to which the requests of an event pass roles; empty where that is not known."""
+def passed_to(overlay: Overlay, event_source: str, event_name: str, principal: str) -> str:
+    """The service to which the requests of an event pass roles; empty where that is not known. In other partitions than
+    `aws` some services have other names."""
     rule = _make_plan(overlay, event_source, event_name).pass_role
-    return rule.service if rule is not None else ""
+    return rule.service if rule is not None and principal.startswith("arn:aws:") else ""
 
 
 class Reader:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from plumbline.iam.overlay import Overlay
 from plumbline.model.snapshot import digest_of
-from plumbline.store.ledger import Batch, Partition, PartitionKey, partitions, rows_of, seal
+from plumbline.store.ledger import Batch, Partition, PartitionKey, partitions, rows_as_of, seal
 from plumbline.usage.child import ReaderEndedError
 from plumbline.usage.day_folders import DayFolders, Read, partition_of
 from plumbline.usage.fetching import FAILURES, THREADS, reason_of
@@ -30,7 +30,6 @@ from plumbline.usage.sync_report import Progress, SyncProblem, SyncReport
 
 # Complete days are final after this long: CloudTrail delivers within minutes, and backfills digests within days.
 _FINAL_AFTER = timedelta(days=3)
-_MORE_MEMORY = "give the program more memory; it is tried again in the next pass"
 
 
 def sync(
@@ -82,6 +81,7 @@ class _Pass:
         self._engine, self._landscape, self._source, self._overlay, self._now = engine, landscape, source, overlay, now
         self._pool, self._batch, self._progress, self._alone = pool, batch, progress, alone
         self._volume, self._writing, self._over = Volume(), threading.Lock(), False
+        self._readers: list[LogReader] = []
         self.report = SyncReport()
 
     def all_days(self, accounts: Mapping[str, Sequence[str] | None], start: datetime, lanes: int) -> None:
@@ -100,9 +100,12 @@ class _Pass:
                     lane.result()
             finally:
                 self._over = True
+                for reader in self._readers:
+                    reader.kill()  # or the lanes would read their days to the end
 
     def _lane(self, pairs: Iterable[tuple[str, str]], start: datetime) -> None:
         with self._reader() as reader:
+            self._readers.append(reader)
             for account, region in pairs:
                 if self._over:
                     return
@@ -121,17 +124,20 @@ class _Pass:
             return []
 
     def _region(self, reader: LogReader, account: str, region: str, start: datetime) -> None:
-        """All days of one account and Region. A listing that fails ends it: the next days would fail likewise."""
+        """All days of one account and Region. What fails ends it: a listing of the next days would fail likewise."""
         known = partitions(self._engine, self._landscape, self._source.name, account, region)
         reader.forget()
-        folders = DayFolders(reader, account, region, partial(rows_of, self._engine, self._landscape))
+        folders = DayFolders(reader, account, region, partial(rows_as_of, self._engine, self._landscape))
         day = start.astimezone(UTC).date()
         while day <= self._now.astimezone(UTC).date() and not self._over:
             key = PartitionKey(self._source.name, account, region, day.isoformat())
             try:
                 self._day(folders, day, known.get(key))
             except ReaderEndedError as error:
-                self.report.problems.append(SyncProblem(*key, "ReaderEnded", str(error), _MORE_MEMORY))
+                if not self._over:
+                    self.report.problems.append(SyncProblem(*key, "ReaderEnded", str(error), error.remedy))
+                # The next day's digests would prove an hour of this one, whose logs nobody has read.
+                return
             except FAILURES as error:
                 self._failed(key, error)
                 return
