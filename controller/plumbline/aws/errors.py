@@ -9,10 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Final
 
+import structlog
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from plumbline.aws.operations import OPERATIONS
+
+_log = structlog.get_logger()
 
 # How messages name credentials that are not those of a member role.
 OWN_ACCOUNT = "own"
@@ -178,6 +181,8 @@ def whole(service: str, operation: str, account: str | None = None) -> Iterator[
     try:
         yield
     except NOT_WHOLE as error:
+        # So that a mistake of ours can be told from one of AWS.
+        _log.debug("the answer is not whole", service=service, operation=operation, account=account, exc_info=True)
         raise Malformed(
             f"the answer is not whole: {type(error).__name__}: {error}",
             service=service,
