@@ -74,6 +74,13 @@ def test_everybody_has_an_owner(cluster):
     assert (found["idle"]["owner"], found["climber"]["owner"]) == ("payments", "platform")
 
 
+def test_a_new_owner_of_the_landscape_is_that_of_its_baselines_roles_too(cluster):
+    for owner in ("platform", "operations"):
+        cluster.landscape(risk={}, routing={"defaultOwner": owner})
+        (reported,) = cluster.status()["rolesReported"]
+        assert (reported["owner"], by_name(cluster)["idle"]["owner"]) == (owner, owner)
+
+
 def test_weights_are_the_landscapes(cluster):
     weights = {"mostEscalations": 0, "mostExposure": 0, "mostBlastRadius": 0}
     cluster.landscape(risk={"weights": weights})
