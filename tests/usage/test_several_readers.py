@@ -170,6 +170,28 @@ def test_an_account_that_fails_leaves_the_others_alone(engine, memory):
     assert {key.account for key in ledger.partitions(engine, "l")} == {ACCOUNTS[0], ACCOUNTS[2]}
 
 
+def test_a_reader_that_ends_by_itself_says_how():
+    child = Child("plumbline.nosuch")
+    error = child.ended()
+    assert "ended with status 1" in str(error)
+    assert "log" in error.remedy
+    child.end()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_where_no_process_can_be_started_this_one_reads(engine, monkeypatch, memory, started):
+    run(engine, memory, 1, "one")
+
+    def no_room(*_):
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(log_reader, "Child", no_room)
+    report = run(engine, memory, 2)
+    assert not [problem for problem in report.problems if "unavailable" in problem.message]
+    assert rows(engine, "l") == rows(engine, "one")
+    assert started == []
+
+
 def test_a_reader_ends_with_its_orders():
     command = [sys.executable, "-P", "-m", "plumbline.usage.day_worker"]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
