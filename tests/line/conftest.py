@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from plumbline.inventory import credentials
 from sandbox.demo import SAMPLES
 from tests.line.inputs import development_baseline, download, write_landscape
 from tests.line.passes import NOW, PassReport, run_pass
@@ -21,6 +22,14 @@ def environment(sandbox_server):
     yield sandbox_server
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Nobody waits for the sandbox as long as for AWS."""
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
+    monkeypatch.setattr(credentials, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(credentials, "DEADLINE", 3.0)
 
 
 @dataclass(frozen=True)

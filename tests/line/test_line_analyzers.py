@@ -28,8 +28,7 @@ TYPES = {"UnusedIAMRole", "UnusedIAMUserAccessKey", "UnusedIAMUserPassword", "Un
 
 
 @pytest.fixture
-def inputs(sandbox, tmp_path, monkeypatch):
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
+def inputs(sandbox, tmp_path, impatient):
     return write(tmp_path)
 
 

@@ -14,7 +14,6 @@ import yaml
 
 from plumbline.cli.run_report import as_json, tables
 from plumbline.export.metrics import render
-from plumbline.inventory import credentials
 from plumbline.reconcile.figures import figures_of
 from plumbline.reconcile.resources import STATUS_BYTES, size_of
 from sandbox import organization as org
@@ -31,10 +30,7 @@ TODAY = NOW.date()
 
 
 @pytest.fixture
-def inputs(sandbox, tmp_path, monkeypatch):
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
-    monkeypatch.setattr(credentials, "_FIRST_WAIT", 0.01)
-    monkeypatch.setattr(credentials, "DEADLINE", 3.0)
+def inputs(sandbox, tmp_path, impatient):
     return write(tmp_path)
 
 

@@ -98,7 +98,7 @@ def test_a_process_that_was_killed_is_an_error_and_the_others_end(folder, monkey
 
     monkeypatch.setattr(child.subprocess, "Popen", start)
     monkeypatch.setattr(pool, "receive_answer", lambda stream: (started[0].kill(), receive_answer(stream))[1])
-    with pytest.raises(ReaderEndedError, match="ended before its time"):
+    with pytest.raises(ReaderEndedError, match="killed, perhaps for want of memory; read with one process"):
         read_paths([folder], processes=2)
     assert len(started) == 2
     assert all(process.returncode is not None for process in started)

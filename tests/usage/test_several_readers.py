@@ -8,7 +8,6 @@ import pytest
 
 from plumbline.iam.overlay import overlay
 from plumbline.store import ledger
-from plumbline.store.database import open_store
 from plumbline.usage import child, log_reader
 from plumbline.usage.child import Child
 from plumbline.usage.day_worker import Object, Sum
@@ -22,13 +21,6 @@ from tests.usage.records_for_tests import envelope, identity, record
 TODAY, NOW = date(2026, 1, 10), datetime(2026, 1, 10, 12, tzinfo=UTC)
 ACCOUNTS = ("111122223333", "222233334444", "333344445555")
 REGIONS = (REGION, "us-east-1")
-
-
-@pytest.fixture
-def engine(tmp_path):
-    engine = open_store(f"sqlite:///{tmp_path}/s.db")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -22,13 +22,6 @@ NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def engine(tmp_path):
-    engine = open_store(f"sqlite:///{tmp_path}/s.db")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
 def memory():
     return Memory()
 

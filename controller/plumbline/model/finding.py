@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar, get_args
 
-FindingKind = Literal["UnusedAccess", "GrantDrift"]
-LandscapeFindingKind = Literal["ExternalAccess", "Inactive", "Escalation"]
-LANDSCAPE_KINDS: Final[tuple[LandscapeFindingKind, ...]] = ("ExternalAccess", "Inactive", "Escalation")
+from plumbline.api.review import BaselineKind, LandscapeKind
+
+LANDSCAPE_KINDS: Final[tuple[LandscapeKind, ...]] = get_args(LandscapeKind)
 Severity = Literal["LOW", "MEDIUM", "HIGH"]
 
 
@@ -20,7 +20,7 @@ class Finding:
     """`key` is the same for as long as the finding is about the same: kind, role and its unique id, and landscape."""
 
     key: str
-    kind: FindingKind
+    kind: BaselineKind
     baseline: str
     account: str
     role_arn: str
@@ -55,7 +55,7 @@ class LandscapeFinding:
     is everywhere."""
 
     key: str
-    kind: LandscapeFindingKind
+    kind: LandscapeKind
     account: str
     resource: str
     region: str = ""
@@ -97,5 +97,5 @@ class LandscapeFindings(Standing[LandscapeFinding]):
     complete: bool = False
 
 
-def finding_key(landscape: str, kind: FindingKind, role_arn: str, unique_id: str) -> str:
+def finding_key(landscape: str, kind: BaselineKind, role_arn: str, unique_id: str) -> str:
     return f"plumbline/{landscape}/{kind}/{role_arn}/{unique_id}"

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import get_args
 
 from plumbline.api.baseline import Thresholds
+from plumbline.api.review import BaselineKind
 from plumbline.assess.assess import GRANT_DRIFT, evidence_incomplete, exceeded
 from plumbline.assess.verdicts import INCOMPLETE_REASONS
 from plumbline.iam.catalogue import catalogue
 from plumbline.model.assessment import RoleAssessment, Verdict
-from plumbline.model.finding import Finding, FindingKind, Findings, Severity, finding_key
+from plumbline.model.finding import Finding, Findings, Severity, finding_key
 from plumbline.reconcile.baseline import BaselineResult
 
-_KINDS: tuple[FindingKind, ...] = ("UnusedAccess", "GrantDrift")
+_KINDS: tuple[BaselineKind, ...] = get_args(BaselineKind)
 _SHOWN = 3
 # Reasons for which an action was unused before, perhaps, and is not any more only because nobody can say.
 _OUT_OF_SIGHT = INCOMPLETE_REASONS | {
@@ -43,7 +45,7 @@ def findings_of(result: BaselineResult, proposals: dict[str, str]) -> Findings:
     return Findings(found, frozenset(unknown), result.selection.seen, result.selection.accounts)
 
 
-def _open(assessment: RoleAssessment) -> Iterator[FindingKind]:
+def _open(assessment: RoleAssessment) -> Iterator[BaselineKind]:
     over = set(assessment.out_of_line)
     if GRANT_DRIFT in over:
         yield "GrantDrift"
@@ -51,7 +53,7 @@ def _open(assessment: RoleAssessment) -> Iterator[FindingKind]:
         yield "UnusedAccess"
 
 
-def _is_unknown(kind: FindingKind, assessment: RoleAssessment, result: BaselineResult) -> bool:
+def _is_unknown(kind: BaselineKind, assessment: RoleAssessment, result: BaselineResult) -> bool:
     drift = assessment.drift
     if kind == "GrantDrift":
         return not drift.accepted_known or not drift.live_digest or result.accepted_lost
@@ -76,7 +78,9 @@ def _may_exceed(assessment: RoleAssessment, thresholds: Thresholds) -> bool:
     return bool(set(exceeded(worst, thresholds)) - {GRANT_DRIFT})
 
 
-def _finding(key: str, kind: FindingKind, assessment: RoleAssessment, result: BaselineResult, proposal: str) -> Finding:
+def _finding(
+    key: str, kind: BaselineKind, assessment: RoleAssessment, result: BaselineResult, proposal: str
+) -> Finding:
     principal, baseline = assessment.principal, result.baseline
     says = _drift if kind == "GrantDrift" else _unused
     severity, title, description = says(assessment)
@@ -116,7 +120,7 @@ def _drift(assessment: RoleAssessment) -> tuple[Severity, str, str]:
     return "HIGH", title, f"Beyond the accepted access: {shown}{more}."
 
 
-def _without_proposal(kind: FindingKind, assessment: RoleAssessment) -> str:
+def _without_proposal(kind: BaselineKind, assessment: RoleAssessment) -> str:
     if kind == "GrantDrift":
         return "Take the additions back, or accept the live access under spec.grantDrift of the baseline."
     if assessment.not_editable:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from plumbline.api.review import PUBLIC, LandscapeKind
 from plumbline.assess.inactive import is_gone
 from plumbline.assess.required_analyzers import Required
 from plumbline.assess.targets import accounts_known, accounts_seen, owner_unknown
 from plumbline.model.analyzers import Finding, FindingList
-from plumbline.model.finding import LandscapeFinding, LandscapeFindingKind, LandscapeFindings
+from plumbline.model.finding import LandscapeFinding, LandscapeFindings
 from plumbline.model.inactivity import Activity, Judgement, Kind
 from plumbline.model.snapshot import Principal, Snapshot
 from plumbline.reconcile.analyzers import AnalyzersFound, of_unused_access
@@ -30,7 +31,7 @@ _GLOBAL: Final = ":iam:"  # found in every Region
 Known = Sequence[Registered]
 
 
-def landscape_findings(done: LandscapePass, kind: LandscapeFindingKind, known: Known) -> LandscapeFindings | None:
+def landscape_findings(done: LandscapePass, kind: LandscapeKind, known: Known) -> LandscapeFindings | None:
     found = _KINDS[kind](done, known)
     if found is None or not nothing_to_see(done.view.snapshot):
         return found
@@ -99,7 +100,7 @@ def _listed(one: FindingList, finding: Finding) -> tuple[LandscapeFinding, str]:
     """What an analyzer says of a resource, or why it could not analyze it."""
     resource = finding.resource or finding.id
     region = "" if _GLOBAL in resource else one.analyzer.region
-    detail = "public" if finding.public else "crossAccount"
+    detail = PUBLIC if finding.public else "crossAccount"
     key = f"ExternalAccess/{finding.account}/{region}/{resource}/{detail}"
     return LandscapeFinding(key, "ExternalAccess", finding.account, resource, region, detail), finding.error
 
@@ -194,7 +195,7 @@ def _of(principal: Principal) -> str:
     return f"Escalation/{principal.arn}/{principal.unique_id}"
 
 
-_KINDS: Final[Mapping[LandscapeFindingKind, Callable[[LandscapePass, Known], LandscapeFindings | None]]] = {
+_KINDS: Final[Mapping[LandscapeKind, Callable[[LandscapePass, Known], LandscapeFindings | None]]] = {
     "ExternalAccess": _external_access,
     "Inactive": _inactive,
     "Escalation": _escalation,

@@ -125,7 +125,7 @@ class _Worker(Child):
     def read(self, order: Read) -> Done:
         answer = self._ask(order)
         if not isinstance(answer, Done):
-            raise self._ended()
+            raise self._lost()
         return answer
 
     def hand_over(self, repeats: Counter[int], result: Tally) -> None:
@@ -137,7 +137,7 @@ class _Worker(Child):
                 result.join_group(key_of(key, callers), group_of(row))
             answer = receive_answer(self.answers)
         if not isinstance(answer, Rest):
-            raise self._ended()
+            raise self._lost()
         result.callers.frombytes(answer.callers)
         result.malformed += answer.malformed
         result.grants.update(answer.grants)
@@ -146,7 +146,5 @@ class _Worker(Child):
     def _ask(self, order: Order) -> Done | Groups | Rest | None:
         return receive_answer(self.answers) if self.send(order) else None
 
-    def _ended(self) -> ReaderEndedError:
-        return ReaderEndedError(
-            "a reading process ended before its time, perhaps for want of memory; read with one process instead"
-        )
+    def _lost(self) -> ReaderEndedError:
+        return ReaderEndedError(f"{self.ended()}; read with one process instead")
