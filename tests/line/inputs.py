@@ -1,5 +1,6 @@
 """One account of the sandbox as input for the line: its logs in a folder, and a landscape that reads them."""
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -46,3 +47,28 @@ def development_baseline() -> dict:
     """The sample baseline of the development account."""
     baselines = yaml.safe_load_all((SAMPLES / "baselines.yaml").read_text())
     return next(b for b in baselines if b["metadata"]["name"] == "development")
+
+
+# Somebody of another account assumes a role that does nothing else.
+ASSUMED = {
+    "eventVersion": "1.11",
+    "eventTime": "2026-06-20T10:00:00Z",
+    "eventID": "1",
+    "eventType": "AwsApiCall",
+    "awsRegion": org.HOME_REGION,
+    "userIdentity": {"type": "AWSAccount", "principalId": "AIDAFOREIGN", "accountId": org.OUTSIDER},
+    "eventSource": "sts.amazonaws.com",
+    "eventName": "AssumeRole",
+    "requestParameters": {"roleArn": f"arn:aws:iam::{org.PRODUCTION}:role/legacy-batch", "roleSessionName": "x"},
+    "resources": [{"type": "AWS::IAM::Role", "ARN": f"arn:aws:iam::{org.PRODUCTION}:role/legacy-batch"}],
+    "recipientAccountId": org.PRODUCTION,
+}
+
+
+def with_one_record(folder: Path) -> tuple[Path, Path]:
+    """A folder for inputs, and one of logs with one record in it."""
+    inputs, logs = folder / "inputs", folder / "logs"
+    inputs.mkdir(exist_ok=True)
+    logs.mkdir(exist_ok=True)
+    (logs / "one.json").write_text(json.dumps({"Records": [ASSUMED]}))
+    return inputs, logs

@@ -17,8 +17,8 @@ from plumbline.reconcile.figures import figures_of
 from plumbline.usage.sources import recommendations, recommended_policies
 from sandbox import organization as org
 from tests.docs.pages import ROOT
+from tests.line.inputs import with_one_record
 from tests.line.passes import run_pass
-from tests.line.test_line_inactivity import ASSUMED
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -33,10 +33,7 @@ def inputs(sandbox, tmp_path, impatient):
 
 
 def write(folder, **analyzers):
-    inputs, logs = folder / "inputs", folder / "logs"
-    inputs.mkdir(exist_ok=True)
-    logs.mkdir(exist_ok=True)
-    (logs / "one.json").write_text(json.dumps({"Records": [ASSUMED]}))
+    inputs, logs = with_one_record(folder)
     asked = analyzers or {
         "account": SECURITY,
         "externalAccess": {"regions": [org.HOME_REGION]},

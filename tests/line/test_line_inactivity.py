@@ -16,6 +16,7 @@ from plumbline.reconcile.figures import figures_of
 from sandbox import organization as org
 from sandbox.estate import USERS
 from tests.docs.pages import ROOT
+from tests.line.inputs import with_one_record
 from tests.line.passes import NOW, run_pass
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -29,27 +30,8 @@ def inputs(sandbox, tmp_path, impatient):
     return write(tmp_path)
 
 
-# Somebody of another account assumes a role that does nothing else.
-ASSUMED = {
-    "eventVersion": "1.11",
-    "eventTime": "2026-06-20T10:00:00Z",
-    "eventID": "1",
-    "eventType": "AwsApiCall",
-    "awsRegion": org.HOME_REGION,
-    "userIdentity": {"type": "AWSAccount", "principalId": "AIDAFOREIGN", "accountId": org.OUTSIDER},
-    "eventSource": "sts.amazonaws.com",
-    "eventName": "AssumeRole",
-    "requestParameters": {"roleArn": f"arn:aws:iam::{PRODUCTION}:role/legacy-batch", "roleSessionName": "x"},
-    "resources": [{"type": "AWS::IAM::Role", "ARN": f"arn:aws:iam::{PRODUCTION}:role/legacy-batch"}],
-    "recipientAccountId": PRODUCTION,
-}
-
-
 def write(folder, *, complete=("management",), **report):
-    inputs, logs = folder / "inputs", folder / "logs"
-    inputs.mkdir(exist_ok=True)
-    logs.mkdir(exist_ok=True)
-    (logs / "one.json").write_text(json.dumps({"Records": [ASSUMED]}))
+    inputs, logs = with_one_record(folder)
     spec = {
         "accounts": {"ids": [PRODUCTION, DEVELOPMENT, ANALYTICS]},
         "memberRole": {"name": "plumbline/plumbline-reader", "externalId": org.EXTERNAL_ID},

@@ -18,9 +18,9 @@ from plumbline.reconcile.figures import figures_of
 from plumbline.reconcile.resources import STATUS_BYTES, size_of
 from sandbox import organization as org
 from tests.docs.pages import ROOT
+from tests.line.inputs import with_one_record
 from tests.line.passes import NOW, run_pass
 from tests.line.test_line_analyzers import aws, create  # noqa: F401
-from tests.line.test_line_inactivity import ASSUMED
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -35,10 +35,7 @@ def inputs(sandbox, tmp_path, impatient):
 
 
 def write(folder, **review):
-    inputs, logs = folder / "inputs", folder / "logs"
-    inputs.mkdir(exist_ok=True)
-    logs.mkdir(exist_ok=True)
-    (logs / "one.json").write_text(json.dumps({"Records": [ASSUMED]}))
+    inputs, logs = with_one_record(folder)
     spec = {
         "accounts": {"ids": [PRODUCTION, DEVELOPMENT]},
         "memberRole": {"name": "plumbline/plumbline-reader", "externalId": org.EXTERNAL_ID},
