@@ -1,8 +1,8 @@
 """Actions that are authorized inside another call, and the resources of a call."""
 
-import json
-
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plumbline.iam.overlay import overlay
 from plumbline.usage.aggregate import Aggregator
@@ -174,6 +174,7 @@ RESOURCES = [
         [f"arn:aws:secretsmanager:eu-west-1:{A}:secret:db-AbCdEf"],
     ),
     ("ssm:GetParameter", {"name": "/app/x"}, None, [f"arn:aws:ssm:eu-west-1:{A}:parameter/app/x"]),
+    ("logs:PutRetentionPolicy", {"logGroupName": "/app/x"}, None, [f"arn:aws:logs:eu-west-1:{A}:log-group:/app/x"]),
     (
         "ec2:StartInstances",
         {"instancesSet": {"items": [{"instanceId": "i-1"}]}},
@@ -185,6 +186,7 @@ RESOURCES = [
     ("iam:AttachRolePolicy", {"roleName": "r", "policyArn": "arn:aws:iam::aws:policy/X"}, None, []),
     ("iam:CreatePolicyVersion", {"policyArn": f"arn:aws:iam::{A}:policy/X"}, None, [f"arn:aws:iam::{A}:policy/X"]),
     ("sts:AssumeRole", {"roleArn": PASSED}, [{"ARN": PASSED}], [PASSED]),
+    ("sts:AssumeRole", {"roleArn": PASSED}, None, [PASSED]),
     (
         "lambda:UpdateFunctionConfiguration20150331v2",
         {"functionName": "f", "layers": [f"arn:aws:lambda:eu-west-1:{A}:layer:l:1"]},
@@ -242,17 +244,57 @@ def test_calls_of_another_kind_without_resources_leave_the_list_open():
         assert (len(evidence.resources), evidence.resources_truncated) == (1, True)
 
 
+_EVENTS = (
+    "s3:GetObject", "s3:PutObject", "s3:CopyObject", "s3:CreateBucket", "dynamodb:BatchGetItem",
+    "sqs:ListQueueTags", "ec2:StartInstances", "ec2:RunInstances", "kms:Decrypt", "logs:CreateLogStream",
+    "ssm:PutParameter", "lambda:CreateFunction20150331", "ecs:RunTask", "events:PutTargets", "sts:AssumeRole",
+    "iam:CreateRole", "iam:AttachRolePolicy", "iam:PutRolePolicy", "iam:CreatePolicyVersion",
+    "cloudtrail:CreateTrail", "cloudtrail:StopLogging", "cloudtrail:UpdateEventDataStore",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "request_",
-    ["text", 3, [], [1], {"tags": 5, "role": {"a": 1}}, {"role": None}, {"targets": "x"}, {"targets": {"items": [1]}}],
+    [
+        "text",
+        3,
+        [],
+        [1],
+        {"tags": 5, "role": {"a": 1}},
+        {"role": None},
+        {"targets": "x"},
+        {"targets": {"items": [1]}},
+        {"name": "arn:foo"},
+        {"roleName": "r", "policyArn": {"a": [1]}, "policyName": {"a": [1]}, "path": ["/"]},
+    ],
 )
 def test_no_request_is_too_odd(request_):
-    for event in (
-        "lambda:CreateFunction20150331",
-        "events:PutTargets",
-        "s3:PutObject",
-        "ec2:RunInstances",
-        "sts:AssumeRole",
-    ):
+    for event in _EVENTS:
         assert used(event, request_, resources=request_)
-    json.dumps(request_)
+
+
+_NAMES = (
+    "bucketName", "key", "versionId", "x-amz-tagging", "x-amz-copy-source", "X-Amz-Acl", "tableName",
+    "requestItems", "queueUrl", "functionName", "role", "keyId", "logGroupName", "logStreamName", "name",
+    "path", "roleName", "userName", "policyName", "policyArn", "policyDocument", "roleArn", "tags", "tagSet",
+    "tagSpecificationSet", "items", "overrides", "taskRoleArn", "targets", "iamInstanceProfile",
+    "sourceIdentity", "eventDataStore", "ARN", "arn",
+)  # fmt: skip
+_TEXTS = ("", "/", "/a", "arn:", "arn:foo", "arn:aws:kms", "arn:aws:s3:::", "alias/a", PASSED, "a%zz?versionId=")
+_REQUESTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(_TEXTS) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(request_=st.dictionaries(st.sampled_from(_NAMES), _REQUESTS, max_size=8), listed=_REQUESTS)
+def test_whatever_a_request_holds_its_record_is_counted(request_, listed):
+    """A caller chooses what stands in a request, also in one that is refused."""
+    events = [record(event, requestParameters=request_, resources=listed) for event in _EVENTS]
+    aggregator = Aggregator(overlay(), "test")
+    aggregator.feed("f", envelope(*events))
+    usage = aggregator.result()
+    assert usage.records == len(events)
+    assert not usage.problems
+    assert all(arn.startswith("arn:") for evidence in usage.evidence for arn in evidence.resources)

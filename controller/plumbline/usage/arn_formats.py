@@ -36,13 +36,21 @@ Formats = tuple[tuple[bool, re.Pattern[str]], ...]
 def fitting(formats: Formats, arns: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `arns` that fit one of an action's formats, sorted. Empty when a resource that the action requires is
     not among them: then a part of what it was about is unknown, and the rest alone would mislead."""
+    if len(arns) == 1:  # as nearly always
+        fits = False
+        for required, pattern in formats:
+            if pattern.match(arns[0]):
+                fits = True
+            elif required:
+                return ()
+        return arns if fits else ()
     found: set[str] = set()
     for required, pattern in formats:
         named = [arn for arn in arns if pattern.match(arn)]
         if required and not named:
             return ()
         found.update(named)
-    return arns if len(found) == len(arns) == 1 else tuple(sorted(found))
+    return tuple(sorted(found))
 
 
 @cache

@@ -78,14 +78,14 @@ def grant_change(record: Record, account: str, by: str) -> GrantChange | None:
     """
     request = _mapping(record.requestParameters)
     (parameter, kind), policy_parameter = GRANT_CHANGES[record.eventName]
-    name = request.get(parameter)
-    if not isinstance(name, str) or not name:
+    name = _text(request, parameter)
+    if not name:
         return None
     target = name
     if kind != "policy":
-        path = request.get("path") if record.eventName.startswith("Create") else None
+        path = _text(request, "path") if record.eventName.startswith("Create") else None
         target = f"arn:{partition_of(record.awsRegion or '')}:iam::{account}:{kind}{path or '/'}{name}"
-    policy = request.get(policy_parameter) if policy_parameter else None
+    policy = _text(request, policy_parameter) if policy_parameter else None
     key = f"inline/{policy}" if policy and policy_parameter == "policyName" else policy
     if policy_parameter == "policyDocument":
         key = TRUST
@@ -102,6 +102,11 @@ def trail_change(record: Record, account: str) -> TrailChange | None:
     region, kind = record.awsRegion or "", "eventdatastore" if store else "trail"
     arn = name if name.startswith("arn:") else f"arn:{partition_of(region)}:cloudtrail:{region}:{account}:{kind}/{name}"
     return TrailChange(record.eventName, arn, record.eventTime)
+
+
+def _text(request: Mapping[str, Any], name: str) -> str | None:
+    value = request.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _mapping(raw: bytes | Any) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ PASSING: Final = "iam:PassRole"
 _ANY = msgspec.json.Decoder()
 # Requests whose facts are remembered: of one event in one account and Region, and of all together.
 _OF_ONE, _OF_ALL = 32, 8_192
-_ARN, _LISTED, _HEADERS = b'"arn:', (b'"ARN"', b'"arn"'), re.compile(rb'"[xX]-')
+_ARN, _TAG, _LISTED = b'"arn:', b'"tag', re.compile(rb'"(?:ARN|arn)"')
 
 _CREATING = (
     "Add",
@@ -147,16 +147,16 @@ def passed_to(overlay: Overlay, event_source: str, event_name: str, principal: s
 class Reader:
     """Reads facts from the requests of one event. `known`: those of requests that were read before."""
 
-    __slots__ = ("_finder", "_headers", "_inside", "_partition", "_plan", "known")
+    __slots__ = ("_finder", "_hints", "_inside", "_partition", "_plan", "_shapes", "known")
 
     def __init__(self, plan: _Plan, account: str, region: str) -> None:
         self._plan, self._partition = plan, partition_of(region)
         self._finder = Finder(plan.service, plan.operation, account, region)
         self.known: dict[int, Facts] = {}
-        # Whether anything in a request of this event may be authorized besides.
-        self._inside = plan.pass_role is not None or plan.tag_action is not None or plan.service == "sts"
-        self._inside |= plan.service == "s3" and plan.operation in _S3_COPIES
-        self._headers = plan.service == "s3"  # then only where the request has headers of its own
+        # Whether something is authorized besides in each request of this event, or in those that have such a member.
+        self._inside = plan.service == "s3" and plan.operation in _S3_COPIES
+        self._hints = tuple(hint.lower() for hint in _hints(plan))
+        self._shapes: dict[tuple[str, ...], bool] = {}  # names of members -> whether one of them is such a one
 
     def facts(self, request: bytes, listed: bytes) -> Facts:
         """The facts of one record, by its `requestParameters` and `resources`. Never raises."""
@@ -164,19 +164,39 @@ class Reader:
             return NOTHING
         # Most requests hold no ARN, which is told faster by their text than by their members. So are other things.
         spelled = _ARN in request
-        named = from_record(decoded(listed)) if _ARN in listed and any(name in listed for name in _LISTED) else ()
-        inside = self._inside or (self._headers and _HEADERS.search(request) is not None)
-        if not (spelled or named or inside or self._finder.makes):
+        named = from_record(decoded(listed)) if len(listed) > 4 and _LISTED.search(listed) else ()
+        tagged = self._plan.tag_action is not None and _TAG in request.lower()
+        if not (spelled or named or tagged or self._inside or self._hints or self._finder.makes):
             return NOTHING
         parameters = decoded(request)
         if not isinstance(parameters, dict):
             parameters = {}
+        inside = tagged or self._inside or (self._hints and self._hinted(tuple(parameters)))
         arns = self._finder.arns(parameters, named, spelled=spelled)
         extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
         if inside:
             extra = tuple(sorted(set(_extra(self._plan, parameters, arns, self._partition))))
         variant = "versionId" if self._plan.service == "s3" and parameters.get("versionId") else ""
         return Facts(arns, variant, extra) if arns or variant or extra else NOTHING
+
+    def _hinted(self, names: tuple[str, ...]) -> bool:
+        hinted = self._shapes.get(names)
+        if hinted is None:
+            if len(self._shapes) >= _OF_ONE:
+                self._shapes.clear()
+            hinted = self._shapes[names] = any(name.lower().startswith(self._hints) for name in names)
+        return hinted
+
+
+def _hints(plan: _Plan) -> Iterator[str]:
+    """How the members begin, without one of which nothing but tags is authorized besides."""
+    if plan.pass_role is not None:
+        for path in (*plan.pass_role.paths, *plan.pass_role.presence):
+            yield path.partition(".")[0]
+    if plan.service == "sts":
+        yield from _SESSION
+    if plan.service == "s3":
+        yield "x-"
 
 
 @lru_cache(8192)

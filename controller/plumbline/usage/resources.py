@@ -68,10 +68,11 @@ class Finder:
     """Finds the ARNs of the calls of one event in one account and Region. What follows from these alone is made once.
     `makes`: a request may name something whose ARN follows from it, besides the ARNs that it holds."""
 
-    __slots__ = ("_formats", "_members", "_service", "_where", "makes")
+    __slots__ = ("_formats", "_members", "_own", "_service", "_where", "makes")
 
     def __init__(self, service: str, operation: str, account: str, region: str) -> None:
         self._service = service
+        self._own = ("sts", "iam") if service == "sts" else (service,)  # a role is assumed by AWS STS
         self._where = {"p": partition_of(region), "r": region, "a": account}
         none = service == "ssm" and not operation.startswith(_SSM_PARAMETERS)
         self._formats = {} if none else _formats(service, account, region)
@@ -117,11 +118,12 @@ class Finder:
         """`parts`: the ARN's format, where the member's name has one."""
         if value.startswith("arn:"):
             # ARNs of other services in a request (a role, a key) are not what the call is about.
-            if value.split(":", 3)[2] == self._service:
+            if (value.split(":", 3)[2:3] or [""])[0] in self._own:
                 found.add(value)
         elif parts is not None and value and not (self._service == "kms" and value.startswith("alias/")):
             # An alias does not say which key.
-            found.add(_named(value.lstrip("/"), *parts))
+            before, after = parts
+            found.add(f"{before}{value.lstrip('/') if before[-1] == '/' else value}{after}")
 
     def _member(self, name: str) -> tuple[str, str] | None:
         if len(self._members) > _MAX_FOUND:
