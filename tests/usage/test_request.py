@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plumbline.iam.catalogue import catalogue
 from plumbline.iam.overlay import overlay
 from plumbline.usage.aggregate import Aggregator
+from plumbline.usage.arn_formats import fitting, formats_of, template_of
 from tests.usage.records_for_tests import ACCOUNT, envelope, identity, record
 
 A = ACCOUNT
@@ -194,6 +196,48 @@ RESOURCES = [
         [f"arn:aws:lambda:eu-west-1:{A}:function:f"],
     ),
     ("ec2:RunInstances", {"instancesSet": {"items": [{"imageId": "ami-1"}]}}, None, []),
+    ("ec2:DeleteSnapshot", {"snapshotId": "snap-1"}, None, ["arn:aws:ec2:eu-west-1::snapshot/snap-1"]),
+    ("ec2:DeleteNatGateway", {"natGatewayId": "nat-1"}, None, [f"arn:aws:ec2:eu-west-1:{A}:natgateway/nat-1"]),
+    ("eks:DescribeCluster", {"name": "main"}, None, [f"arn:aws:eks:eu-west-1:{A}:cluster/main"]),
+    (
+        "connect:DescribeUser",
+        {"userId": "u", "instanceId": "i"},
+        None,
+        [f"arn:aws:connect:eu-west-1:{A}:instance/i/agent/u"],
+    ),
+    ("connect:DescribeUser", {"userId": "u"}, None, []),
+    ("connect:DescribeUser", {"userId": ["u"], "instanceId": "i"}, None, []),
+    (
+        "ecr:BatchGetImage",
+        {"repositoryName": "web", "registryId": "999988887777"},
+        None,
+        ["arn:aws:ecr:eu-west-1:999988887777:repository/web"],
+    ),
+    ("ecr:BatchGetImage", {"repositoryName": "web", "registryId": 5}, None, []),
+    (
+        "dynamodb:Query",
+        {"tableName": "t", "indexName": "by-day"},
+        None,
+        [f"arn:aws:dynamodb:eu-west-1:{A}:table/t", f"arn:aws:dynamodb:eu-west-1:{A}:table/t/index/by-day"],
+    ),
+    (
+        "lambda:Invoke",
+        {"functionName": f"arn:aws:lambda:eu-west-1:{A}:function:f", "qualifier": "live"},
+        None,
+        [f"arn:aws:lambda:eu-west-1:{A}:function:f", f"arn:aws:lambda:eu-west-1:{A}:function:f:live"],
+    ),
+    ("lambda:Invoke", {"functionName": f"{A}:function:f"}, None, []),
+    ("lambda:Invoke", {"functionName": "HIDDEN_DUE_TO_SECURITY_REASONS"}, None, []),
+    ("ssm:GetParameters", {"names": ["/a", "b"]}, None, [f"arn:aws:ssm:eu-west-1:{A}:parameter/{n}" for n in "ab"]),
+    ("ssm:GetParameters", {"names": ["/a", "b:3"]}, None, []),
+    ("ssm:DescribeDocument", {"name": "doc"}, None, []),
+    ("sqs:CreateQueue", {"queueName": "a*"}, None, []),
+    ("sqs:CreateQueue", {"queueName": "${aws:username}"}, None, []),
+    ("elasticache:DescribeSnapshots", {"snapshotName": "Mine"}, None, []),
+    ("memorydb:DeleteUser", {"userName": "Mine"}, None, []),
+    ("memorydb:DeleteUser", {"userName": "mine"}, None, [f"arn:aws:memorydb:eu-west-1:{A}:user/mine"]),
+    ("secretsmanager:DeleteSecret", {"secretId": "mine"}, None, []),
+    ("cloudtrail:GetTrailStatus", {"name": "mine", "trailName": "mine"}, None, []),
 ]
 
 
@@ -205,6 +249,19 @@ def test_resources(event, request_, listed, arns):
     source, _, name = event.partition(":")
     action = overlay().event(f"{source}.amazonaws.com", name).all[0]
     assert used(event, request_, resources=listed)[action] == arns
+
+
+def test_what_is_made_of_members_fits_the_format_of_the_action():
+    """For every action whose only resource is named by members of a request."""
+    made = 0
+    for action in catalogue().names:
+        template = template_of(action)
+        if template is not None:
+            names = [f"n{number}" for number in range(len(template.members))]
+            arn = template.form.format(*names, p="aws", r="eu-west-1", a=A)
+            assert fitting(formats_of(action), (arn,)) == (arn,), action
+            made += 1
+    assert made > 5000
 
 
 def test_resources_are_cut_at_a_hundred_in_order():

@@ -1,4 +1,5 @@
-"""Which ARNs an action can name: the ARN formats of its resource types, as the catalogue's data gives them.
+"""Which ARNs an action can name, and of which members of a request they are made: the ARN formats of its resource types,
+as the catalogue's data gives them.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 Knows formats only, no records.
@@ -7,13 +8,36 @@ Knows formats only, no records.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import msgspec
 
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9]+)\}")
 _SECTION = frozenset({"Partition", "Region", "Account"})
+# Members of these names are of another thing as often as of the resource, and these formats are not of one resource.
+_VAGUE = frozenset(
+    {"id", "name", "identifier", "scope", "version", "uri", "provider", "type", "key", "value", "owner", "category"}
+    | {"resourceid", "resourcename", "resourcetype", "arn"}
+)
+_SEVERAL = frozenset("*?[,")
+# Amazon API Gateway authorizes the whole path of a request; a trail's ARN has its home Region; a secret's ends with characters
+# that its name has not.
+_NEVER = frozenset({"apigateway", "cloudtrail", "secretsmanager"})
+# Service -> how requests call what the format calls otherwise.
+_CALLED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "athena": {"workgroupname": ("workgroup",)},
+    "codepipeline": {"pipelinename": ("name",)},
+    "ecs": {"clustername": ("cluster",)},
+    "eks": {"clustername": ("name",)},
+    "glue": dict.fromkeys(("crawlername", "jobname", "triggername", "workflowname"), ("name",)),
+    "rds": {"dbinstancename": ("dbinstanceidentifier",)},
+    "redshift": {"clustername": ("clusteridentifier",)},
+    "sns": {"topicname": ("name",)},
+    "ssm": {"parameternamewithoutleadingslash": ("name", "path")},
+}
 
 
 class _ResourceType(msgspec.Struct):
@@ -27,6 +51,14 @@ class _Action(msgspec.Struct):
 
 class _Format(msgspec.Struct):
     arn: str
+
+
+class Template(NamedTuple):
+    """`members`: for each part of an ARN how a request may call it, in lower case. `form`: for `str.format`, with
+    partition `p`, Region `r` and account `a`, and the parts by position."""
+
+    members: tuple[tuple[str, ...], ...]
+    form: str
 
 
 # (required, pattern) of each resource type.
@@ -64,14 +96,45 @@ def formats_of(action: str) -> Formats:
 
 
 @cache
+def template_of(action: str) -> Template | None:
+    """How the ARN of an action's resource follows from the request. None where the action has several types of resources,
+    so that what was named may not be all, or where an ARN holds what no request names."""
+    service, _, name = action.lower().partition(":")
+    entry = _actions(service).get(name)
+    if service in _NEVER or entry is None or len(entry.resourceTypes) != 1:
+        return None
+    arn = _arns(service).get(entry.resourceTypes[0].name.lower(), "")
+    texts = _PLACEHOLDER.split(arn)
+    parts = [part for part in texts[1::2] if part not in _SECTION]
+    if not arn.startswith("arn:${Partition}:") or not parts or _SEVERAL.intersection(arn):
+        return None
+    called = _CALLED.get(service, {})
+    names = [part.lower() for part in parts]
+    if not _VAGUE.isdisjoint(names) or "{" in "".join(texts[::2]):
+        return None
+    places = iter(range(len(parts)))
+    form = "".join(
+        text if at % 2 == 0 else "{" + (text[0].lower() if text in _SECTION else str(next(places))) + "}"
+        for at, text in enumerate(texts)
+    )
+    return Template(tuple((name, *called.get(name, ())) for name in names), form)
+
+
+@cache
 def _actions(service: str) -> dict[str, _Action]:
     return msgspec.json.decode(_data("actions", service), type=dict[str, _Action])
 
 
 @cache
 def _types(service: str) -> dict[str, re.Pattern[str]]:
+    return {name: _pattern(arn) for name, arn in _arns(service).items()}
+
+
+@cache
+def _arns(service: str) -> dict[str, str]:
+    """Type of resource -> format."""
     decoded = msgspec.json.decode(_data("resourceTypes", service), type=dict[str, _Format])
-    return {name: _pattern(item.arn) for name, item in decoded.items()}
+    return {name: item.arn for name, item in decoded.items()}
 
 
 def _pattern(arn: str) -> re.Pattern[str]:

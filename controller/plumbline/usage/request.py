@@ -94,6 +94,7 @@ class _Plan:
 
     service: str
     operation: str
+    actions: tuple[str, ...]
     pass_role: PassRole | None
     tag_action: str | None
 
@@ -151,7 +152,7 @@ class Reader:
 
     def __init__(self, plan: _Plan, account: str, region: str) -> None:
         self._plan, self._partition = plan, partition_of(region)
-        self._finder = Finder(plan.service, plan.operation, account, region)
+        self._finder = Finder(plan.service, plan.actions, account, region)
         self.known: dict[int, Facts] = {}
         # Whether something is authorized besides in each request of this event, or in those that have such a member.
         self._inside = plan.service == "s3" and plan.operation in _S3_COPIES
@@ -206,7 +207,7 @@ def _make_plan(overlay: Overlay, source: str, name: str) -> _Plan:
     operation = event.operation
     action = f"{service}:{operation}"
     tag_action = overlay.tag_action(action) if operation.startswith(_CREATING) else None
-    return _Plan(service, operation, overlay.pass_role(action), tag_action)
+    return _Plan(service, operation, (*event.all, *event.perhaps), overlay.pass_role(action), tag_action)
 
 
 def decoded(raw: bytes | msgspec.Raw) -> Any:

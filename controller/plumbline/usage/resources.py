@@ -7,45 +7,46 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
-# Service -> request parameter in lower case -> ARN format. A value that already is an ARN is taken as it is.
+from plumbline.usage.arn_formats import Template, template_of
+
+# Service -> request parameter in lower case -> ARN format, also for actions that have several types of resources.
 _FORMATS: Mapping[str, Mapping[str, str]] = {
-    "athena": {"workgroup": "arn:{p}:athena:{r}:{a}:workgroup/{v}"},
-    "cloudformation": {},
-    "codebuild": {"projectname": "arn:{p}:codebuild:{r}:{a}:project/{v}"},
-    "codecommit": {"repositoryname": "arn:{p}:codecommit:{r}:{a}:{v}"},
     "dynamodb": {"tablename": "arn:{p}:dynamodb:{r}:{a}:table/{v}"},
     "ec2": {
         "groupid": "arn:{p}:ec2:{r}:{a}:security-group/{v}",
         "imageid": "arn:{p}:ec2:{r}::image/{v}",
         "instanceid": "arn:{p}:ec2:{r}:{a}:instance/{v}",
         "networkinterfaceid": "arn:{p}:ec2:{r}:{a}:network-interface/{v}",
-        "snapshotid": "arn:{p}:ec2:{r}:{a}:snapshot/{v}",
+        "snapshotid": "arn:{p}:ec2:{r}::snapshot/{v}",
         "subnetid": "arn:{p}:ec2:{r}:{a}:subnet/{v}",
         "volumeid": "arn:{p}:ec2:{r}:{a}:volume/{v}",
         "vpcid": "arn:{p}:ec2:{r}:{a}:vpc/{v}",
     },
-    "ecr": {"repositoryname": "arn:{p}:ecr:{r}:{a}:repository/{v}"},
-    "firehose": {"deliverystreamname": "arn:{p}:firehose:{r}:{a}:deliverystream/{v}"},
-    "kinesis": {"streamname": "arn:{p}:kinesis:{r}:{a}:stream/{v}"},
     "kms": {"keyid": "arn:{p}:kms:{r}:{a}:key/{v}"},
     "lambda": {"functionname": "arn:{p}:lambda:{r}:{a}:function:{v}"},
     "logs": {"loggroupname": "arn:{p}:logs:{r}:{a}:log-group:{v}"},
-    "sns": {"topicname": "arn:{p}:sns:{r}:{a}:{v}"},
-    "sqs": {"queuename": "arn:{p}:sqs:{r}:{a}:{v}"},
-    "ssm": {
-        "name": "arn:{p}:ssm:{r}:{a}:parameter/{v}",
-        "names": "arn:{p}:ssm:{r}:{a}:parameter/{v}",
-        "path": "arn:{p}:ssm:{r}:{a}:parameter/{v}",
-    },
-    "states": {},
 }
-# The parameter `name` is a parameter's name in these operations of AWS Systems Manager only.
-_SSM_PARAMETERS = ("GetParameter", "PutParameter", "DeleteParameter", "LabelParameter", "UnlabelParameter")
+# The parameter that names another account's resource.
+_OWNER = {"backup": "backupVaultAccountId", "ecr": "registryId", "glue": "catalogId", "lakeformation": "catalogId"}
+# Their ARNs are in lower case, however a request spells a name.
+_LOWER = frozenset({"dax", "elasticache", "memorydb", "rds", "redshift", "sagemaker", "ses"})
+# What a name cannot hold that stands in an ARN as it is, or that policies would take for more than a name.
+_NO_NAME = re.compile(r"[:*?\x00-\x1f]|\$\{")
+# Service -> (a parameter that names a part of the resource, where the resource is one of this kind, how it is joined to its ARN).
+_PARTS = {
+    "dynamodb": ("indexName", ":table/", "/index/"),
+    "lambda": ("qualifier", ":function:", ":"),
+    "logs": ("logStreamName", ":log-group:", ":log-stream:"),
+}
+_HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+_ACCOUNT = re.compile(r"\d{12}")
+_UNKNOWN = ""  # among ARNs: something was named whose ARN does not follow
 _MAX_FOUND = 100
 
 
@@ -68,16 +69,24 @@ class Finder:
     """Finds the ARNs of the calls of one event in one account and Region. What follows from these alone is made once.
     `makes`: a request may name something whose ARN follows from it, besides the ARNs that it holds."""
 
-    __slots__ = ("_formats", "_members", "_own", "_service", "_where", "makes")
+    __slots__ = ("_actions", "_formats", "_joint", "_members", "_own", "_owner", "_service", "_where", "makes")
 
-    def __init__(self, service: str, operation: str, account: str, region: str) -> None:
-        self._service = service
+    def __init__(self, service: str, actions: Sequence[str], account: str, region: str) -> None:
+        """`actions`: those behind the event."""
+        self._service, self._actions = service, actions
         self._own = ("sts", "iam") if service == "sts" else (service,)  # a role is assumed by AWS STS
+        self._owner = _OWNER.get(service)
         self._where = {"p": partition_of(region), "r": region, "a": account}
-        none = service == "ssm" and not operation.startswith(_SSM_PARAMETERS)
-        self._formats = {} if none else _formats(service, account, region)
+        self._formats = dict(_formats(service, account, region))
+        templates = {template for action in actions if (template := template_of(action)) is not None}
+        self._joint = [template for template in templates if len(template.members) > 1]
+        for template in templates:
+            if len(template.members) == 1:
+                before, _, after = template.form.format("\0", **self._where).partition("\0")
+                for name in template.members[0]:
+                    self._formats |= {name: (before, after), f"{name}s": (before, after)}
         self._members: dict[str, tuple[str, str] | None] = {}
-        self.makes = bool(self._formats) or service in ("s3", "sqs")
+        self.makes = bool(self._formats or self._joint) or service in ("s3", "sqs")
 
     def arns(self, parameters: Mapping[str, Any], listed: Collection[str], *, spelled: bool = True) -> tuple[str, ...]:
         """The sorted ARNs of one call, at most 100; empty when they are unknown. `listed`: those of the record.
@@ -86,6 +95,8 @@ class Finder:
         if service == "s3" and not spelled and not listed:
             arn = _s3(parameters, self._where["p"])
             return () if arn is None else (arn,)
+        if self._owner is not None and (owner := parameters.get(self._owner)) not in (None, self._where["a"]):
+            return self._of_other(owner, parameters, listed)
         found = set(listed)
         if service == "s3":
             if (arn := _s3(parameters, self._where["p"])) is not None:
@@ -95,7 +106,8 @@ class Finder:
         elif service == "sqs":
             found |= set(_sqs(parameters, self._where))
         elif service == "dynamodb" and isinstance(items := parameters.get("requestItems"), dict):
-            found |= {_named(table, *self._formats["tablename"]) for table in items}
+            for table in items:
+                self._add(self._formats["tablename"], table, found)
         for name, value in parameters.items() if spelled or self._formats else ():
             if isinstance(value, dict):
                 for inner, text in _inner(value):
@@ -110,8 +122,12 @@ class Finder:
                 for text in value[:_MAX_FOUND]:
                     if isinstance(text, str):
                         self._add(parts, text, found)
-        if service == "logs" and isinstance(stream := parameters.get("logStreamName"), str) and stream:
-            found |= {f"{arn}:log-stream:{stream}" for arn in found if ":log-group:" in arn}
+        for template in self._joint:
+            self._add_joint(template, parameters, found)
+        if service in _PARTS:
+            found.update(_part(found, parameters, *_PARTS[service]))
+        if _UNKNOWN in found:
+            found = set(listed)
         return tuple(sorted(found)[:_MAX_FOUND]) if len(found) > 1 else tuple(found)
 
     def _add(self, parts: tuple[str, str] | None, value: str, found: set[str]) -> None:
@@ -120,10 +136,33 @@ class Finder:
             # ARNs of other services in a request (a role, a key) are not what the call is about.
             if (value.split(":", 3)[2:3] or [""])[0] in self._own:
                 found.add(value)
-        elif parts is not None and value and not (self._service == "kms" and value.startswith("alias/")):
-            # An alias does not say which key.
+        elif parts is not None and value:
             before, after = parts
-            found.add(f"{before}{value.lstrip('/') if before[-1] == '/' else value}{after}")
+            found.add(
+                f"{before}{value.lstrip('/') if before[-1] == '/' else value}{after}"
+                if self._named(value)
+                else _UNKNOWN
+            )
+
+    def _add_joint(self, template: Template, parameters: Mapping[str, Any], found: set[str]) -> None:
+        members = {name.lower(): value for name, value in parameters.items()}
+        values = [next((members[name] for name in names if name in members), None) for names in template.members]
+        if all(isinstance(value, str) and value and self._named(value) for value in values):
+            found.add(template.form.format(*values, **self._where))
+
+    def _named(self, value: str) -> bool:
+        """Whether the value is the name that stands in the ARN."""
+        if _NO_NAME.search(value) or value == _HIDDEN:
+            return False
+        if self._service in _LOWER:
+            return value == value.lower()
+        return not (self._service == "kms" and value.startswith("alias/"))  # which does not say which key
+
+    def _of_other(self, owner: object, parameters: Mapping[str, Any], listed: Collection[str]) -> tuple[str, ...]:
+        """Of another account's resources."""
+        if not isinstance(owner, str) or not _ACCOUNT.fullmatch(owner):
+            return tuple(sorted(listed))
+        return Finder(self._service, self._actions, owner, self._where["r"]).arns(parameters, listed)
 
     def _member(self, name: str) -> tuple[str, str] | None:
         if len(self._members) > _MAX_FOUND:
@@ -158,16 +197,19 @@ def copy_source(parameters: Mapping[str, Any], partition: str) -> tuple[str, boo
     return arn, bool(query)
 
 
-def _named(value: str, before: str, after: str) -> str:
-    return value if value.startswith("arn:") else f"{before}{value}{after}"
-
-
 def _s3(parameters: Mapping[str, Any], partition: str) -> str | None:
     bucket, key = parameters.get("bucketName"), parameters.get("key")
     if not isinstance(bucket, str) or not bucket:
         return None
     arn = bucket if bucket.startswith("arn:") else f"arn:{partition}:s3:::{bucket}"
     return f"{arn}/{key}" if isinstance(key, str) and key else arn
+
+
+def _part(found: Collection[str], parameters: Mapping[str, Any], member: str, kind: str, joined: str) -> list[str]:
+    value = parameters.get(member)
+    if not isinstance(value, str) or not value:
+        return []
+    return [_UNKNOWN] if _NO_NAME.search(value) else [f"{arn}{joined}{value}" for arn in found if kind in arn]
 
 
 def _sqs(parameters: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[str]:
