@@ -141,7 +141,7 @@ class _Judge:
         found: list[Escalation] = []
         potential: list[Escalation] = []
         more: dict[str, int] = {}
-        never = ~self._own.most_some
+        never = catalogue().all ^ self._own.most_some
         for way, bits in ways:
             if bits & never:
                 continue

@@ -6,9 +6,9 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.htm
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from plumbline.iam import variables
@@ -47,7 +47,7 @@ class ResourceSet:
         # Such as `${*}`: no variable, and no wildcard either.
         literal = [variables.resolve(p, {}) for p in parsed if not variables.keys(p)]
         self._literal: Test | None = matcher(p for p in literal if p is not None) if literal else None
-        self.everything = any(p.strip("*") == "" for p in patterns)
+        self.everything = _everything(patterns)
 
     def matches(self, resource: str, context: Context) -> bool | None:
         if self.everything or self._fixed(resource) or (self._literal is not None and self._literal(resource)):
@@ -64,6 +64,10 @@ class ResourceSet:
             if pattern is not None and matcher((pattern,))(resource):
                 return True
         return result
+
+
+def _everything(patterns: Iterable[str]) -> bool:
+    return any(p.strip("*") == "" for p in patterns)
 
 
 def _globs(patterns: Sequence[str]) -> Test:
@@ -103,29 +107,31 @@ class CompiledStatement:
     """A statement ready to be asked. `origin` is the statement as parsed. `always`: it applies whoever asks for whatever
     resource."""
 
-    __slots__ = (
-        "allow",
-        "always",
-        "clauses",
-        "origin",
-        "principals",
-        "principals_negated",
-        "resources",
-        "resources_negated",
-    )
-
     def __init__(self, statement: Statement, with_variables: bool) -> None:
         self.origin = statement
+        self._with_variables = with_variables
         self.allow = statement.effect == "Allow"
         self.resources_negated = statement.not_resources is not None
-        patterns = statement.resources if statement.resources is not None else statement.not_resources
-        self.resources = None if patterns is None else ResourceSet(patterns, with_variables)
         self.principals_negated = statement.not_principals is not None
         named = statement.principals if statement.principals is not None else statement.not_principals
         self.principals: PrincipalSet | None = None if named is None else principal_set(named)
-        self.clauses: tuple[Clause, ...] = tuple(clause(c, with_variables) for c in statement.conditions)
-        everything = self.resources is None or (self.resources.everything and not self.resources_negated)
-        self.always = self.principals is None and not self.clauses and everything
+        everything = self._patterns is None or (_everything(self._patterns) and not self.resources_negated)
+        self.always = self.principals is None and not statement.conditions and everything
+
+    # Most statements never speak about an action that is asked.
+
+    @cached_property
+    def resources(self) -> ResourceSet | None:
+        return None if self._patterns is None else ResourceSet(self._patterns, self._with_variables)
+
+    @cached_property
+    def clauses(self) -> tuple[Clause, ...]:
+        return tuple(clause(c, self._with_variables) for c in self.origin.conditions)
+
+    @property
+    def _patterns(self) -> Sequence[str] | None:
+        resources = self.origin.resources
+        return resources if resources is not None else self.origin.not_resources
 
     def naming(self, who: Caller) -> Naming | None:
         """How directly the statement names the caller; a document without principals speaks about everybody.
