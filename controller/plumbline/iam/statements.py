@@ -75,13 +75,14 @@ def _globs(patterns: Sequence[str]) -> Test:
     policies are ever asked."""
     exact = frozenset(p for p in patterns if "*" not in p and "?" not in p)
     parts = [p.split("*") for p in patterns if "*" in p and "?" not in p]
-    stars = [(first, middle, last) for first, *middle, last in parts]
+    plain = tuple({part[0] for part in parts if not any(part[1:])})
+    stars = [(first, middle, last) for first, *middle, last in parts if last or any(middle)]
     beginnings = tuple({first for first, _, _ in stars})
     others = [glob(p) for p in patterns if "?" in p]
     match = matcher(others) if others else None
 
     def test(text: str) -> bool:
-        if text in exact:
+        if text in exact or text.startswith(plain):
             return True
         if text.startswith(beginnings) and any(_between(text, *star) for star in stars):
             return True
