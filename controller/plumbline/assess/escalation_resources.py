@@ -103,7 +103,8 @@ def _shape(form: str) -> Pattern:
     return Pattern(tuple(tokens))
 
 
-def _one(shape: Pattern, combination: Iterable[_Strings]) -> str | None:
+@lru_cache(maxsize=16384)
+def _one(shape: Pattern, combination: tuple[_Strings, ...]) -> str | None:
     inside: dict[Pattern, None] = {shape: None}
     outside: dict[Pattern, None] = {}
     for within, beyond in combination:

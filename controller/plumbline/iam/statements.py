@@ -37,7 +37,7 @@ class Request:
 class ResourceSet:
     """The patterns of one Resource element. With `with_variables`, they may depend on the context."""
 
-    __slots__ = ("_fixed", "_literal", "everything", "parts", "variables")
+    __slots__ = ("_asked", "_fixed", "_literal", "everything", "parts", "variables")
 
     def __init__(self, patterns: Sequence[str], with_variables: bool) -> None:
         parsed = [variables.parse(p, variables=True) for p in patterns if with_variables and "${" in p]
@@ -48,9 +48,10 @@ class ResourceSet:
         literal = [variables.resolve(p, {}) for p in parsed if not variables.keys(p)]
         self._literal: Test | None = matcher(p for p in literal if p is not None) if literal else None
         self.everything = _everything(patterns)
+        self._asked: tuple[str | None, bool] = None, False
 
     def matches(self, resource: str, context: Context) -> bool | None:
-        if self.everything or self._fixed(resource) or (self._literal is not None and self._literal(resource)):
+        if self.everything or self._in_any_context(resource):
             return True
         if not self.parts:
             return False
@@ -64,6 +65,15 @@ class ResourceSet:
             if pattern is not None and matcher((pattern,))(resource):
                 return True
         return result
+
+
+    def _in_any_context(self, resource: str) -> bool:
+        """What was asked last is kept: where keys are unknown, the same is asked in one context after the other."""
+        asked, found = self._asked
+        if asked != resource:
+            found = self._fixed(resource) or (self._literal is not None and self._literal(resource))
+            self._asked = resource, found
+        return found
 
 
 def _everything(patterns: Iterable[str]) -> bool:
