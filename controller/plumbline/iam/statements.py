@@ -66,7 +66,6 @@ class ResourceSet:
                 return True
         return result
 
-
     def _in_any_context(self, resource: str) -> bool:
         """What was asked last is kept: where keys are unknown, the same is asked in one context after the other."""
         asked, found = self._asked
