@@ -80,13 +80,14 @@ def resources(action: str, form: str, layers: Sequence[Documents], known: Mappin
     if form == NO_RESOURCE:
         yield form
         return
-    allowed, denied = [], list[tuple[_Strings, ...]]()
+    allowed: list[tuple[_Strings, ...]] = []
+    denied: list[tuple[_Strings, ...]] = []
     for documents in layers:
         allows, denies = _spoken(documents, action)
         allowed.append(tuple(dict.fromkeys(s for statement in allows for s in _strings(statement, known))))
         denied += [_outside(statement, known) for statement in denies]
     shape = _shape(form)
-    seen = set[str]()
+    seen: set[str] = set()
     for combination in islice(product(*allowed, *denied), _MOST_COMBINATIONS):
         found = _one(shape, combination)
         if found is not None and found not in seen:

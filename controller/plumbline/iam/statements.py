@@ -229,14 +229,15 @@ def row(documents: Documents) -> tuple[Spoken, ...]:
     )
 
 
-def about(documents: Documents, action: str) -> list[int]:
+@lru_cache(maxsize=16384)
+def about(documents: Documents, action: str) -> tuple[int, ...]:
     """The positions in the row of all statements that speak about a lower-case action."""
     bit = catalogue().bit(action)
     if bit is not None:
         at, wanted = bit >> 3, 1 << (bit & 7)
-        return [index for index, mask in enumerate(_masks(documents)) if mask[at] & wanted]
+        return tuple([index for index, mask in enumerate(_masks(documents)) if mask[at] & wanted])
     said = (answer for document in documents for answer in ((True,) if document is None else document.names(action)))
-    return [index for index, speaks in enumerate(said) if speaks]
+    return tuple([index for index, speaks in enumerate(said) if speaks])
 
 
 @lru_cache(maxsize=16384)
