@@ -59,7 +59,8 @@ def scan(folder: str, to: str) -> Result:
     with Timer() as timer, uncollected():
         for arn, principal in principals.items():
             granted = granted_in(replace(principal, boundary=None), None).granted
-            held = [way.actions for way, bits in ways if not bits & ~granted]
+            lacking = known.all ^ granted
+            held = [way.actions for way, bits in ways if not bits & lacking]
             found[arn] = held, granted & known.privileged, granted & data_actions()
     Path(to).write_text(json.dumps({arn: _lower(held) for arn, (held, _, _) in found.items()}))
     return timer, {"roles": len(found)}

@@ -89,6 +89,15 @@ def test_expand_equals_a_plain_match_of_every_name(tail, names):
     assert set(small.names_of(small.expand(f"x:{tail}"))) == wanted
 
 
+@given(st.lists(st.sampled_from(["sqs:SendMessage", "SQS:sendmessage", "sqs:*", "*:Send*", "nosuch:*", "a:B", "x"])))
+def test_patterns_are_matched_together_as_one_by_one(patterns):
+    together = 0
+    for pattern in patterns:
+        together |= KNOWN.expand(pattern)
+    assert KNOWN.matched(patterns) == (together, [p for p in patterns if not KNOWN.expand(p)])
+    assert KNOWN.expand_all(iter(patterns)) == together
+
+
 def test_many_stars_stay_fast():
     assert KNOWN.expand("ec2:" + "*a" * 40) == 0
 

@@ -125,6 +125,35 @@ def test_no_text_crashes(text):
             read(text)
 
 
+def _objects(values):
+    """With keys that occur twice, also in another spelling."""
+    pairs = st.lists(st.tuples(st.sampled_from(['"a"', '"b"', '"\\u0061"']), values), max_size=3)
+    return pairs.map(lambda found: "{" + ",".join(f"{key}:{value}" for key, value in found) + "}")
+
+
+_PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+_JSON = st.recursive(
+    _PLAIN.map(json.dumps)
+    | st.text().map(lambda text: json.dumps(text, ensure_ascii=False))
+    | st.sampled_from(["-0", "1e5", "1e16", "1e400", "1.50", str(2**63), str(2**64), '"\\/"', '"\\ud800"', "tru"]),
+    lambda values: _objects(values) | st.lists(values, max_size=3).map(lambda found: f"[{','.join(found)}]"),
+    max_leaves=6,
+)
+
+
+def read(text):
+    try:
+        return canonical(text)
+    except PolicyError as error:
+        return str(error)
+
+
+@given(_objects(_JSON))
+def test_json_is_read_alike_with_and_without_spaces(text):
+    # What is as short as it can be is read by a faster decoder.
+    assert read(text) == read(f"{text} ")
+
+
 @given(documents)
 def test_statements_are_reprinted_verbatim(text):
     assert render(text, [s.raw for s in parse(text).statements]) == text

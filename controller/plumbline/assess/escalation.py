@@ -141,7 +141,7 @@ class _Judge:
         found: list[Escalation] = []
         potential: list[Escalation] = []
         more: dict[str, int] = {}
-        never = ~self._own.most_some
+        never = catalogue().all ^ self._own.most_some
         for way, bits in ways:
             if bits & never:
                 continue
@@ -165,13 +165,15 @@ class _Judge:
         if way.target == "group":
             yield from self._into_groups(way)
             return
-        same: list[Step] | None = None
-        for target, trusts, added in self._candidates(way):
-            steps = same or self._steps.on(way, target)
+        candidates = self._candidates(way)
+        same = bool(candidates) and self._steps.same_everywhere(way)
+        steps: list[Step] | None = None
+        for target, trusts, added in candidates:
+            if steps is None or not same:
+                steps = self._steps.on(way, target)
             if steps is not None:
-                same = steps if self._steps.same_everywhere(way) else None
                 yield _Path(target.arn, steps, account=target.account, trusts=trusts, adds=added)
-            elif self._steps.same_everywhere(way):
+            elif same:
                 return
 
     def _candidates(self, way: Way) -> list[_Candidate]:

@@ -244,14 +244,21 @@ def unreadable(arn: str, policies: Iterable[Policy]) -> Iterator[str]:
 def trusted(role: Principal, services: Iterable[str], accounts: Mapping[str, Account]) -> Answer | None:
     """May one of these services act as the role, working for the role's own account?"""
     trust = document(role.trust, "resource")
+    named = [who for who in map(_service, services) if _may_name(trust, who)]
+    if not named:
+        return None
     source = {**organization("source", accounts.get(role.account)), "aws:sourceaccount": (role.account,)}
     found = []
-    for who in (Caller("service", name) for name in services):
-        if _may_name(trust, who):
-            known = Known({**who.keys(), **NO_ORGANIZATION, **source}, no_tag(principal=True, resource=False))
-            let_in = entry(request_of(who, ASSUME_ROLE.lower(), role, known, accounts), None, trust, accounts)
-            found.append(None if let_in is None else Answer(let_in.request, let_in.outcome, ASSUME_ROLE))
+    for who in named:
+        known = Known({**who.keys(), **NO_ORGANIZATION, **source}, no_tag(principal=True, resource=False))
+        let_in = entry(request_of(who, ASSUME_ROLE.lower(), role, known, accounts), None, trust, accounts)
+        found.append(None if let_in is None else Answer(let_in.request, let_in.outcome, ASSUME_ROLE))
     return best(found)
+
+
+@cache
+def _service(name: str) -> Caller:
+    return Caller("service", name)
 
 
 def _may_name(trust: CompiledDocument | None, who: Caller) -> bool:

@@ -80,13 +80,14 @@ def resources(action: str, form: str, layers: Sequence[Documents], known: Mappin
     if form == NO_RESOURCE:
         yield form
         return
-    allowed, denied = [], list[tuple[_Strings, ...]]()
+    allowed: list[tuple[_Strings, ...]] = []
+    denied: list[tuple[_Strings, ...]] = []
     for documents in layers:
         allows, denies = _spoken(documents, action)
         allowed.append(tuple(dict.fromkeys(s for statement in allows for s in _strings(statement, known))))
         denied += [_outside(statement, known) for statement in denies]
     shape = _shape(form)
-    seen = set[str]()
+    seen: set[str] = set()
     for combination in islice(product(*allowed, *denied), _MOST_COMBINATIONS):
         found = _one(shape, combination)
         if found is not None and found not in seen:
@@ -103,7 +104,8 @@ def _shape(form: str) -> Pattern:
     return Pattern(tuple(tokens))
 
 
-def _one(shape: Pattern, combination: Iterable[_Strings]) -> str | None:
+@lru_cache(maxsize=16384)
+def _one(shape: Pattern, combination: tuple[_Strings, ...]) -> str | None:
     inside: dict[Pattern, None] = {shape: None}
     outside: dict[Pattern, None] = {}
     for within, beyond in combination:

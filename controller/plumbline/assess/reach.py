@@ -86,7 +86,8 @@ def hops(
     into = world.into if remembered is None else partial(_recalled, world, remembered)
     found = [hop for role in world.roles for hop in into(role)]
     outward = _outward(unseen(principals, accounts) if beyond is None else beyond)
-    return sorted({*found, *outward, *_associated(principals, accounts, associated)})
+    every = {*found, *outward, *_associated(principals, accounts, associated)}
+    return sorted(every, key=lambda hop: (hop.source, hop.target, hop))  # a Hop compares itself slowly
 
 
 def _outward(beyond: Mapping[str, Unseen]) -> Iterator[Hop]:

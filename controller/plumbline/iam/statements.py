@@ -6,9 +6,9 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.htm
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from plumbline.iam import variables
@@ -37,7 +37,7 @@ class Request:
 class ResourceSet:
     """The patterns of one Resource element. With `with_variables`, they may depend on the context."""
 
-    __slots__ = ("_fixed", "_literal", "everything", "parts", "variables")
+    __slots__ = ("_asked", "_fixed", "_literal", "everything", "parts", "variables")
 
     def __init__(self, patterns: Sequence[str], with_variables: bool) -> None:
         parsed = [variables.parse(p, variables=True) for p in patterns if with_variables and "${" in p]
@@ -47,10 +47,11 @@ class ResourceSet:
         # Such as `${*}`: no variable, and no wildcard either.
         literal = [variables.resolve(p, {}) for p in parsed if not variables.keys(p)]
         self._literal: Test | None = matcher(p for p in literal if p is not None) if literal else None
-        self.everything = any(p.strip("*") == "" for p in patterns)
+        self.everything = _everything(patterns)
+        self._asked: tuple[str | None, bool] = None, False
 
     def matches(self, resource: str, context: Context) -> bool | None:
-        if self.everything or self._fixed(resource) or (self._literal is not None and self._literal(resource)):
+        if self.everything or self._in_any_context(resource):
             return True
         if not self.parts:
             return False
@@ -65,19 +66,32 @@ class ResourceSet:
                 return True
         return result
 
+    def _in_any_context(self, resource: str) -> bool:
+        """What was asked last is kept: where keys are unknown, the same is asked in one context after the other."""
+        asked, found = self._asked
+        if asked != resource:
+            found = self._fixed(resource) or (self._literal is not None and self._literal(resource))
+            self._asked = resource, found
+        return found
+
+
+def _everything(patterns: Iterable[str]) -> bool:
+    return any(p.strip("*") == "" for p in patterns)
+
 
 def _globs(patterns: Sequence[str]) -> Test:
     """Does any of the patterns match the whole text? Without regular expressions, which take longer to compile than most
     policies are ever asked."""
     exact = frozenset(p for p in patterns if "*" not in p and "?" not in p)
     parts = [p.split("*") for p in patterns if "*" in p and "?" not in p]
-    stars = [(first, middle, last) for first, *middle, last in parts]
+    plain = tuple({part[0] for part in parts if not any(part[1:])})
+    stars = [(first, middle, last) for first, *middle, last in parts if last or any(middle)]
     beginnings = tuple({first for first, _, _ in stars})
     others = [glob(p) for p in patterns if "?" in p]
     match = matcher(others) if others else None
 
     def test(text: str) -> bool:
-        if text in exact:
+        if text in exact or text.startswith(plain):
             return True
         if text.startswith(beginnings) and any(_between(text, *star) for star in stars):
             return True
@@ -103,29 +117,31 @@ class CompiledStatement:
     """A statement ready to be asked. `origin` is the statement as parsed. `always`: it applies whoever asks for whatever
     resource."""
 
-    __slots__ = (
-        "allow",
-        "always",
-        "clauses",
-        "origin",
-        "principals",
-        "principals_negated",
-        "resources",
-        "resources_negated",
-    )
-
     def __init__(self, statement: Statement, with_variables: bool) -> None:
         self.origin = statement
+        self._with_variables = with_variables
         self.allow = statement.effect == "Allow"
         self.resources_negated = statement.not_resources is not None
-        patterns = statement.resources if statement.resources is not None else statement.not_resources
-        self.resources = None if patterns is None else ResourceSet(patterns, with_variables)
         self.principals_negated = statement.not_principals is not None
         named = statement.principals if statement.principals is not None else statement.not_principals
         self.principals: PrincipalSet | None = None if named is None else principal_set(named)
-        self.clauses: tuple[Clause, ...] = tuple(clause(c, with_variables) for c in statement.conditions)
-        everything = self.resources is None or (self.resources.everything and not self.resources_negated)
-        self.always = self.principals is None and not self.clauses and everything
+        everything = self._patterns is None or (_everything(self._patterns) and not self.resources_negated)
+        self.always = self.principals is None and not statement.conditions and everything
+
+    # Most statements never speak about an action that is asked.
+
+    @cached_property
+    def resources(self) -> ResourceSet | None:
+        return None if self._patterns is None else ResourceSet(self._patterns, self._with_variables)
+
+    @cached_property
+    def clauses(self) -> tuple[Clause, ...]:
+        return tuple(clause(c, self._with_variables) for c in self.origin.conditions)
+
+    @property
+    def _patterns(self) -> Sequence[str] | None:
+        resources = self.origin.resources
+        return resources if resources is not None else self.origin.not_resources
 
     def naming(self, who: Caller) -> Naming | None:
         """How directly the statement names the caller; a document without principals speaks about everybody.
@@ -213,14 +229,15 @@ def row(documents: Documents) -> tuple[Spoken, ...]:
     )
 
 
-def about(documents: Documents, action: str) -> list[int]:
+@lru_cache(maxsize=16384)
+def about(documents: Documents, action: str) -> tuple[int, ...]:
     """The positions in the row of all statements that speak about a lower-case action."""
     bit = catalogue().bit(action)
     if bit is not None:
         at, wanted = bit >> 3, 1 << (bit & 7)
-        return [index for index, mask in enumerate(_masks(documents)) if mask[at] & wanted]
+        return tuple([index for index, mask in enumerate(_masks(documents)) if mask[at] & wanted])
     said = (answer for document in documents for answer in ((True,) if document is None else document.names(action)))
-    return [index for index, speaks in enumerate(said) if speaks]
+    return tuple([index for index, speaks in enumerate(said) if speaks])
 
 
 @lru_cache(maxsize=16384)
