@@ -1,3 +1,4 @@
+import structlog
 from hypothesis import Phase, settings
 
 pytest_plugins = [
@@ -15,6 +16,10 @@ settings.register_profile("few", max_examples=10, deadline=None, phases=PHASES)
 settings.register_profile("many", max_examples=60, deadline=None, phases=PHASES, derandomize=True)
 settings.register_profile("anew", max_examples=200, deadline=None, phases=PHASES)
 settings.load_profile("few")
+
+
+# Rich would paint every traceback that is logged, which takes longer than what most tests are about.
+structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 
 def pytest_addoption(parser):
