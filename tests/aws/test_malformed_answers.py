@@ -13,10 +13,10 @@ from botocore.awsrequest import AWSResponse
 from plumbline.aws.errors import AwsError
 from plumbline.aws.operations import OPERATIONS
 from plumbline.aws.session import AwsSessions
-from plumbline.store.database import open_store
 from sandbox.protocol import SERVICES, Call, success
 from tests.aws.readers import READERS
 from tests.aws.whole_answers import OTHERS, UNREAD, WHOLE
+from tests.stores import new_store
 
 INSTEAD = ({}, [], "text", 7, True)
 
@@ -176,7 +176,7 @@ def sessions(kept, request):
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
     """A function that gives a landscape of its own in a store."""
-    engine = open_store(f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.db'}")
+    engine = new_store(tmp_path_factory.mktemp("store") / "store.db")
     numbers = count()
     yield lambda: (engine, f"landscape-{next(numbers)}")
     engine.dispose()
