@@ -1,3 +1,5 @@
+import gc
+
 import structlog
 from hypothesis import Phase, settings
 
@@ -17,9 +19,16 @@ settings.register_profile("many", max_examples=60, deadline=None, phases=PHASES,
 settings.register_profile("anew", max_examples=200, deadline=None, phases=PHASES)
 settings.load_profile("few")
 
-
 # Rich would paint every traceback that is logged, which takes longer than what most tests are about.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+
+# All that is imported and collected stays to the end, so that looking for garbage in it is in vain.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_addoption(parser):

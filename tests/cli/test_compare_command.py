@@ -14,7 +14,7 @@ SECURE = {"Bool": {"aws:SecureTransport": "true"}}
 # More keys are linked with each other than are looked at.
 KEYS = [f"aws:RequestTag/{letter}" for letter in "abcdefgh"]
 LINKED = {"StringEquals": {one: f"${{{other}}}" for one, other in pairwise(KEYS)}}
-NUMBERS = {"StringLike": dict.fromkeys(KEYS, [str(n) for n in range(20)])}
+NUMBERS = {"StringLike": {key: [str(n) for n in range(20)] for key in KEYS}}
 TANGLED = [document(allow("s3:GetObject", Condition=condition)) for condition in (LINKED | NUMBERS, LINKED)]
 
 
