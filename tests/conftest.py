@@ -1,5 +1,6 @@
 import gc
 
+import pytest
 import structlog
 from hypothesis import Phase, settings
 
@@ -22,13 +23,16 @@ settings.load_profile("few")
 # Rich would paint every traceback that is logged, which takes longer than what most tests are about.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
-# All that is imported and collected stays to the end, so that looking for garbage in it is in vain.
-gc.disable()
 
-
-def pytest_collection_finish():
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """All that is imported and collected stays to the end, so that looking for garbage in it is in vain."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_addoption(parser):

@@ -182,8 +182,12 @@ def places(tmp_path_factory):
     engine.dispose()
 
 
-@pytest.mark.parametrize("operation", READERS)
-@pytest.mark.parametrize("deepest", [1, pytest.param(99, marks=pytest.mark.slow)])
+# All takes half a minute. The fast tests try one operation of each reader, and of its answer only the outermost members.
+FAST = [(operation, 1) for operation in {read: name for name, read in reversed(READERS.items())}.values()]
+ALL = [pytest.param(operation, 99, marks=pytest.mark.slow) for operation in READERS]
+
+
+@pytest.mark.parametrize(("operation", "deepest"), [*FAST, *ALL])
 def test_what_is_not_whole_is_said_and_takes_nothing_away(sessions, places, operation, deepest):
     read, bodies = READERS[operation], []
     sessions.spoiled = operation, lambda body: bodies.append(body) or body
