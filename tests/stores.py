@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from plumbline.store.database import open_store
+from plumbline.store.database import connected, open_store
 
 
 @cache
@@ -18,4 +18,4 @@ def _empty() -> bytes:
 def new_store(path):
     """An engine on an empty store in a new file."""
     path.write_bytes(_empty())
-    return open_store(f"sqlite:///{path}")
+    return connected(f"sqlite:///{path}")
