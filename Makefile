@@ -24,7 +24,7 @@ demo-cluster: $(BIN)/.installed ## the same in a real Kubernetes control plane; 
 test: lint type contracts generated test-fast test-cluster test-servers test-browser test-slow ## every check and every test
 	@echo "everything passed"
 
-test-fast: $(BIN)/.installed ## the tests that need only Python, in two to three minutes
+test-fast: $(BIN)/.installed ## the tests that need only Python, in about a minute
 	@$(STAGE) "fast tests" $(BIN)/pytest -q -m "not slow and not cluster and not servers and not browser" -n auto
 
 test-slow: $(BIN)/.installed ## the sandbox server and other processes, and each property with many examples

@@ -1,3 +1,7 @@
+import gc
+
+import pytest
+import structlog
 from hypothesis import Phase, settings
 
 pytest_plugins = [
@@ -15,6 +19,20 @@ settings.register_profile("few", max_examples=10, deadline=None, phases=PHASES)
 settings.register_profile("many", max_examples=60, deadline=None, phases=PHASES, derandomize=True)
 settings.register_profile("anew", max_examples=200, deadline=None, phases=PHASES)
 settings.load_profile("few")
+
+# Rich would paint every traceback that is logged, which takes longer than what most tests are about.
+structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """All that is imported and collected stays to the end, so that looking for garbage in it is in vain."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_addoption(parser):

@@ -6,6 +6,7 @@ Only the CEL that the CRDs use is understood; anything else raises. The tests of
 import copy
 import re
 from datetime import date, datetime
+from functools import cache
 
 from jsonschema import Draft202012Validator, FormatChecker
 
@@ -27,10 +28,15 @@ def refusals(kind, document, old=None):
         if part in document:
             schema = SCHEMAS[kind][part]
             value = defaulted(schema, document[part])
-            errors = Draft202012Validator(_json_schema(schema), format_checker=formats).iter_errors(value)
+            errors = _validator(kind, part).iter_errors(value)
             found += [f"{part}{''.join(f'.{p}' for p in e.absolute_path)}: {e.message}" for e in errors]
             found += _lists(schema, value, part) + _rules(schema, value, (old or {}).get(part), part)
     return found
+
+
+@cache
+def _validator(kind, part):
+    return Draft202012Validator(_json_schema(SCHEMAS[kind][part]), format_checker=formats)
 
 
 def defaulted(schema, value):

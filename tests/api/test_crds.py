@@ -175,7 +175,7 @@ TEXTS = [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(st.sampled_from(TEXTS), st.data())
 def test_of_any_text_models_and_crds_think_alike(place, data):
     kind, path = place

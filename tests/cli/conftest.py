@@ -2,9 +2,11 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 import structlog
+from typer.main import get_command
 
 from plumbline.cli.main import main
 
@@ -26,9 +28,14 @@ def no_aws(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
 
 
+# Typer would put the commands together anew for each call, which takes longer than most of them.
+put_together = cache(get_command)
+
+
 @pytest.fixture
 def plumbline(monkeypatch, capsys):
     """Calls the command with arguments; its exit status and what it wrote."""
+    monkeypatch.setattr("typer.main.get_command", put_together)
 
     def call(*arguments):
         monkeypatch.setattr("sys.argv", ["plumbline", *map(str, arguments)])

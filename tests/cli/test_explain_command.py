@@ -2,14 +2,12 @@
 
 import gzip
 import json
-from pathlib import Path
 
-import jsonschema
 import pytest
 
 from tests.cli.accounts import allow, arn, called, details, inline, role, saved
+from tests.schemas import schema
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/explain.schema.json").read_text())
 APP = arn("role", "app")
 POLICY = inline("p", allow("sqs:CreateQueue", "sqs:SendMessage", "kms:CreateKey", "iam:PassRole", "nosuch:Thing"))
 MANAGEMENT = ("--assume-complete", "management")
@@ -33,7 +31,7 @@ def explain(plumbline, tmp_path):
         if not as_json:
             return ended.out
         found = json.loads(ended.out)
-        jsonschema.validate(found, SCHEMA)
+        schema("explain").validate(found)
         return found
 
     return call

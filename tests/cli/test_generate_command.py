@@ -2,19 +2,17 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
-import jsonschema
 import pytest
 
 from plumbline.aws import generation
 from plumbline.aws.generation import window
 from sandbox import organization as org
+from tests.schemas import schema
 from tests.usage.records_for_tests import ROLE, envelope, identity, record
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/generate.schema.json").read_text())
 TRAIL = "arn:aws:cloudtrail:us-east-1:123456789012:trail/all"
 ACCESS_ROLE = "arn:aws:iam::123456789012:role/access"
 ANALYZER = ("--source", "access-analyzer")
@@ -22,7 +20,7 @@ ANALYZER = ("--source", "access-analyzer")
 
 def result(ended):
     found = json.loads(ended.out)
-    jsonschema.validate(found, SCHEMA)
+    schema("generate").validate(found)
     return found
 
 

@@ -1,9 +1,7 @@
 """`plumbline granted`: access of a role or user from a file, what limits it, and what is unknown."""
 
 import json
-from pathlib import Path
 
-import jsonschema
 import pytest
 
 from tests.cli.accounts import (
@@ -23,8 +21,8 @@ from tests.cli.accounts import (
     saved,
     user,
 )
+from tests.schemas import schema
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/granted.schema.json").read_text())
 APP, ALICE = arn("role", "app"), arn("user", "alice")
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 SECURE = {"Bool": {"aws:SecureTransport": "true"}}
@@ -44,7 +42,7 @@ def granted(plumbline, tmp_path):
 
 def result(ended):
     found = json.loads(ended.out)
-    jsonschema.validate(found, SCHEMA)
+    schema("granted").validate(found)
     assert ended.status == (0 if found["known"] else 2)
     actions = [action for group in found["access"] for action in group["actions"]]
     assert len(actions) == len(set(actions)) == found["granted"]
@@ -299,7 +297,7 @@ def test_with_an_organization_it_is_no_upper_bound(plumbline, tmp_path):
         saved(tmp_path / "organization.json", {"root": root}),
     )
     found = json.loads(plumbline("granted", arn("role", "app"), *files).out)
-    jsonschema.validate(found, SCHEMA)
+    schema("granted").validate(found)
     assert (found["granted"], found["masked"], found["assumes"]) == (1, ["s3:PutObject"], [])
     elsewhere = saved(tmp_path / "elsewhere.json", {"root": {"serviceControlPolicies": [only], "accounts": []}})
     ended = plumbline("granted", arn("role", "app"), *files[:2], "--organization", elsewhere)

@@ -1,14 +1,12 @@
 """`plumbline paths`: which roles are reached, through which."""
 
 import json
-from pathlib import Path
 
-import jsonschema
 import pytest
 
 from tests.cli.accounts import ACCOUNT, allow, arn, details, document, encoded, inline, role, saved, trust, user
+from tests.schemas import schema
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/paths.schema.json").read_text())
 OTHER = "222222222222"
 ASSUME = inline("p", allow("sts:AssumeRole"))
 ALICE, ONE, TWO = arn("user", "alice"), arn("role", "one"), arn("role", "two", OTHER)
@@ -38,7 +36,7 @@ def paths(plumbline, tmp_path):
 def test_shows_the_shortest_path_to_every_role(paths):
     ended = paths(ALICE)
     found = json.loads(ended.out)
-    jsonschema.validate(found, SCHEMA)
+    schema("paths").validate(found)
     assert ended.status == 0
     assert [(p["to"], [h["to"] for h in p["hops"]]) for p in found["paths"]] == [(ONE, [ONE]), (TWO, [ONE, TWO])]
     last = found["paths"][1]["hops"][1]
@@ -103,7 +101,7 @@ def test_a_role_whose_trust_policy_could_not_be_read_is_named(plumbline, tmp_pat
     unread, closed = role("lost", ASSUME, trusts=UNREAD), role("two", trusts=trust({"AWS": lost}))
     ended = asked(plumbline, tmp_path, one, unread)
     found = json.loads(ended.out)
-    jsonschema.validate(found, SCHEMA)
+    schema("paths").validate(found)
     told = f"the trust policy of {lost} could not be read; who can assume it is not shown"
     assert (ended.status, [way["to"] for way in found["paths"]]) == (2, [ONE])
     assert told in found["assumes"]
@@ -125,7 +123,7 @@ def test_a_role_outside_of_the_files_is_reached_and_leads_nobody_knows_where(plu
     users = [user("alice", inline("p", allow("sts:AssumeRole", resource=PARTNER)))]
     ended = asked(plumbline, tmp_path, users=users)
     found = json.loads(ended.out)
-    jsonschema.validate(found, SCHEMA)
+    schema("paths").validate(found)
     hop = {
         "from": ALICE,
         "to": PARTNER,

@@ -5,14 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
 
 from sandbox import organization as org
 from sandbox.demo import DRIFTING, SAMPLES, drift
-
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/run.schema.json").read_text())
+from tests.schemas import schema
 
 
 @pytest.fixture
@@ -41,7 +39,7 @@ def run(plumbline, inputs, tmp_path, no_aws):
 
 def report(ended):
     found = json.loads(ended.out)
-    jsonschema.validate(found, SCHEMA)
+    schema("run").validate(found)
     return found
 
 

@@ -2,14 +2,11 @@
 
 import json
 
-import jsonschema
 import pytest
 
 from plumbline.assess.service_accounts import of_node
 from tests.cli.accounts import ACCOUNT, allow, arn, details, inline, role, saved, trust
-from tests.cli.test_analyze_command import SCHEMA as ANALYSIS
-from tests.cli.test_paths_command import SCHEMA as PATHS
-from tests.cli.test_who_can_command import SCHEMA as WHO_CAN
+from tests.schemas import schema
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123ABCD"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
@@ -69,7 +66,7 @@ def call(plumbline, tmp_path):
 
 def paths(ended):
     found = json.loads(ended.out)
-    jsonschema.validate(found, PATHS)
+    schema("paths").validate(found)
     return {(p["from"], p["to"]): p["hops"][-1] for p in found["paths"]}, found["assumes"]
 
 
@@ -132,7 +129,7 @@ def test_a_file_that_is_no_association_is_wrong_usage(call, data, said):
 def test_who_can_assume(call):
     def who(action, target, **more):
         found = json.loads(call("who-can", action, target, **more).out)
-        jsonschema.validate(found, WHO_CAN)
+        schema("who-can").validate(found)
         return found
 
     web = who("sts:AssumeRoleWithWebIdentity", WEB)
@@ -153,7 +150,7 @@ def test_an_analysis_counts_them(call):
     def risks(**more):
         ended = call("analyze", "--format", "json", **more)
         found = json.loads(ended.out)
-        jsonschema.validate(found, ANALYSIS)
+        schema("analyze").validate(found)
         parts = {p["arn"]: {c["name"]: c["reason"] for c in p["risk"]["contributions"]} for p in found["principals"]}
         return ended, found, parts
 

@@ -2,15 +2,13 @@
 
 import io
 import json
-from pathlib import Path
 
-import jsonschema
 import pytest
 
 from plumbline.iam.cases import answer
 from tests.cli.accounts import allow, deny, document, saved
+from tests.schemas import schema
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/simulate.schema.json").read_text())
 USER = "arn:aws:iam::111111111111:user/u"
 READS = document(allow("s3:GetObject", resource="arn:aws:s3:::b/*", Sid="Read"))
 SECURE = {"Bool": {"aws:SecureTransport": "false"}}
@@ -45,7 +43,7 @@ def answers(ended):
     assert ended.out.endswith("\n")
     found = [json.loads(line) for line in ended.out.splitlines()]
     for one in found:
-        jsonschema.validate(one, SCHEMA)
+        schema("simulate").validate(one)
     return found
 
 
@@ -278,7 +276,7 @@ def test_every_layer_has_its_option(single, tmp_path):
         ended = single(READS, *arguments, "--json")
         assert ended.status == 0, ended.err
         shown = json.loads(ended.out)
-        jsonschema.validate(shown, SCHEMA)
+        schema("simulate").validate(shown)
         return shown["decision"], [b["layer"] for b in shown["blockedBy"]]
 
     assert found() == ("allowed", [])
@@ -306,5 +304,5 @@ def test_a_single_request_that_cannot_be_answered(single):
     ended = single({"Statement": {}}, "--json")
     assert ended.status == 1
     found = json.loads(ended.out)
-    jsonschema.validate(found, SCHEMA)
+    schema("simulate").validate(found)
     assert found["error"]["path"] == "$.identityPolicies[0].Statement.Effect"

@@ -1,9 +1,7 @@
 """`plumbline who-can`: who can, who may under conditions, and of whom it is not known."""
 
 import json
-from pathlib import Path
 
-import jsonschema
 import pytest
 
 from tests.cli.accounts import (
@@ -23,8 +21,8 @@ from tests.cli.accounts import (
     trust,
     user,
 )
+from tests.schemas import schema
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/who-can.schema.json").read_text())
 OBJECT = "arn:aws:s3:::b/k"
 QUEUE = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:q"
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/k"
@@ -49,7 +47,7 @@ def who_can(plumbline, tmp_path):
 
 def result(ended):
     found = json.loads(ended.out)
-    jsonschema.validate(found, SCHEMA)
+    schema("who-can").validate(found)
     assert ended.status == (2 if found["unknown"] else 0)
     assert bool(ended.err) == bool(found["unknown"])
     return found

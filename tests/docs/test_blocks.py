@@ -5,7 +5,6 @@ import re
 import shlex
 from pathlib import Path
 
-import jsonschema
 import pytest
 import typer
 import yaml
@@ -20,6 +19,7 @@ from plumbline.operator import figures
 from plumbline.reconcile import manifests
 from plumbline.reconcile.resources import MODELS
 from tests.docs.pages import ROOT, blocks, table
+from tests.schemas import schema
 
 SHOWN = MODELS | {"RoleAccessReport": RoleAccessReport}
 FINDING = {"verdict", "reason", "detail", "sources", "actions"}
@@ -96,7 +96,7 @@ def test_json(block):
             for item in role["findings"]:
                 finding(item)
     elif block.kind in ("run", "usage", "generate"):
-        jsonschema.validate(document, json.loads((ROOT / f"docs/schemas/{block.kind}.schema.json").read_text()))
+        schema(block.kind).validate(document)
     else:
         parse_identity(block.text)
 

@@ -9,9 +9,9 @@ import pytest
 from plumbline.aws.session import AwsSessions
 from plumbline.export.security_hub import export_findings
 from plumbline.model.finding import Finding, Findings, Related, RelatedFindings, finding_key
-from plumbline.store.database import open_store
 from plumbline.store.findings import exported_of
 from sandbox import organization as org
+from tests.stores import new_store
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ class Hub:
 
     def __init__(self, folder, *accounts):
         self.sessions = AwsSessions("plumbline/plumbline-reader", org.EXTERNAL_ID, requests_per_second=10_000)
-        self.engine = open_store(f"sqlite:///{folder / 'store.db'}")
+        self.engine = new_store(folder / "store.db")
         self.sent = []
         for account in accounts:
             self.client(account).enable_security_hub()

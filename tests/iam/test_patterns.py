@@ -26,14 +26,14 @@ def test_matches_as_by_definition(pattern, text):
     assert matches(pattern, text, case_sensitive=True) == naive(pattern, text)
 
 
-@settings(max_examples=300)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(patterns, patterns)
 def test_covers_says_what_enumeration_says(outer, inner):
     counter = next((s for s in STRINGS if matches(inner, s, True) and not matches(outer, s, True)), None)
     assert covers(outer, inner, True) == (counter is None), counter
 
 
-@settings(max_examples=300)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(patterns, patterns)
 def test_overlaps_says_what_enumeration_says(left, right):
     assert overlaps(left, right) == any(matches(left, s, True) and matches(right, s, True) for s in LONGER)

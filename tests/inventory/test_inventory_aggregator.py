@@ -15,10 +15,10 @@ from plumbline.inventory.recording import DELAY
 from plumbline.inventory.templates import with_templates
 from plumbline.model.snapshot import LAST_USED, ROLE_TEMPLATE
 from plumbline.reconcile.landscape import reconcile_landscape
-from plumbline.store.database import open_store
 from sandbox import organization as org
 from sandbox.aws.config import RECORDER, TYPES
 from sandbox.behaviour import ROLES
+from tests.stores import new_store
 
 pytestmark = pytest.mark.slow
 
@@ -346,7 +346,7 @@ def test_a_pass_says_by_which_way_it_read(quickly, tmp_path):
         landscape,
         [baseline],
         {},
-        open_store(f"sqlite:///{tmp_path / 'store.db'}"),
+        new_store(tmp_path / "store.db"),
         open_sessions(),
         as_of=NOW.date(),
         now=NOW,

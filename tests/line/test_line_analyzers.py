@@ -6,7 +6,6 @@ minutes.
 
 import json
 
-import jsonschema
 import pytest
 import yaml
 
@@ -16,14 +15,13 @@ from plumbline.model.assessment import Verdict
 from plumbline.reconcile.figures import figures_of
 from plumbline.usage.sources import recommendations, recommended_policies
 from sandbox import organization as org
-from tests.docs.pages import ROOT
 from tests.line.inputs import with_one_record
 from tests.line.passes import run_pass
+from tests.schemas import schema
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 PRODUCTION, DEVELOPMENT, SECURITY = org.PRODUCTION, org.DEVELOPMENT, org.SECURITY
-SCHEMA = json.loads((ROOT / "docs/schemas/run.schema.json").read_text())
 TYPES = {"UnusedIAMRole", "UnusedIAMUserAccessKey", "UnusedIAMUserPassword", "UnusedPermission"}
 
 
@@ -162,7 +160,7 @@ def test_all_is_there_and_is_read(inputs, aws, sandbox, tmp_path):
     }
     assert any(role.owner for role in ours)
     assert external.only_plumbline == 0
-    jsonschema.validate(as_json(report, inputs, tmp_path), SCHEMA)
+    schema("run").validate(as_json(report, inputs, tmp_path))
     assert list(tables(report, tmp_path))
     text = render(figures_of(report))
     assert 'plumbline_landscape_analyzers{kind="unusedAccess",landscape="default",state="present"} 3.0' in text
@@ -420,7 +418,7 @@ def test_proposals_are_compared_with_what_security_hub_recommends(inputs, aws, s
     assert {role: one.plan_digest for role, one in said.items()} == {
         role: one.plan_digest for role, one in without.items()
     }
-    jsonschema.validate(as_json(report, inputs, tmp_path), SCHEMA)
+    schema("run").validate(as_json(report, inputs, tmp_path))
     # What is known is neither asked for nor written again.
     sandbox.control("DELETE", "calls")
     assert run_pass(inputs, tmp_path / "state").written == 0

@@ -4,9 +4,6 @@ The logs are a folder with a single record that is stated to be complete, so tha
 the trail of these accounts takes minutes.
 """
 
-import json
-
-import jsonschema
 import pytest
 import yaml
 
@@ -15,14 +12,13 @@ from plumbline.export.metrics import render
 from plumbline.reconcile.figures import figures_of
 from sandbox import organization as org
 from sandbox.estate import USERS
-from tests.docs.pages import ROOT
 from tests.line.inputs import with_one_record
 from tests.line.passes import NOW, run_pass
+from tests.schemas import schema
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 PRODUCTION, DEVELOPMENT, ANALYTICS = org.PRODUCTION, org.DEVELOPMENT, org.ANALYTICS
-SCHEMA = json.loads((ROOT / "docs/schemas/run.schema.json").read_text())
 
 
 @pytest.fixture
@@ -100,7 +96,7 @@ def test_each_is_what_it_was_planted_for(inputs, sandbox, tmp_path):
     listed = {(c.action, c.arn.rpartition("/")[2], c.since) for c in done.status.inactivity.candidates}
     assert ("DeactivateAccessKey", "report-export", "2025-12-12") in listed
     assert {action for action, name, _ in listed if name == "data-import"} == {"DeactivateAccessKey"}
-    jsonschema.validate(as_json(report, inputs, tmp_path), SCHEMA)
+    schema("run").validate(as_json(report, inputs, tmp_path))
     assert list(tables(report, tmp_path))
     assert any("credential-report is partial" in text for text in warnings(report))
     text = render(figures_of(report))

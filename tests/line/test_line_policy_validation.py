@@ -6,7 +6,6 @@ The logs are a folder with a record that is stated to be complete, as in test_li
 import json
 from datetime import timedelta
 
-import jsonschema
 import pytest
 import sqlalchemy as sa
 import yaml
@@ -18,14 +17,13 @@ from plumbline.export.metrics import render
 from plumbline.reconcile.figures import figures_of
 from sandbox import organization as org
 from tests.dashboard.worlds import Page
-from tests.docs.pages import ROOT
 from tests.line.passes import NOW, run_pass
 from tests.line.test_line_analyzers import aws, status, write  # noqa: F401
+from tests.schemas import schema
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 PRODUCTION, DEVELOPMENT, SECURITY = org.PRODUCTION, org.DEVELOPMENT, org.SECURITY
-SCHEMA = json.loads((ROOT / "docs/schemas/run.schema.json").read_text())
 DAY = timedelta(days=1)
 
 
@@ -129,7 +127,7 @@ def test_warnings_are_found_followed_and_told(inputs, aws, sandbox, tmp_path):  
 def told(report, inputs, state, made):
     """JSON by its schema, tables, metrics, and the pages."""
     body = as_json(report, inputs, state)
-    jsonschema.validate(body, SCHEMA)
+    schema("run").validate(body)
     said = status(report).policy_validation
     assert body["landscapes"]["default"]["policyValidation"]["findings"] == said.findings
     assert any(getattr(table, "title", "") == "\nPolicy validation" for table in tables(report, state))

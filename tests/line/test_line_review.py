@@ -8,7 +8,6 @@ import json
 from contextlib import contextmanager
 from datetime import timedelta
 
-import jsonschema
 import pytest
 import yaml
 
@@ -17,14 +16,13 @@ from plumbline.export.metrics import render
 from plumbline.reconcile.figures import figures_of
 from plumbline.reconcile.resources import STATUS_BYTES, size_of
 from sandbox import organization as org
-from tests.docs.pages import ROOT
 from tests.line.inputs import with_one_record
 from tests.line.passes import NOW, run_pass
 from tests.line.test_line_analyzers import aws, create  # noqa: F401
+from tests.schemas import schema
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-SCHEMA = json.loads((ROOT / "docs/schemas/run.schema.json").read_text())
 PRODUCTION, DEVELOPMENT = org.PRODUCTION, org.DEVELOPMENT
 TODAY = NOW.date()
 
@@ -98,7 +96,7 @@ def test_everything_that_no_baseline_is_about_is_reviewed(inputs, aws, sandbox, 
     assert all(one.owner for one in found.findings)
     assert size_of(found) < STATUS_BYTES // 4 + 2048
     said = as_json(first, inputs, tmp_path)
-    jsonschema.validate(said, SCHEMA)
+    schema("run").validate(said)
     assert said["landscapes"]["default"]["review"]["week"] == (TODAY - timedelta(days=TODAY.weekday())).isoformat()
     assert list(tables(first, tmp_path))
     series = 'plumbline_landscape_findings{kind="Inactive",landscape="default",state="open"} %s.0'
@@ -137,4 +135,4 @@ def test_everything_that_no_baseline_is_about_is_reviewed(inputs, aws, sandbox, 
     assert ended[3] == 1
     assert review(decided).kinds["ExternalAccess"].complete
     assert review(decided).idle_decisions == []
-    jsonschema.validate(as_json(decided, inputs, tmp_path), SCHEMA)
+    schema("run").validate(as_json(decided, inputs, tmp_path))

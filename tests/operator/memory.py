@@ -15,9 +15,9 @@ from plumbline.reconcile.baseline_pass import assess_one
 from plumbline.reconcile.evidence import Evidence
 from plumbline.reconcile.landscape import LandscapePass, _status, govern, select_roles
 from plumbline.reconcile.ways import ways_of
-from plumbline.store.database import open_store
 from tests.assess.world import ACCOUNT
 from tests.reconcile.facts import NOW, Line
+from tests.stores import new_store
 
 BY_PLURAL = {r.plural: r for r in (LANDSCAPES, BASELINES, PROPOSALS, REPORTS)}
 
@@ -115,7 +115,7 @@ class Cluster:
 
     def __init__(self, folder, monkeypatch, line=None):
         self.kube, self.line, self.now = MemoryKube(), line or Line(), NOW
-        self.engine = open_store(f"sqlite:///{folder / 'store.db'}")
+        self.engine = new_store(folder / "store.db")
         self.assessed = Counter()
         self.queue = deque()
         monkeypatch.setattr(module, "reconcile_landscape", self._collect)

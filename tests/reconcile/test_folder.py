@@ -35,7 +35,7 @@ def store(tmp_path):
 def put(store, name, *documents):
     path = store.inputs / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("---\n".join(yaml.safe_dump(d, sort_keys=False) for d in documents))
+    path.write_text("---\n".join(yaml.dump(d, Dumper=yaml.CSafeDumper, sort_keys=False) for d in documents))
     return path
 
 

@@ -21,12 +21,12 @@ from plumbline.reconcile.evidence import Evidence
 from plumbline.reconcile.landscape import LandscapePass
 from plumbline.reconcile.review_pass import with_review
 from plumbline.reconcile.risks import with_risk
-from plumbline.store.database import open_store
 from plumbline.store.register import landscape_book, registered_in
 from tests.assess.world import ACCOUNT
 from tests.iam.policies import allow, inline
 from tests.reconcile.facts import DAY, NOW, READ, Line, a_role
 from tests.reconcile.test_risks import OWN_WAY, trusts
+from tests.stores import new_store
 
 HOME, AWAY = "us-east-1", "eu-west-1"
 OTHER = "222222222222"
@@ -44,7 +44,7 @@ class Book:
     """A landscape over some passes, each a day after the last."""
 
     def __init__(self, folder):
-        self.engine, self.now, self.spec = open_store(f"sqlite:///{folder / 'store.db'}"), NOW, EVERYTHING
+        self.engine, self.now, self.spec = new_store(folder / "store.db"), NOW, EVERYTHING
         self.memory = Memory()
         self.routing = Routing()
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from plumbline.api.review import Review
 from plumbline.model.finding import Finding, Findings, finding_key
 from plumbline.reconcile.review import Role, changes_of_review, review_of
-from plumbline.store.database import open_store
 from plumbline.store.register import Registered, register_findings
 from tests.assess.world import ACCOUNT
+from tests.stores import new_store
 
 WEDNESDAY = date(2026, 7, 1)
 MONDAY = date(2026, 6, 29)
@@ -178,7 +178,7 @@ class Book:
     """The register over some passes."""
 
     def __init__(self, folder):
-        self.engine, self.now = open_store(f"sqlite:///{folder / 'store.db'}"), NOW
+        self.engine, self.now = new_store(folder / "store.db"), NOW
 
     def passes(self, *roles, unknown=(), seen=(ACCOUNT,), accounts=None, days=1):
         self.now += days * DAY

@@ -11,11 +11,11 @@ from plumbline.model.evidence import PrincipalUsage
 from plumbline.reconcile.baseline import assess_baseline
 from plumbline.reconcile.landscape import reconcile_landscape
 from plumbline.reconcile.ways import WAYS_VALID, ways_of
-from plumbline.store.database import open_store
 from tests.assess.world import ACCOUNT, IN, used
 from tests.docs.pages import ROOT, blocks
 from tests.reconcile.facts import NOW, Line, a_role
 from tests.reconcile.test_risks import OWN_WAY
+from tests.stores import new_store
 
 
 class NoAws:
@@ -33,7 +33,7 @@ def landscape(*ways):
 
 
 def test_a_pass_hands_on_all_ways_that_count(tmp_path):
-    engine = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    engine = new_store(tmp_path / "store.db")
     given = landscape(OWN_WAY, OWN_WAY | {"id": "sts-assume-role"})
     done = reconcile_landscape(given, [], {}, engine, NoAws(), as_of=NOW.date(), now=NOW)
     known = {way.id for way in known_ways()}

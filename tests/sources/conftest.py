@@ -1,31 +1,20 @@
 """A store of each test's own, and principals."""
 
-import shutil
 from datetime import UTC, datetime
 
 import pytest
 
 from plumbline.model.snapshot import Principal
-from plumbline.store.database import open_store
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """The file of a migrated, empty store: migrating takes longer than most of these tests."""
-    path = tmp_path_factory.mktemp("store") / "empty.db"
-    open_store(f"sqlite:///{path}").dispose()
-    return path
+from tests import stores
 
 
 @pytest.fixture
-def new_store(empty_store, tmp_path):
+def new_store(tmp_path):
     """A function that opens another empty store."""
     opened = []
 
     def make():
-        path = tmp_path / f"{len(opened)}.db"
-        shutil.copy(empty_store, path)
-        opened.append(open_store(f"sqlite:///{path}"))
+        opened.append(stores.new_store(tmp_path / f"{len(opened)}.db"))
         return opened[-1]
 
     yield make

@@ -2,11 +2,11 @@
 
 import pytest
 
-from plumbline.store.database import open_store
+from tests.stores import new_store
 
 
 @pytest.fixture
 def engine(tmp_path):
-    engine = open_store(f"sqlite:///{tmp_path}/s.db")
+    engine = new_store(tmp_path / "s.db")
     yield engine
     engine.dispose()

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from plumbline.iam.overlay import overlay
 from plumbline.store import ledger
-from plumbline.store.database import open_store
 from plumbline.usage.log_source import LogSource
 from plumbline.usage.objects import Bucket, Folder
 from plumbline.usage.trail_logs import sync
+from tests.stores import new_store
 from tests.usage.objects_for_tests import REGION, Memory
 from tests.usage.records_for_tests import ACCOUNT, envelope, identity, record
 
@@ -26,7 +26,7 @@ TRAIL = "arn:aws:cloudtrail:us-east-1:111122223333:trail/org"
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    engine = open_store(f"sqlite:///{tmp_path_factory.mktemp('further')}/s.db")
+    engine = new_store(tmp_path_factory.mktemp("further") / "s.db")
     yield engine
     engine.dispose()
 

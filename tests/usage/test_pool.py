@@ -52,7 +52,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.slow)])  # each process takes a second
 @pytest.mark.usefixtures("small_portions")
 def test_several_processes_give_the_answer_of_one(folder, processes):
     one, several = (read_paths([folder], processes=number) for number in (1, processes))

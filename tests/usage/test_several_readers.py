@@ -81,7 +81,7 @@ def rows(engine, landscape):
 
 
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize("kind", ["folder", "bucket"])
+@pytest.mark.parametrize("kind", ["folder", pytest.param("bucket", marks=pytest.mark.slow)])  # processes take seconds
 def test_several_readers_give_the_rows_of_one(engine, memory, started, tmp_path, kind):
     store = memory
     if kind == "folder":
@@ -107,6 +107,7 @@ def test_little_to_read_starts_no_process(engine, memory, started):
     assert started == []
 
 
+@pytest.mark.slow  # some six processes
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("when", [Object, Sum])
 def test_a_reader_that_dies_is_a_problem_of_its_day(engine, monkeypatch, memory, started, when):
@@ -139,6 +140,7 @@ def test_a_reader_that_dies_is_a_problem_of_its_day(engine, monkeypatch, memory,
     assert rows(engine, "l") == rows(engine, "one")
 
 
+@pytest.mark.slow  # some four processes
 @pytest.mark.usefixtures("at_once")
 def test_no_process_is_left_when_a_pass_is_killed(engine, memory, started):
     run(engine, memory, 1, "one")

@@ -9,10 +9,10 @@ import pytest
 from plumbline.api.sources import CloudTrailLogs
 from plumbline.iam.overlay import overlay
 from plumbline.store import ledger
-from plumbline.store.database import open_store
 from plumbline.usage.log_source import LogSource, log_source
 from plumbline.usage.objects import Bucket, Listed
 from plumbline.usage.trail_logs import sync
+from tests.stores import new_store
 from tests.usage.objects_for_tests import REGION, Memory
 from tests.usage.records_for_tests import ACCOUNT, ROLE, envelope, record
 
@@ -130,7 +130,7 @@ def test_killed_anywhere_and_run_again_gives_the_same_rows(engine, memory, tmp_p
     keys = [memory.log(TODAY - timedelta(days=n), f"k{n}", record(), record("s3:GetObject")) for n in range(4)]
     run(engine, memory)
     for number, key in enumerate(keys):
-        killed = open_store(f"sqlite:///{tmp_path}/{number}.db")
+        killed = new_store(tmp_path / f"{number}.db")
         memory.killed = {key}
         with pytest.raises(KeyboardInterrupt):
             run(killed, memory)

@@ -6,8 +6,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from plumbline.aws.errors import AwsError
-from plumbline.store.database import open_store
 from plumbline.usage.trails import fetch_trail, remember_selection
+from tests.stores import new_store
 
 ARN = "arn:aws:cloudtrail:us-east-1:111122223333:trail/org"
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
@@ -62,7 +62,7 @@ def test_a_missing_trail_is_an_error_of_ours():
 
 
 def test_pictures_of_the_selectors(tmp_path):
-    engine = open_store(f"sqlite:///{tmp_path}/s.db")
+    engine = new_store(tmp_path / "s.db")
     client, later = Client(), NOW + timedelta(hours=1)
     assert remember_selection(engine, "l", fetch_trail(client, ARN), NOW) is None, "the first picture proves no change"
     assert remember_selection(engine, "l", fetch_trail(client, ARN), later) is None

@@ -3,16 +3,15 @@
 import json
 from pathlib import Path
 
-import jsonschema
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from plumbline.cli import usage
 from plumbline.usage.summary import as_json, read_paths
+from tests.schemas import schema
 from tests.usage.records_for_tests import ACCOUNT, ROLE, ROLE_ID, envelope, identity, record
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/usage.schema.json").read_text())
 GET = {"bucketName": "b", "key": "k"}
 
 
@@ -57,7 +56,7 @@ def test_json(folder):
     result = command(folder, "--format", "json")
     assert result.exit_code == 0, result.output
     data = json.loads(result.stdout)
-    jsonschema.validate(data, SCHEMA)
+    schema("usage").validate(data)
     assert (data["events"], sum(data["bins"].values())) == (9, 9)
     role = data["principals"][ROLE]
     assert role["uniqueIds"] == sorted([ROLE_ID, "AROAOLD"])
@@ -95,7 +94,7 @@ def test_what_cannot_be_read_ends_with_2_and_the_rest_is_printed(folder):
     result = command(folder, "--format", "json")
     assert result.exit_code == 2
     data = json.loads(result.stdout)
-    jsonschema.validate(data, SCHEMA)
+    schema("usage").validate(data)
     assert data["events"] == 9
     assert [Path(e["path"]).name for e in data["errors"]] == ["c.json.gz"]
 

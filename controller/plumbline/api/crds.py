@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -367,6 +368,7 @@ def _at(spec: dict[str, Any], path: str) -> dict[str, Any]:
     return node
 
 
+@cache
 def render() -> dict[str, str]:
     """File name -> YAML of each CRD."""
     head = "# Generated from controller/plumbline/api by `make crds`; do not edit.\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import typer
 
 from plumbline.cli.account_files import WAYS, read_own_ways
 from plumbline.cli.facts_options import Given, with_facts
+from plumbline.cli.output import print_json
 from plumbline.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -119,6 +119,6 @@ def _print(report: Report, output: Format) -> None:
     elif output is Format.SARIF:
         from plumbline.export.sarif import as_sarif
 
-        sys.stdout.write(json.dumps(as_sarif(report), indent=2, sort_keys=True) + "\n")
+        print_json(as_sarif(report))
     else:
-        sys.stdout.write(json.dumps(report.as_json(), indent=2, sort_keys=True) + "\n")
+        print_json(report.as_json())

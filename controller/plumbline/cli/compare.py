@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from plumbline.cli.output import print_json
+
 if TYPE_CHECKING:
     from plumbline.iam.compare import Comparison, Example
 
@@ -64,7 +66,7 @@ def compare(
         raise typer.Exit(EXIT_INVALID) from None
     found = engine.compare(kind.value, *sides)
     if (output or (Format.TEXT if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
-        sys.stdout.write(json.dumps(as_json(found), indent=2, sort_keys=True) + "\n")
+        print_json(as_json(found))
     else:
         sys.stdout.write("\n".join(_lines(found)) + "\n")
     sys.stderr.writelines(f"undecided: {text}\n" for text in found.undecided_because)

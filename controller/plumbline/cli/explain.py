@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from plumbline.cli.facts_options import Given, with_facts
+from plumbline.cli.output import print_json
 
 if TYPE_CHECKING:
     from plumbline.assess.analysis import Judged
@@ -63,7 +64,7 @@ def explain(
     first = ranked([one.findings])
     if (output or (Format.TEXT if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
         data = _json(one, given, about, first)
-        sys.stdout.write(json.dumps(data, indent=2, sort_keys=True) + "\n")
+        print_json(data)
     else:
         lines = _about_action(about) if about is not None else _about_principal(one, first)
         sys.stdout.write("\n".join([_headline(one, given), *lines]) + "\n")

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from plumbline.cli.output import print_json
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -95,7 +97,7 @@ def generate(
         job_source = _source(trail_arn, access_role)
         result = _from_access_analyzer(principal_arn, job_source, window, _duration(timeout or _TIMEOUT, "--timeout"))
     if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
-        sys.stdout.write(json.dumps(result, indent=2, sort_keys=True) + "\n")
+        print_json(result)
     elif logs:
         _print_policy(result)
     else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from plumbline.cli.account_files import ACCOUNT_DETAILS, Organization, read, read_accounts
+from plumbline.cli.output import print_json
 
 if TYPE_CHECKING:
     from plumbline.iam.access import Access, AccessGroup, Source
@@ -57,7 +58,7 @@ def granted(
     found = access_of(principal, account.scp_levels if account else (), scp_exempt=spared(principal, account))
     assumes = [NO_ORGANIZATION] if account is None else []
     if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
-        sys.stdout.write(json.dumps(as_json(principal, found, assumes), indent=2, sort_keys=True) + "\n")
+        print_json(as_json(principal, found, assumes))
     else:
         sys.stdout.write("\n".join(_lines(principal, found, assumes)) + "\n")
     if not found.granted.known:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -20,6 +19,7 @@ from plumbline.cli.account_files import (
     read_accounts,
     read_pod_identity,
 )
+from plumbline.cli.output import print_json
 
 if TYPE_CHECKING:
     from plumbline.assess.path_gaps import Gaps
@@ -97,7 +97,7 @@ def paths(
             "paths": [path_json(way) for way in chosen],
             "assumes": assumes,
         }
-        sys.stdout.write(json.dumps(data, indent=2, sort_keys=True) + "\n")
+        print_json(data)
     else:
         sys.stdout.write("\n".join(_lines(source, target, chosen, assumes, complete=not missing)) + "\n")
     if missing and (target is None or not chosen):

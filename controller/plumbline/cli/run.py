@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
+
+from plumbline.cli.output import print_json
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -183,7 +184,7 @@ def _print(report: PassReport, baselines: Path, state: Path, output: Format) -> 
     from plumbline.cli.run_report import as_json, tables
 
     if output is Format.JSON:
-        sys.stdout.write(json.dumps(as_json(report, baselines, state), indent=2, sort_keys=True) + "\n")
+        print_json(as_json(report, baselines, state))
         return
     from rich.console import Console
 

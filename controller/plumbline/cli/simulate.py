@@ -10,6 +10,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from plumbline.cli.output import print_json
+
 SCHEMA_VERSION = "1"
 EXIT_CASE_ERROR = 1
 _DOCUMENT = typer.Option(metavar="FILE", help="A policy document as JSON; may be given several times.")
@@ -143,7 +145,7 @@ def _explain(case: dict[str, Any], output_json: bool) -> None:
 
     found = answer(case, 0)
     if output_json:
-        sys.stdout.write(json.dumps({"schemaVersion": SCHEMA_VERSION, **found}, indent=2, sort_keys=True) + "\n")
+        print_json({"schemaVersion": SCHEMA_VERSION, **found})
     elif found["error"] is None:
         sys.stdout.write("\n".join(_lines(case, found)) + "\n")
     if found["error"] is not None:

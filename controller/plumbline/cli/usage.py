@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from plumbline.cli.output import print_json
 from plumbline.cli.progress import progress, reading
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def usage(
         sys.stderr.write(f"{error}: --processes 1\n")
         raise typer.Exit(EXIT_NOT_ALL_READ) from error
     if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
-        sys.stdout.write(json.dumps(as_json(summary), indent=2, sort_keys=True) + "\n")
+        print_json(as_json(summary))
     else:
         _print(summary)
     if summary.problems:

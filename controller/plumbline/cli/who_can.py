@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
@@ -19,6 +18,7 @@ from plumbline.cli.account_files import (
     read_accounts,
     read_pod_identity,
 )
+from plumbline.cli.output import print_json
 
 if TYPE_CHECKING:
     from plumbline.inventory.who_can import Ground, WhoCan
@@ -60,7 +60,7 @@ def who_can(
     accounts, associated = read_accounts(organization, principals.values()), read_pod_identity(pod_identity)
     found = engine.who_can(action, resource, principals, accounts, associated)
     if (output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
-        sys.stdout.write(json.dumps(as_json(action, resource, found), indent=2, sort_keys=True) + "\n")
+        print_json(as_json(action, resource, found))
     else:
         sys.stdout.write("\n".join(_lines(action, resource, found)) + "\n")
     unknown = [answer for answer in found.answers if answer.kind == "unknown"]

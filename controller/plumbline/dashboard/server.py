@@ -72,7 +72,7 @@ class Server:
 
     def run(self) -> None:
         """Until another thread closes it."""
-        self._server.serve_forever()
+        self._server.serve_forever(poll_interval=0.1)  # within which it ends
 
     def close(self) -> None:
         self._server.shutdown()

@@ -48,7 +48,8 @@ class Health:
         self._server = ThreadingHTTPServer((host, port), Handler)
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
+        within = 0.1  # seconds, it ends
+        threading.Thread(target=self._server.serve_forever, args=(within,), name="health", daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()

@@ -19,6 +19,13 @@ def open_store(url: str) -> sa.Engine:
 
     Raises sqlalchemy.exc.OperationalError when it cannot be opened.
     """
+    engine = connected(url)
+    migrate(engine)
+    return engine
+
+
+def connected(url: str) -> sa.Engine:
+    """An engine on the store at `url` as it is."""
     # A server that was restarted, or has failed over, leaves broken connections in the pool; a file does not.
     engine = sa.create_engine(
         url,
@@ -28,7 +35,6 @@ def open_store(url: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
-    migrate(engine)
     return engine
 
 

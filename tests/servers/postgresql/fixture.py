@@ -41,6 +41,9 @@ def migrated(postgresql: PostgresServer) -> str:
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a store of the test's own, in each of the two databases."""
     if request.param == "sqlite":
+        from tests.stores import new_store
+
+        new_store(tmp_path / "s.db").dispose()
         return f"sqlite:///{tmp_path}/s.db"
     server = request.getfixturevalue("postgresql")
     return server.url(server.create(request.getfixturevalue("migrated")))
