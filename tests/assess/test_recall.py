@@ -179,7 +179,7 @@ def test_what_is_remembered_is_what_would_be_found_anew(seed):
 
 
 def found_anew(memory):
-    kinds = ("beyond", "hops", "ways", "access", "findings", "risks")
+    kinds = ("beyond", "hops", "ways", "access", "findings", "analysed")
     return {kind: getattr(memory, kind).anew for kind in kinds}
 
 
@@ -192,14 +192,17 @@ def again(facts, memory):
 
 def test_what_did_not_change_is_not_found_again():
     facts, memory = world(), Memory()
-    assert again(facts, memory) == {"beyond": 3, "hops": 9, "ways": 3, "access": 12, "findings": 12, "risks": 12}
-    nothing = {"beyond": 0, "hops": 0, "ways": 0, "access": 0, "findings": 0, "risks": 0}
+    assert again(facts, memory) == {"beyond": 3, "hops": 9, "ways": 3, "access": 12, "findings": 12, "analysed": 12}
+    nothing = {"beyond": 0, "hops": 0, "ways": 0, "access": 0, "findings": 0, "analysed": 0}
     assert again(facts, memory) == nothing
     assert again(world(), memory) == nothing  # equal, and collected anew
     used_again = {arn: replace(p, last_used_at=IN) for arn, p in facts.principals.items()}
     collected = {name: replace(account, collected_at=IN) for name, account in facts.accounts.items()}
     # Verdicts are asked again, to be sure; nothing else has to do with when a role was last used.
-    assert again(replace(facts, principals=used_again, accounts=collected), memory) == nothing | {"findings": 12}
+    assert again(replace(facts, principals=used_again, accounts=collected), memory) == nothing | {
+        "findings": 12,
+        "analysed": 12,
+    }
 
 
 def test_only_what_a_change_may_concern_is_found_again():
@@ -211,9 +214,9 @@ def test_only_what_a_change_may_concern_is_found_again():
     # The hops into roles of its account and into the one that trusts its account; the ways in its account and in the one
     # from which there is a hop into it.
     assert (found["beyond"], found["hops"], found["ways"], found["access"], found["findings"]) == (1, 4, 2, 1, 1)
-    assert found["risks"] < 12
+    assert found["analysed"] < 12
     later = replace(wider, usage={arn: PrincipalUsage((used("s3:GetObject"),))})
-    assert again(later, memory) == {"beyond": 0, "hops": 0, "ways": 0, "access": 0, "findings": 1, "risks": 1}
+    assert again(later, memory) == {"beyond": 0, "hops": 0, "ways": 0, "access": 0, "findings": 1, "analysed": 1}
 
 
 def test_a_change_of_a_group_concerns_the_ways_of_its_account():
