@@ -18,15 +18,16 @@ from plumbline.api.routing import Routing
 from plumbline.assess import risk as scores
 from plumbline.assess.ages import grant_ages
 from plumbline.assess.assess import count
-from plumbline.assess.blast_radius import BlastRadius, blast_radii
+from plumbline.assess.blast_radius import BlastRadius
+from plumbline.assess.concerned import Concerned
 from plumbline.assess.escalation import Escalations, escalations
 from plumbline.assess.escalation_ways import Way, known_ways
-from plumbline.assess.exposure import Exposure, Sources, exposures
+from plumbline.assess.exposure import Exposure, Sources
 from plumbline.assess.guardrails import granted_in
 from plumbline.assess.owners import Owners
 from plumbline.assess.pools import Member, pooled
 from plumbline.assess.reach import Hop, Path, hops, paths
-from plumbline.assess.recall import Parted, Recalled
+from plumbline.assess.recall import Parted, Recalled, Traced
 from plumbline.assess.risk import Range, Risk
 from plumbline.assess.seen import Remembered, Seen, Sight
 from plumbline.assess.trust import Trusted, trusted
@@ -136,6 +137,8 @@ class Memory:
         self.access = Parted[Granted]()
         self.contexts = Recalled[Context]()
         self.findings = Parted[tuple[Finding, ...]]()
+        self.exposures = Traced[Exposure]()
+        self.radii = Traced[BlastRadius]()
         self.pools = Recalled[Mapping[str, tuple[Finding, ...]]]()
         self.analysed = Parted[PrincipalAnalysis]()
 
@@ -184,8 +187,9 @@ def _analysis(facts: Facts, weights: Weights, memory: Memory, progress: Callable
     )
     access = _access(facts, seen, memory.access)
     progress(f"analysing: exposure and blast radius of {total}")
-    reaching = exposures(principals, found, accounts, facts.pod_identity).of
-    reached = blast_radii(principals, found, accounts, lambda principal: access[principal.arn], beyond=beyond).of
+    concerned = Concerned(seen, accounts, facts.pod_identity, found)
+    reaching = concerned.exposures(memory.exposures)
+    reached = concerned.blast_radii(access, beyond, memory.radii)
     every = _all_findings(facts, seen, access, memory, partial(told, "verdicts"))
     known, owners = frozenset(seen.guards), facts.owners
 
@@ -228,12 +232,12 @@ def _access(facts: Facts, seen: Seen, recalled: Parted[Granted]) -> Mapping[str,
 def _all_findings(
     facts: Facts, seen: Seen, access: Mapping[str, Granted], memory: Memory, judged: Callable[[int], None]
 ) -> Mapping[str, tuple[Finding, ...]]:
-    contexts: dict[tuple[str, Terms], Context] = {}
+    contexts: dict[tuple[str, Terms | None], Context] = {}
     found: dict[str, tuple[Finding, ...]] = {}
     numbers = count_from(1)
 
     def context(principal: Principal) -> Context:
-        kept = principal.account, facts.terms_of(principal.arn)
+        kept = principal.account, facts.terms.get(principal.arn)
         if kept not in contexts:
             made = _context(facts, principal)
             contexts[kept] = memory.contexts.of(kept, made, lambda: made)

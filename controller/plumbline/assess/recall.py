@@ -5,8 +5,10 @@ Knows what is equal; must not know what is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
+
+from plumbline.assess.graph import closure
 
 Found = TypeVar("Found")
 Basis = TypeVar("Basis")
@@ -70,3 +72,42 @@ class Parted(Generic[Found]):
     def forget(self) -> None:
         """The accounts that were not asked for since the last time that this was called."""
         self._before, self._now = self._now, {}
+
+
+Linked = Callable[[str], Iterable[str]]
+
+
+class Traced(Generic[Found]):
+    """Findings of one kind about the nodes of a graph, of which each rests on its own basis and on those of all that it
+    leads to. `anew`: how many were found and not recalled, ever."""
+
+    def __init__(self) -> None:
+        self._shared: object = None
+        self._bases: Mapping[str, object] = {}
+        self._found: Mapping[str, Found] = {}
+        self.anew = 0
+
+    def of(
+        self,
+        shared: object,
+        bases: Mapping[str, object],
+        following: Linked,
+        preceding: Linked,
+        find: Callable[[Collection[str]], Mapping[str, Found]],
+    ) -> Mapping[str, Found]:
+        """What `find` finds of nodes. It is given some with all that they lead to, and of these it finds the same as of all.
+        `bases`: of each node, which says also to what it leads; `shared`: the basis of all. `following`, `preceding`: to
+        what a node leads, and what leads to it."""
+        kept = self._bases if self._shared == shared else {}
+        changed = [node for node, basis in bases.items() if node not in kept or kept[node] != basis]
+        concerned = closure(changed, preceding)
+        found = find(closure(concerned, following)) if concerned else {}
+        self.anew += len(concerned)
+        self._shared, self._bases = shared, bases
+        self._found = {
+            node: one for node in bases if (one := (found if node in concerned else self._found).get(node)) is not None
+        }
+        return self._found
+
+    def forget(self) -> None:
+        """Nothing: what is gone is no node any more."""
