@@ -15,29 +15,28 @@ from typing import NamedTuple
 from plumbline.api.baseline import Pool
 from plumbline.api.risk import Weights
 from plumbline.api.routing import Routing
-from plumbline.assess import risk as scores
 from plumbline.assess.ages import grant_ages
 from plumbline.assess.assess import count
 from plumbline.assess.blast_radius import BlastRadius
 from plumbline.assess.concerned import Concerned
 from plumbline.assess.escalation import Escalations, escalations
 from plumbline.assess.escalation_ways import Way, known_ways
-from plumbline.assess.exposure import Exposure, Sources
+from plumbline.assess.exposure import Exposure
 from plumbline.assess.guardrails import granted_in
 from plumbline.assess.owners import Owners
 from plumbline.assess.pools import Member, pooled
 from plumbline.assess.reach import Hop, Path, hops, paths
 from plumbline.assess.recall import Parted, Recalled, Traced
-from plumbline.assess.risk import Range, Risk
+from plumbline.assess.risk import Risk
+from plumbline.assess.scored import scored
 from plumbline.assess.seen import Remembered, Seen, Sight
 from plumbline.assess.trust import Trusted, trusted
 from plumbline.assess.unseen import Unseen, unseen
 from plumbline.assess.verdicts import Context, verdicts
 from plumbline.assess.window import Window
 from plumbline.garbage import uncollected
-from plumbline.iam.catalogue import catalogue
 from plumbline.iam.granted import Granted
-from plumbline.model.assessment import Counts, Finding, Verdict
+from plumbline.model.assessment import Counts, Finding
 from plumbline.model.coverage import AskedAbout, Coverage
 from plumbline.model.evidence import GrantChange, PrincipalUsage
 from plumbline.model.pod_identity import PodIdentity
@@ -342,40 +341,13 @@ def _principal_analysis(
         trust=trust,
         exposure=found.exposure,
         blast_radius=found.blast_radius,
-        risk=_risk(found, counts, weights),
-    )
-
-
-def _risk(found: _Found, counts: Counts, weights: Weights) -> Risk:
-    access, ways, exposure, radius = found.granted, found.escalations, found.exposure, found.blast_radius
-    unused = 0
-    for finding in found.findings:
-        unused |= finding.bits if finding.verdict is Verdict.UNUSED else 0
-    certain = sum(not (way.conditional or way.assumes) for way in ways.escalations)
-    every = len(ways.escalations) + sum(ways.more.values())
-    least, most = (exposure.confirmed.transitive, exposure.at_most.transitive) if exposure else (Sources(), Sources())
-    reached = (radius.confirmed, radius.at_most) if radius else None
-    return scores.risk(
-        scores.Facts(
-            granted=counts.granted,
-            unused=counts.unused,
-            unused_privileged=(unused & catalogue().privileged).bit_count(),
-            undetermined=counts.undetermined,
-            everybody=Range(least.everybody, most.everybody),
-            external_accounts=Range(least.external_accounts, most.external_accounts),
-            federation=Range(least.federation, most.federation),
-            other_accounts=Range(least.other_accounts, most.other_accounts),
-            service_accounts=Range(least.service_accounts, most.service_accounts),
-            same_account=Range(least.same_account, most.same_account),
-            reached_roles=Range(reached[0].roles, reached[1].roles) if reached else Range(),
-            reached_accounts=Range(reached[0].accounts, reached[1].accounts) if reached else Range(),
-            privileged=Range(reached[0].privileged, reached[1].privileged) if reached else Range(),
-            data=Range(reached[0].data, reached[1].data) if reached else Range(),
-            escalations=Range(certain, every),
-            potential_escalations=len(ways.potential),
-            access_unknown="" if access.known else access.unknown_reason,
-            exposure_unknown="; ".join(exposure.unknown) if exposure else "",
-            blast_radius_unknown="; ".join(radius.unknown) if radius else "",
+        risk=scored(
+            found.granted,
+            found.findings,
+            counts,
+            found.escalations,
+            found.exposure,
+            found.blast_radius,
+            weights,
         ),
-        weights,
     )
