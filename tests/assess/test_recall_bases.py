@@ -76,7 +76,8 @@ ONLY_ASSUMES = ((document_of(allow("sts:AssumeRole")),),)
 FROM_OURS = replace(FIRST, trust=trusts({"AWS": AWAY}, Condition={"StringEquals": {"aws:PrincipalOrgID": "o-ours"}}))
 TO_OURS = allow("sts:AssumeRole", resource=ROLE_AWAY, Condition={"StringEquals": {"aws:ResourceOrgID": "o-ours"}})
 INTO_OURS = replace(THIRD, policies=(inline("far", TO_OURS),))
-NAMED_BY_AWAY = replace(FIRST, trust=trusts({"AWS": AWAY}, action="sts:SetSourceIdentity"))
+# Nobody gets in by this, and nothing is reached.
+NAMES_AWAY = replace(FIRST, trust=trusts({"AWS": AWAY}, action="sts:SetSourceIdentity"), policies=())
 INTO_AWAY, INTO_ADMIN = replace(THIRD, policies=(FAR,)), replace(SECOND, policies=(ADMIN,))
 SOME_PODS = {IDS[0]: PodIdentity(IDS[0], (), STATES[0])}
 
@@ -97,6 +98,7 @@ REACHED = {
     "a policy that cannot be read": (chain(), chain(replace(THIRD, policies=(UNREAD,)))),
     "a role outside": (chain(replace(THIRD, policies=(ASSUMES,))), chain(replace(THIRD, policies=(FAR,)))),
     "an account in which nobody is": (chain(INTO_AWAY, accounts=ALSO_AWAY), chain(INTO_AWAY, accounts=NOBODY_AWAY)),
+    "an account that nobody knew": (chain(INTO_AWAY), chain(INTO_AWAY, accounts=NOBODY_AWAY)),
     "an organization": (told(INTO_OURS, complete=False), told(INTO_OURS, complete=True)),
     "a trust policy": (chain(), chain(replace(THIRD, trust=trusts(LAMBDA)))),
     "a role in between": (chain(), broken()),
@@ -105,7 +107,7 @@ OF_FIRST = {
     "all routing": ("owner", chain(), chain(routing=Routing(default_owner="us"))),
     "its own routing": ("owner", chain(), chain(own_routing={FIRST.arn: Routing(default_owner="us")})),
     "its account": ("owner", chain(routing=CONTACT), chain(routing=CONTACT, accounts=accounts(email="us@example.com"))),
-    "which accounts are known": ("trust", chain(NAMED_BY_AWAY), chain(NAMED_BY_AWAY, accounts=ALSO_AWAY)),
+    "which accounts are known": ("trust", chain(NAMES_AWAY), chain(NAMES_AWAY, accounts=ALSO_AWAY)),
     "its SCPs": (
         "granted",
         chain(replace(FIRST, policies=(ADMIN,))),

@@ -207,11 +207,10 @@ class _World:
                 yield Caller("service", name), None
             for name in sorted(found.providers):
                 yield Caller("provider", name), None
-        for account in sorted(self._known if everybody else accounts & self._known):
+        for account in sorted(self._members.keys() if everybody else accounts & self._members.keys()):
             # In its own account, a trust policy that lets in everybody needs no identity side.
-            alone = everybody and account == role.account
-            members = self._members.get(account)
-            for principal in () if members is None else members.principals.values() if alone else members.assuming:
+            alone, members = everybody and account == role.account, self._members[account]
+            for principal in members.principals.values() if alone else members.assuming:
                 yield caller(principal.arn), principal.arn
         uncollected = self._accounts.keys() - self._known if everybody else set[str]()
         for account in sorted((accounts | uncollected) - self._known):
@@ -227,10 +226,8 @@ class _World:
             yield who, arn
         elif who.account not in self._known:
             yield who, None
-        elif who.kind == "session":
-            members = self._members.get(who.account or "")
-            roles = members.roles if members is not None else ()
-            yield from ((who, role.arn) for role in roles if role.name == who.name)
+        elif who.kind == "session" and who.account in self._members:
+            yield from ((who, role.arn) for role in self._members[who.account].roles if role.name == who.name)
 
     def _hop(self, who: Caller, arn: str | None, role: Principal, trust: CompiledDocument) -> Iterator[Hop]:
         principal = None if arn is None else self._principals[arn]
