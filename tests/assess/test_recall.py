@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from plumbline.api.baseline import Pool
 from plumbline.api.risk import Weights
+from plumbline.api.routing import Routing
 from plumbline.assess.analysis import Facts, Memory, Terms, analyse
 from plumbline.assess.escalation_ways import known_ways, read_ways
 from plumbline.assess.silence import LAST_ACCESSED
@@ -39,6 +40,7 @@ LAMBDA = {"Service": "lambda.amazonaws.com"}
 PODS = {"Service": "pods.eks.amazonaws.com"}
 OWN = "{id: acme-queue, kind: new-passrole, summary: s, service: lambda.amazonaws.com, needs: {iam:PassRole: target}"
 WAYS = (known_ways(), read_ways(f"[{OWN}}}]", "own"), read_ways(f"[{OWN}, premises: [a queue]}}]", "own"), ())
+ROUTINGS = (Routing(), Routing(owner_tags=["team"], default_owner="us"), Routing(account_contact=True))
 STATES = [SourceState(LAST_ACCESSED, state, "Why", "for a reason") for state in State]
 
 
@@ -104,6 +106,7 @@ def changed_account(facts, account, pick):
             without(accounts, account),
             put(accounts, "444444444444", Account("444444444444", collected_at=pick.choice([None, WINDOW.end]))),
             put(accounts, account, replace(known, organization=Organization("o-ours", complete=pick.random() < 0.5))),
+            put(accounts, account, replace(known, email=pick.choice(["", "them@example.com"]))),
         ]
     )
 
@@ -161,6 +164,8 @@ def change(facts, pick):
             lambda: replace(facts, pod_identity=put(facts.pod_identity, account, pods)),
             lambda: replace(facts, groups=put(facts.groups, f"arn:aws:iam::{account}:group/ops", ops(account, pick))),
             lambda: replace(facts, ways=pick.choice(WAYS)),
+            lambda: replace(facts, routing=pick.choice(ROUTINGS)),
+            lambda: replace(facts, own_routing=put(facts.own_routing, arn, pick.choice(ROUTINGS))),
             lambda: replace(facts, pools=[(Pool(by="policy"), sorted(facts.principals))]),
         ]
     )()
@@ -179,7 +184,7 @@ def test_what_is_remembered_is_what_would_be_found_anew(seed):
 
 
 def found_anew(memory):
-    kinds = ("beyond", "hops", "ways", "access", "findings", "risks")
+    kinds = ("beyond", "hops", "ways", "access", "exposures", "radii", "findings", "analysed")
     return {kind: getattr(memory, kind).anew for kind in kinds}
 
 
@@ -192,14 +197,19 @@ def again(facts, memory):
 
 def test_what_did_not_change_is_not_found_again():
     facts, memory = world(), Memory()
-    assert again(facts, memory) == {"beyond": 3, "hops": 9, "ways": 3, "access": 12, "findings": 12, "risks": 12}
-    nothing = {"beyond": 0, "hops": 0, "ways": 0, "access": 0, "findings": 0, "risks": 0}
+    first = again(facts, memory)
+    each = dict.fromkeys(("access", "findings", "analysed"), 12)
+    assert first.items() >= {"beyond": 3, "hops": 9, "ways": 3, **each}.items()
+    assert first["exposures"] >= 9
+    assert first["radii"] >= 12
+    nothing = dict.fromkeys(first, 0)
     assert again(facts, memory) == nothing
     assert again(world(), memory) == nothing  # equal, and collected anew
     used_again = {arn: replace(p, last_used_at=IN) for arn, p in facts.principals.items()}
     collected = {name: replace(account, collected_at=IN) for name, account in facts.accounts.items()}
     # Verdicts are asked again, to be sure; nothing else has to do with when a role was last used.
-    assert again(replace(facts, principals=used_again, accounts=collected), memory) == nothing | {"findings": 12}
+    only = nothing | {"findings": 12, "analysed": 12}
+    assert again(replace(facts, principals=used_again, accounts=collected), memory) == only
 
 
 def test_only_what_a_change_may_concern_is_found_again():
@@ -211,9 +221,11 @@ def test_only_what_a_change_may_concern_is_found_again():
     # The hops into roles of its account and into the one that trusts its account; the ways in its account and in the one
     # from which there is a hop into it.
     assert (found["beyond"], found["hops"], found["ways"], found["access"], found["findings"]) == (1, 4, 2, 1, 1)
-    assert found["risks"] < 12
+    assert found["analysed"] < 12
+    # It may assume the role that trusts its account, and three others may assume it.
+    assert (found["exposures"], found["radii"]) == (1, 4)
     later = replace(wider, usage={arn: PrincipalUsage((used("s3:GetObject"),))})
-    assert again(later, memory) == {"beyond": 0, "hops": 0, "ways": 0, "access": 0, "findings": 1, "risks": 1}
+    assert again(later, memory) == dict.fromkeys(found, 0) | {"findings": 1, "analysed": 1}
 
 
 def test_a_change_of_a_group_concerns_the_ways_of_its_account():

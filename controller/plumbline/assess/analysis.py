@@ -9,38 +9,41 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
+from itertools import count as count_from
 from typing import NamedTuple
 
 from plumbline.api.baseline import Pool
 from plumbline.api.risk import Weights
 from plumbline.api.routing import Routing
-from plumbline.assess import risk as scores
 from plumbline.assess.ages import grant_ages
 from plumbline.assess.assess import count
-from plumbline.assess.blast_radius import BlastRadius, blast_radii
+from plumbline.assess.blast_radius import BlastRadius
+from plumbline.assess.concerned import Concerned
 from plumbline.assess.escalation import Escalations, escalations
 from plumbline.assess.escalation_ways import Way, known_ways
-from plumbline.assess.exposure import Exposure, Sources, exposures
+from plumbline.assess.exposure import Exposure
 from plumbline.assess.guardrails import granted_in
 from plumbline.assess.owners import Owners
 from plumbline.assess.pools import Member, pooled
 from plumbline.assess.reach import Hop, Path, hops, paths
-from plumbline.assess.recall import Recalled, Remembered, Seen
-from plumbline.assess.risk import Range, Risk
+from plumbline.assess.recall import Parted, Recalled, Traced
+from plumbline.assess.risk import Risk
+from plumbline.assess.scored import scored
+from plumbline.assess.seen import Remembered, Seen, Sight
 from plumbline.assess.trust import Trusted, trusted
 from plumbline.assess.unseen import Unseen, unseen
 from plumbline.assess.verdicts import Context, verdicts
 from plumbline.assess.window import Window
 from plumbline.garbage import uncollected
-from plumbline.iam.catalogue import catalogue
 from plumbline.iam.granted import Granted
-from plumbline.model.assessment import Counts, Finding, Verdict
+from plumbline.model.assessment import Counts, Finding
 from plumbline.model.coverage import AskedAbout, Coverage
 from plumbline.model.evidence import GrantChange, PrincipalUsage
 from plumbline.model.pod_identity import PodIdentity
 from plumbline.model.snapshot import Account, Group, Principal
 
 _NO_ESCALATIONS = Escalations()
+_NO_USAGE = PrincipalUsage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +129,17 @@ class Memory:
     """What the last analysis of a landscape found, and on what it rested."""
 
     def __init__(self) -> None:
-        self.seen = Recalled[object]()
+        self.sight = Sight()
         self.beyond = Recalled[Mapping[str, Unseen]]()  # account -> principal -> what it may assume unseen
-        self.hops = Recalled[tuple[Hop, ...]]()  # role -> those into it
+        self.hops = Parted[tuple[Hop, ...]]()  # role -> those into it
         self.ways = Recalled[Mapping[str, Escalations]]()  # account -> principal -> its own
-        self.access = Recalled[Granted]()
+        self.access = Parted[Granted]()
         self.contexts = Recalled[Context]()
-        self.findings = Recalled[tuple[Finding, ...]]()
-        self.risks = Recalled[tuple[Counts, Risk]]()
+        self.findings = Parted[tuple[Finding, ...]]()
+        self.exposures = Traced[Exposure]()
+        self.radii = Traced[BlastRadius]()
+        self.pools = Recalled[Mapping[str, tuple[Finding, ...]]]()
+        self.analysed = Parted[PrincipalAnalysis]()
 
     def forget(self) -> None:
         """What the last analysis did not ask for."""
@@ -165,7 +171,7 @@ def _analysis(facts: Facts, weights: Weights, memory: Memory, progress: Callable
         progress(f"analysing: {what} of {done:,} of {total}")
 
     progress(f"analysing: paths between {total}")
-    seen = Seen(principals, accounts, memory.seen)
+    seen = Seen(principals, accounts, memory.sight)
     beyond = unseen(principals, accounts, remembered=Remembered(seen, memory.beyond))
     into = Remembered(seen, memory.hops)
     found = tuple(hops(principals, accounts, facts.pod_identity, beyond=beyond, remembered=into))
@@ -178,54 +184,75 @@ def _analysis(facts: Facts, weights: Weights, memory: Memory, progress: Callable
         remembered=Remembered(seen, memory.ways),
         judged=partial(told, "ways to gain privileges"),
     )
-    access = {arn: _access(facts, one, seen, memory.access) for arn, one in principals.items()}
+    access = _access(facts, seen, memory.access)
     progress(f"analysing: exposure and blast radius of {total}")
-    reaching = exposures(principals, found, accounts, facts.pod_identity).of
-    reached = blast_radii(principals, found, accounts, lambda principal: access[principal.arn], beyond=beyond).of
-    known = {principal.account for principal in principals.values()} | set(accounts)
-    every = _all_findings(facts, access, memory, partial(told, "verdicts"))
-    owners, analysed = facts.owners, []
-    for arn, principal in sorted(principals.items()):
-        parts = access[arn], every[arn], ways.get(arn, _NO_ESCALATIONS), reaching.get(arn), reached.get(arn), weights
-        counts, risk = memory.risks.of(arn, parts, partial(_risk, *parts))
-        analysed.append(
-            PrincipalAnalysis(
-                principal=principal,
-                granted=access[arn],
-                usage=facts.usage.get(arn, PrincipalUsage()),
-                findings=every[arn],
-                counts=counts,
-                owner=owners.of(arn),
-                escalations=ways.get(arn, _NO_ESCALATIONS),
-                trust=trusted(principal, known),
-                exposure=reaching.get(arn),
-                blast_radius=reached.get(arn),
-                risk=risk,
+    concerned = Concerned(seen, accounts, facts.pod_identity, found)
+    reaching = concerned.exposures(memory.exposures)
+    reached = concerned.blast_radii(access, beyond, memory.radii)
+    every = _all_findings(facts, seen, access, memory, partial(told, "verdicts"))
+    known, owners = frozenset(seen.guards), facts.owners
+
+    def find(one: _Found) -> PrincipalAnalysis:
+        return _principal_analysis(one, owners.of(one.principal.arn), trusted(one.principal, known), weights)
+
+    analysed: list[PrincipalAnalysis] = []
+    everywhere = seen.same("analysed", (known, facts.routing, weights))
+    for account, given in seen.given.items():
+        around = everywhere, seen.guards[account]
+        bases = {
+            arn: _Found(
+                principal,
+                access[arn],
+                facts.usage.get(arn, _NO_USAGE),
+                every[arn],
+                ways.get(arn, _NO_ESCALATIONS),
+                reaching.get(arn),
+                reached.get(arn),
+                (facts.own_routing.get(arn), around),
             )
-        )
-    return Analysis(tuple(analysed), found)
+            for arn, principal in given.items()
+        }
+        analysed += memory.analysed.of(account, bases, find).values()
+    return Analysis(tuple(sorted(analysed, key=lambda one: one.principal.arn)), found)
 
 
-def _access(facts: Facts, principal: Principal, seen: Seen, recalled: Recalled[Granted]) -> Granted:
-    basis = seen.principals[principal.arn], seen.guards[principal.account]
-    return recalled.of(principal.arn, basis, lambda: granted_in(principal, facts.accounts.get(principal.account)))
+def _access(facts: Facts, seen: Seen, recalled: Parted[Granted]) -> Mapping[str, Granted]:
+    def find(basis: tuple[Principal, object]) -> Granted:
+        principal, _ = basis
+        return granted_in(principal, facts.accounts.get(principal.account))
+
+    found: dict[str, Granted] = {}
+    for account, principals in seen.principals.items():
+        guard = seen.guards[account]
+        found |= recalled.of(account, {arn: (one, guard) for arn, one in principals.items()}, find)
+    return found
 
 
 def _all_findings(
-    facts: Facts, access: Mapping[str, Granted], memory: Memory, judged: Callable[[int], None]
+    facts: Facts, seen: Seen, access: Mapping[str, Granted], memory: Memory, judged: Callable[[int], None]
 ) -> Mapping[str, tuple[Finding, ...]]:
-    contexts: dict[tuple[str, Terms], Context] = {}
+    contexts: dict[tuple[str, Terms | None], Context] = {}
     found: dict[str, tuple[Finding, ...]] = {}
-    for done, (arn, principal) in enumerate(facts.principals.items(), 1):
-        kept = principal.account, facts.terms_of(arn)
+    numbers = count_from(1)
+
+    def context(principal: Principal) -> Context:
+        kept = principal.account, facts.terms.get(principal.arn)
         if kept not in contexts:
             made = _context(facts, principal)
-            contexts[kept] = memory.contexts.of(kept, made, partial(lambda one: one, made))
-        given = _given(facts, principal, access[arn], contexts[kept])
-        found[arn] = memory.findings.of(arn, given, partial(_findings, given))
-        judged(done)
-    for pool, arns in facts.pools:
-        found |= pooled([Member(facts.principals[arn], access[arn], found[arn]) for arn in arns], pool)
+            contexts[kept] = memory.contexts.of(kept, made, lambda: made)
+        return contexts[kept]
+
+    def find(given: _Given) -> tuple[Finding, ...]:
+        findings = _findings(given)
+        judged(next(numbers))
+        return findings
+
+    for account, principals in seen.given.items():
+        given = {arn: _given(facts, one, access[arn], context(one)) for arn, one in principals.items()}
+        found |= memory.findings.of(account, given, find)
+    for number, (pool, arns) in enumerate(facts.pools):
+        members = [Member(facts.principals[arn], access[arn], found[arn]) for arn in arns]
+        found |= memory.pools.of(number, (pool, members), partial(pooled, members, pool))
     return found
 
 
@@ -265,7 +292,7 @@ def _given(facts: Facts, principal: Principal, access: Granted, context: Context
     return _Given(
         principal,
         access,
-        facts.usage.get(arn, PrincipalUsage()),
+        facts.usage.get(arn, _NO_USAGE),
         facts.coverage.about(arn),
         facts.first_seen.get(arn, {}),
         facts.changes.get(account, ()),
@@ -286,43 +313,41 @@ def _findings(given: _Given) -> tuple[Finding, ...]:
     return verdicts(given.principal, given.access, given.usage, ages, given.asked, given.context)
 
 
-def _risk(
-    access: Granted,
-    findings: Sequence[Finding],
-    ways: Escalations,
-    exposure: Exposure | None,
-    radius: BlastRadius | None,
-    weights: Weights,
-) -> tuple[Counts, Risk]:
-    counts = count(findings)
-    unused = 0
-    for finding in findings:
-        unused |= finding.bits if finding.verdict is Verdict.UNUSED else 0
-    certain = sum(not (way.conditional or way.assumes) for way in ways.escalations)
-    every = len(ways.escalations) + sum(ways.more.values())
-    least, most = (exposure.confirmed.transitive, exposure.at_most.transitive) if exposure else (Sources(), Sources())
-    reached = (radius.confirmed, radius.at_most) if radius else None
-    return counts, scores.risk(
-        scores.Facts(
-            granted=counts.granted,
-            unused=counts.unused,
-            unused_privileged=(unused & catalogue().privileged).bit_count(),
-            undetermined=counts.undetermined,
-            everybody=Range(least.everybody, most.everybody),
-            external_accounts=Range(least.external_accounts, most.external_accounts),
-            federation=Range(least.federation, most.federation),
-            other_accounts=Range(least.other_accounts, most.other_accounts),
-            service_accounts=Range(least.service_accounts, most.service_accounts),
-            same_account=Range(least.same_account, most.same_account),
-            reached_roles=Range(reached[0].roles, reached[1].roles) if reached else Range(),
-            reached_accounts=Range(reached[0].accounts, reached[1].accounts) if reached else Range(),
-            privileged=Range(reached[0].privileged, reached[1].privileged) if reached else Range(),
-            data=Range(reached[0].data, reached[1].data) if reached else Range(),
-            escalations=Range(certain, every),
-            potential_escalations=len(ways.potential),
-            access_unknown="" if access.known else access.unknown_reason,
-            exposure_unknown="; ".join(exposure.unknown) if exposure else "",
-            blast_radius_unknown="; ".join(radius.unknown) if radius else "",
+class _Found(NamedTuple):
+    """All on which the analysis of one principal rests; `around`: what decides whose it is, and what is not of it alone."""
+
+    principal: Principal
+    granted: Granted
+    usage: PrincipalUsage
+    findings: tuple[Finding, ...]
+    escalations: Escalations
+    exposure: Exposure | None
+    blast_radius: BlastRadius | None
+    around: object
+
+
+def _principal_analysis(
+    found: _Found, owner: str, trust: tuple[Trusted, ...] | None, weights: Weights
+) -> PrincipalAnalysis:
+    counts = count(found.findings)
+    return PrincipalAnalysis(
+        principal=found.principal,
+        granted=found.granted,
+        usage=found.usage,
+        findings=found.findings,
+        counts=counts,
+        owner=owner,
+        escalations=found.escalations,
+        trust=trust,
+        exposure=found.exposure,
+        blast_radius=found.blast_radius,
+        risk=scored(
+            found.granted,
+            found.findings,
+            counts,
+            found.escalations,
+            found.exposure,
+            found.blast_radius,
+            weights,
         ),
-        weights,
     )

@@ -16,7 +16,8 @@ from plumbline.assess.escalation_power import Adds, adds, ceiling
 from plumbline.assess.escalation_steps import Step, Steps, names
 from plumbline.assess.escalation_targets import KnownGroup, Targets
 from plumbline.assess.escalation_ways import ASSUME_ROLE, PASSING, Kind, Way, known_ways
-from plumbline.assess.recall import Remembered, Seen
+from plumbline.assess.recall import Recalled
+from plumbline.assess.seen import Remembered, Seen
 from plumbline.iam.catalogue import catalogue
 from plumbline.model.snapshot import Account, Group, Policy, Principal
 
@@ -72,7 +73,7 @@ def escalations(
     groups: Mapping[str, Group] | None = None,
     ways: Iterable[Way] | None = None,
     hops: Iterable[reach.Hop] | None = None,
-    remembered: Remembered[Mapping[str, Escalations]] | None = None,
+    remembered: Remembered[Recalled[Mapping[str, Escalations]]] | None = None,
     judged: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Escalations]:
     """The findings of every principal by ARN, sorted; service-linked roles are left out.
@@ -82,25 +83,25 @@ def escalations(
     `reach.hops`, if they are at hand. `remembered`: of the same principals and accounts, the findings in each account.
     `judged`: is told of how many it is known.
     """
-    found = tuple(reach.hops(principals, accounts) if hops is None else hops)
-    targets = Targets(principals, accounts, found, (groups or {}).values())
+    remembered = remembered or Remembered(Seen(principals, accounts), Recalled())
+    seen, found = remembered.seen, dict[str, Escalations]()
+    targets = Targets(
+        seen, accounts, reach.hops(principals, accounts) if hops is None else hops, (groups or {}).values()
+    )
     chosen = sorted(known_ways() if ways is None else ways, key=lambda way: way.id)
     with_bits = [(way, _bits(way)) for way in chosen]
     numbers = count(1)
 
     def judge(principal: Principal) -> Escalations:
-        found = _Judge(principal, targets, accounts).judge(with_bits)
+        own = _Judge(principal, targets, accounts).judge(with_bits)
         judged(next(numbers))
-        return found
+        return own
 
-    if remembered is None:
-        return {arn: judge(principal) for arn, principal in targets.principals.items()}
-    found_in: dict[str, Mapping[str, Escalations]] = {}
-    judged_by = remembered.seen.same("ways", chosen)
-    for account, members in targets.members.items():
-        basis = judged_by, _basis(account, targets, remembered.seen)
-        found_in[account] = remembered.findings.of(account, basis, partial(_each, judge, members))
-    return {arn: found_in[principal.account][arn] for arn, principal in targets.principals.items()}
+    shared = seen.same("ways", (chosen, [(role, seen.guards[role.account]) for role in targets.unread]))
+    for account, members in seen.members.items():
+        basis = shared, _basis(account, targets, seen)
+        found |= remembered.findings.of(account, basis, partial(_each, judge, members.principals.values()))
+    return {arn: found[arn] for arn in sorted(found)}
 
 
 def _each(judge: Callable[[Principal], Escalations], members: Iterable[Principal]) -> Mapping[str, Escalations]:
@@ -108,16 +109,11 @@ def _each(judge: Callable[[Principal], Escalations], members: Iterable[Principal
 
 
 def _basis(account: str, targets: Targets, seen: Seen) -> object:
-    """What the findings in an account rest on: itself, its groups, the roles into which there are hops from it, and those
-    anywhere whose trust policy could not be read."""
-    roles = [targets.principals[hop.target] for hop in targets.hops_from(account)]
-    return (
-        seen.accounts[account],
-        targets.told.get(account),
-        [(hop, seen.principals[hop.target]) for hop in targets.hops_from(account)],
-        {role.account: seen.guards[role.account] for role in (*roles, *targets.unread)},
-        [seen.principals[role.arn] for role in targets.unread],
-    )
+    """What the findings in an account rest on beside the ways and the roles anywhere whose trust policy could not be read:
+    itself, its groups, and the roles into which there are hops from it."""
+    into = [(hop, targets.principals[hop.target]) for hop in targets.hops_from(account)]
+    guards = {role.account: seen.guards[role.account] for _, role in into}
+    return seen.accounts[account], targets.told.get(account), into, guards
 
 
 class _Judge:

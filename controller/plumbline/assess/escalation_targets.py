@@ -13,6 +13,7 @@ from plumbline.assess.escalation_asking import Answer, partition, trusted
 from plumbline.assess.escalation_power import Power, granted_by, guardrail, power
 from plumbline.assess.escalation_resources import SOME
 from plumbline.assess.reach import Hop
+from plumbline.assess.seen import Seen
 from plumbline.iam.principals import Caller, caller
 from plumbline.iam.statements import Documents
 from plumbline.model.snapshot import Account, Group, Policy, Principal
@@ -38,20 +39,16 @@ class Targets:
 
     def __init__(
         self,
-        principals: Mapping[str, Principal],
+        seen: Seen,
         accounts: Mapping[str, Account],
         hops: Iterable[Hop],
         groups: Iterable[Group] = (),
     ) -> None:
-        self.principals = {arn: p for arn, p in sorted(principals.items()) if not _service_linked(p)}
-        self.members: dict[str, list[Principal]] = {}
-        for principal in self.principals.values():
-            self.members.setdefault(principal.account, []).append(principal)
-        self.unread = [
-            p for p in self.principals.values() if p.kind == "role" and guardrails.document(p.trust, "resource") is None
-        ]
+        self._members = seen.members
+        self.principals = {arn: one for members in seen.members.values() for arn, one in members.principals.items()}
+        self.unread = [role for members in seen.members.values() for role in members.unread]
         self._accounts = accounts
-        self._guardrails = {name: guardrail(accounts.get(name)) for name in self.members}
+        self._guardrails = {name: guardrail(accounts.get(name)) for name in seen.members}
         self._hops: dict[str, dict[str, Hop]] = {}
         for hop in hops:
             if not hop.external and hop.source in self.principals and hop.target in self.principals:
@@ -79,8 +76,8 @@ class Targets:
 
     def hops_from(self, account: str) -> Iterator[Hop]:
         """From one principal of the data to another."""
-        for principal in self.members[account]:
-            yield from self._hops.get(principal.arn, {}).values()
+        for arn in self._members[account].principals:
+            yield from self._hops.get(arn, {}).values()
 
     def guardrail(self, account: str) -> Power:
         return self._guardrails[account]
@@ -88,7 +85,7 @@ class Targets:
     def of_kind(self, account: str, kind: str) -> list[Principal]:
         """The roles or users of an account, the worst first."""
         if (account, kind) not in self._ranked:
-            found = (principal for principal in self.members.get(account, ()) if principal.kind == kind)
+            found = (one for one in self._members[account].principals.values() if one.kind == kind)
             self._ranked[account, kind] = sorted(found, key=self._rank)
         return self._ranked[account, kind]
 
@@ -131,10 +128,6 @@ class Targets:
 
     def _rank(self, principal: Principal) -> tuple[tuple[int, int], str]:
         return self.power(principal).rank, principal.arn
-
-
-def _service_linked(principal: Principal) -> bool:
-    return principal.path.startswith("/aws-service-role/")
 
 
 def _group(group: Group) -> KnownGroup:

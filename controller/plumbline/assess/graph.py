@@ -1,16 +1,18 @@
-"""Strongly connected components of a directed graph, and for each what it reaches, as sets of bits.
+"""What nodes of a directed graph lead to; its strongly connected components, and for each what it reaches, as sets of bits.
 
-Knows numbers only; must not know principals. No recursion, and memory is bounded whatever the shape of the graph:
+Knows nodes only, which are numbers but where they are few; must not know principals. No recursion, and memory is bounded whatever the shape of the graph:
 bits are united a block at a time, and a set is given up after the last component that needs it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
+from typing import TypeVar
 
+Node = TypeVar("Node")
 Edges = Sequence[Sequence[int]]  # node -> the nodes to which its edges lead
 Own = Callable[[int, int, int], int]
 _Unite = Callable[[Own, range, int], Iterator[tuple[int, range, int]]]
@@ -27,6 +29,17 @@ class Condensation:
     component: Sequence[int]
     members: Sequence[Sequence[int]]
     following: Edges
+
+
+def closure(starts: Iterable[Node], following: Callable[[Node], Iterable[Node]]) -> set[Node]:
+    """These and all that they lead to."""
+    found = set(starts)
+    waiting = list(found)
+    while waiting:
+        new = set(following(waiting.pop())) - found
+        found |= new
+        waiting += new
+    return found
 
 
 def condensed(edges: Edges) -> Condensation:

@@ -88,16 +88,17 @@ def nodes(principals: Mapping[str, Principal], hops: Iterable[Hop], accounts: Ma
 class Certainty:
     """Which hops are confirmed. A foreign account decides itself what its own policies allow, so that to know nothing
     about them makes a role no less exposed: such a hop is confirmed unless conditions, or RCPs that could not be read,
-    may stop it."""
+    may stop it. `unread`: accounts with such RCPs."""
 
     def __init__(self, principals: Mapping[str, Principal], accounts: Mapping[str, Account]) -> None:
-        unread = {name for name, account in accounts.items() if not _rcps_read(account)}
-        self._unread = {arn for arn, p in principals.items() if p.account in unread}
+        self._principals = principals
+        self.unread = frozenset(name for name, account in accounts.items() if not _rcps_read(account))
 
     def confirmed(self, hop: Hop) -> bool:
         if hop.status == "confirmed":
             return True
-        return hop.external and not hop.conditions and hop.target not in self._unread
+        role = self._principals.get(hop.target)
+        return hop.external and not hop.conditions and (role is None or role.account not in self.unread)
 
 
 def unassociated(

@@ -133,10 +133,11 @@ def whole_organizations(accounts: Mapping[str, Account]) -> frozenset[str]:
     return frozenset(one.id for one in every if one.complete)
 
 
-def collected(principals: Iterable[Principal], accounts: Mapping[str, Account]) -> frozenset[str]:
-    """The accounts whose principals are known. In one that is closed or suspended nobody can do anything."""
+def collected(peopled: Iterable[str], accounts: Mapping[str, Account]) -> frozenset[str]:
+    """The accounts whose principals are known. `peopled`: those of which any are in the data. In one that is closed or
+    suspended nobody can do anything."""
     told = {one.id for one in accounts.values() if one.collected_at is not None or one.state != "ACTIVE"}
-    return frozenset({p.account for p in principals} | told)
+    return frozenset(told.union(peopled))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from plumbline.assess.graph import closure
 from plumbline.assess.hop_nodes import trust_unread
 from plumbline.assess.reach import Hop
 from plumbline.assess.unseen import Unseen
@@ -41,7 +42,7 @@ def gaps(
         entering.setdefault(hop.target, []).append(hop.source)
         if hop.external:
             strangers.add(hop.source)
-    reached = _closure(sources, leaving)
+    reached = closure(sources, lambda one: leaving.get(one, ()))
     outside = {one for one in reached if one not in principals and one in entering} - {target}
     unnamed = {one for one in reached if one in beyond and beyond[one].unnamed}
     unread = set[str]()
@@ -49,20 +50,9 @@ def gaps(
     if any(one not in principals or one in unnamed or (one in beyond and beyond[one].unread) for one in reached):
         unread = {arn for arn, principal in principals.items() if trust_unread(principal)} - {*sources}
     if target is not None:
-        before = _closure([target], entering)
+        before = closure([target], lambda one: entering.get(one, ()))
         unread &= before
         # From outside nobody gets in unless a trust policy lets somebody in, or may.
         if target in principals and not unread and strangers.isdisjoint(before):
             outside, unnamed = set(), set()
     return Gaps(tuple(sorted(unread)), tuple(sorted(outside)), tuple(sorted(unnamed)))
-
-
-def _closure(starts: Iterable[str], following: Mapping[str, Iterable[str]]) -> set[str]:
-    """These and all that they lead to."""
-    found = set(starts)
-    waiting = list(found)
-    while waiting:
-        new = set(following.get(waiting.pop(), ())) - found
-        found |= new
-        waiting += new
-    return found

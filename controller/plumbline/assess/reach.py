@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import chain
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from plumbline.assess import guardrails, pod_identity, service_accounts
-from plumbline.assess.assuming import ASSUME, Entry, entry, may_ask, request_of
-from plumbline.assess.guardrails import document
+from plumbline.assess import pod_identity, service_accounts
+from plumbline.assess.assuming import ASSUME, Entry, entry, request_of
 from plumbline.assess.known_keys import EVERYBODY, collected, known_of, not_inside, takes_tags, whole_organizations
-from plumbline.assess.recall import Remembered
+from plumbline.assess.recall import Parted, Recalled
+from plumbline.assess.seen import Remembered, Seen, known_caller, trust_of
 from plumbline.assess.unseen import Unseen, unseen
 from plumbline.iam.granted import grants
 from plumbline.iam.principals import Caller, Naming, caller
@@ -29,6 +30,8 @@ Status = Literal["confirmed", "conditional", "unconfirmed"]
 Basis = Literal["trust", "identity", "service", "federation", "podIdentity"]
 _STATUSES = get_args(Status)
 _SAML, _TAG = "sts:assumerolewithsaml", "sts:tagsession"
+# As hops compare, which is slower one by one.
+_PLACE = attrgetter("source", "target", "basis", "conditions", "status", "external", "passes_tags")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,18 +79,31 @@ def hops(
     asked: str = "",
     *,
     beyond: Mapping[str, Unseen] | None = None,
-    remembered: Remembered[tuple[Hop, ...]] | None = None,
+    remembered: Remembered[Parted[tuple[Hop, ...]]] | None = None,
 ) -> list[Hop]:
     """Every hop into a role of the data, or into one outside that a policy names, sorted. `accounts`: SCPs and RCPs by
     account; an account that is not among them has none in the data. `associated`: Pod Identity by account. `asked`: a
     service account that need not be named by any trust policy. Of the same principals and accounts: `beyond`, what they
     may assume unseen, if it is at hand; `remembered`, the hops into each role."""
+<<<<<<< HEAD
     world = _World(principals, accounts, asked)
     into = world.into if remembered is None else partial(_recalled, world, remembered)
     found = [hop for role in world.roles for hop in into(role)]
     outward = _outward(unseen(principals, accounts) if beyond is None else beyond)
     every = {*found, *outward, *_associated(principals, accounts, associated)}
     return sorted(every, key=lambda hop: (hop.source, hop.target, hop))  # a Hop compares itself slowly
+=======
+    remembered = remembered or Remembered(Seen(principals, accounts), Parted())
+    seen = remembered.seen
+    world = _World(seen, accounts, asked)
+    shared = seen.same("reach", world.shared)
+    into = (_into(account, world, shared, remembered) for account in seen.members)
+    found = [hop for roles in into for each in roles.values() for hop in each]
+    if beyond is None:
+        beyond = unseen(principals, accounts, remembered=Remembered(seen, Recalled()))
+    outward = _outward(beyond)
+    return sorted([*found, *outward, *{*_associated(principals, accounts, associated)}], key=_PLACE)
+>>>>>>> 3dece61d8b0fdf22e9baa7bcc5a58061db401d86
 
 
 def _outward(beyond: Mapping[str, Unseen]) -> Iterator[Hop]:
@@ -106,15 +122,20 @@ def _associated(
             yield Hop(given.source, given.role, "podIdentity", given.conditions, status, passes_tags=one.session_tags)
 
 
-def _recalled(world: _World, remembered: Remembered[tuple[Hop, ...]], role: Principal) -> Iterable[Hop]:
-    """The hops into one role rest on its own account and on those whose principals its trust policy may let in."""
-    seen, trusted = remembered.seen, world.trusted_accounts(role)
-    basis = (
-        seen.same("reach", world.shared),
-        seen.accounts[role.account],
-        seen.everything if trusted is None else tuple(seen.accounts.get(name) for name in sorted(trusted)),
-    )
-    return remembered.findings.of(role.arn, basis, lambda: tuple(world.into(role)))
+def _into(
+    account: str, world: _World, shared: object, remembered: Remembered[Parted[tuple[Hop, ...]]]
+) -> Mapping[str, tuple[Hop, ...]]:
+    """Role -> the hops into it. They rest on the role's own account and on those whose principals its trust policy may let
+    in; `shared`: on what those of all roles do."""
+    seen = remembered.seen
+    members, own = seen.members[account], seen.accounts[account]
+    trusted = {names: _accounts(seen, names) for names in {*members.trusted.values()}}
+    bases = {role.arn: (role, shared, own, trusted[members.trusted[role.arn]]) for role in members.roles}
+    return remembered.findings.of(account, bases, lambda basis: world.into(basis[0]))
+
+
+def _accounts(seen: Seen, names: frozenset[str] | None) -> object:
+    return seen.everything if names is None else [seen.accounts.get(name) for name in sorted(names)]
 
 
 def paths(found: Iterable[Hop], source: str | None = None) -> list[Path]:
@@ -145,22 +166,14 @@ def _from(start: str, following: Mapping[str, Sequence[Hop]]) -> list[Path]:
 class _World:
     """The data in the forms in which it is asked."""
 
-    def __init__(self, principals: Mapping[str, Principal], accounts: Mapping[str, Account], asked: str) -> None:
-        self._principals = {arn: p for arn, p in principals.items() if not _service_linked(p)}
+    def __init__(self, seen: Seen, accounts: Mapping[str, Account], asked: str) -> None:
         self._accounts = accounts
-        self._known = collected(principals.values(), accounts)
-        self._members: dict[str, list[Principal]] = {}
-        for principal in self._principals.values():
-            self._members.setdefault(principal.account, []).append(principal)
+        self._members = seen.members
+        self._principals = {arn: one for members in seen.members.values() for arn, one in members.principals.items()}
+        self._known = collected(seen.members, accounts)
         self._outside = not_inside(accounts, self._known)
-        self._named = {(p.account, p.name): p for p in self._principals.values() if p.kind == "role"}
-        self.roles = [p for p in self._principals.values() if p.kind == "role"]
-        self._assuming: dict[str, list[Principal]] = {}
-        for principal in self._principals.values():
-            if may_ask(principal):
-                self._assuming.setdefault(principal.account, []).append(principal)
         self._in_cluster: dict[str, set[str]] = {}
-        named = (one for role in self.roles if (trust := _trust(role)) for one in service_accounts.names(trust))
+        named = chain.from_iterable(members.in_clusters for members in seen.members.values())
         for cluster, accounts_of in (*named, *filter(None, [service_accounts.one_of(asked)])):
             self._in_cluster.setdefault(cluster, set()).add(accounts_of)
 
@@ -169,22 +182,10 @@ class _World:
         """What the hops into any role rest on, besides principals and accounts."""
         return self._known, self._in_cluster, whole_organizations(self._accounts)
 
-    def trusted_accounts(self, role: Principal) -> set[str] | None:
-        """Those whose principals the trust policy may let in; None for all."""
-        trust, found = _trust(role), set[str]()
-        for statement in trust.statements if trust else ():
-            if not statement.allow:
-                continue
-            if statement.principals is None or statement.principals_negated or statement.principals.everybody:
-                return None
-            found |= statement.principals.accounts
-            found |= {who.account for who in filter(None, map(_caller, statement.principals.arns)) if who.account}
-        return found
-
-    def into(self, role: Principal) -> Iterable[Hop]:
+    def into(self, role: Principal) -> tuple[Hop, ...]:
         """The hops into one role: of each source the best, because one source may come in as several callers, such as a
         role and a session of it, or two roles of a foreign account."""
-        trust = _trust(role)
+        trust = trust_of(role)
         if trust is None:
             return ()
         best: dict[str, Hop] = {}
@@ -195,7 +196,7 @@ class _World:
             ):
                 if hop.source != role.arn:
                     best[hop.source] = _better(best[hop.source], hop) if hop.source in best else hop
-        return best.values()
+        return tuple(best.values())
 
     def _sources(self, role: Principal, trust: CompiledDocument) -> Iterator[tuple[Caller, str | None]]:
         """(caller, its ARN in the data or None) of everybody whom the trust policy may let in, the most direct first."""
@@ -215,10 +216,10 @@ class _World:
                 yield Caller("service", name), None
             for name in sorted(found.providers):
                 yield Caller("provider", name), None
-        for account in sorted(self._known if everybody else accounts & self._known):
+        for account in sorted(self._members.keys() if everybody else accounts & self._members.keys()):
             # In its own account, a trust policy that lets in everybody needs no identity side.
-            alone = everybody and account == role.account
-            for principal in (self._members if alone else self._assuming).get(account, ()):
+            alone, members = everybody and account == role.account, self._members[account]
+            for principal in members.principals.values() if alone else members.assuming:
                 yield caller(principal.arn), principal.arn
         uncollected = self._accounts.keys() - self._known if everybody else set[str]()
         for account in sorted((accounts | uncollected) - self._known):
@@ -227,15 +228,15 @@ class _World:
             yield caller(EVERYBODY), None
 
     def _exact(self, arn: str) -> Iterator[tuple[Caller, str | None]]:
-        who = _caller(arn)
+        who = known_caller(arn)
         if who is None:
             return
         if arn in self._principals:
             yield who, arn
         elif who.account not in self._known:
             yield who, None
-        elif who.kind == "session" and (role := self._named.get((who.account or "", who.name))) is not None:
-            yield who, role.arn
+        elif who.kind == "session" and who.account in self._members:
+            yield from ((who, role.arn) for role in self._members[who.account].roles if role.name == who.name)
 
     def _hop(self, who: Caller, arn: str | None, role: Principal, trust: CompiledDocument) -> Iterator[Hop]:
         principal = None if arn is None else self._principals[arn]
@@ -274,17 +275,6 @@ class _World:
                 yield Hop(subject.name, role.arn, "federation", conditions, _status([found], also))
 
 
-def _trust(role: Principal) -> CompiledDocument | None:
-    return document(role.trust, "resource")
-
-
-def _caller(arn: str) -> Caller | None:
-    try:
-        return caller(arn)
-    except ValueError:
-        return None
-
-
 def _status(entries: Sequence[Entry], also: Sequence[str]) -> Status:
     """`also`: conditions that the policies themselves do not tell."""
     if any(one.unread for one in entries):
@@ -301,10 +291,6 @@ def _better(one: Hop, other: Hop) -> Hop:
 def _order(hop: Hop) -> tuple[int, int, tuple[str, ...], str]:
     """The most certain first, then what asks for least."""
     return _STATUSES.index(hop.status), len(hop.conditions), hop.conditions, hop.basis
-
-
-def _service_linked(principal: Principal) -> bool:
-    return principal.path.startswith(guardrails.SERVICE_LINKED)
 
 
 def _root(account: str) -> Caller:

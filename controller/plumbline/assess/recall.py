@@ -5,13 +5,13 @@ Knows what is equal; must not know what is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
-from plumbline.model.snapshot import LAST_USED, Account, Principal, account_facts
+from plumbline.assess.graph import closure
 
 Found = TypeVar("Found")
+Basis = TypeVar("Basis")
 
 
 class Recalled(Generic[Found]):
@@ -23,13 +23,16 @@ class Recalled(Generic[Found]):
         self.anew = 0
 
     def of(self, key: Hashable, basis: object, find: Callable[[], Found]) -> Found:
-        """What `find` finds, which must rest on nothing but the key and the basis."""
+        """What `find` finds, which must rest on nothing but the key and the basis. One object as long as it is equal, so
+        that what rests on it in turn is soon compared."""
         kept = self._now.get(key) or self._before.pop(key, None)
         if kept is not None and kept[0] == basis:
             found = kept[1]
         else:
             found = find()
             self.anew += 1
+            if kept is not None and kept[1] == found:
+                found = kept[1]
         # The basis of now: that of before may be equal, and hold everything else that was collected with it.
         self._now[key] = basis, found
         return found
@@ -39,44 +42,72 @@ class Recalled(Generic[Found]):
         self._before, self._now = self._now, {}
 
 
-class Seen:
-    """Accounts and their principals as they are. What is the same as the last time compares as equal: when a principal was
-    last used, or an account collected, is no matter.
+class Parted(Generic[Found]):
+    """Findings of one kind by account, and there by key. Where the bases of a whole account are the same, which is soon
+    told, none of its keys is looked at. `anew`: how many were found and not recalled, ever."""
 
-    `guards`: account -> what it is. `principals`: ARN -> what it is. `accounts`: account -> one object as long as
-    neither it nor any of its principals changes; `everything`: one object as long as none of them does.
-    """
+    def __init__(self) -> None:
+        self._before: dict[str, tuple[Mapping[str, object], Mapping[str, Found]]] = {}
+        self._now: dict[str, tuple[Mapping[str, object], Mapping[str, Found]]] = {}
+        self.anew = 0
 
-    def __init__(
-        self, principals: Mapping[str, Principal], accounts: Mapping[str, Account], recalled: Recalled[object]
-    ) -> None:
-        self._recalled = recalled
-        self.principals = {arn: _principal(one) for arn, one in sorted(principals.items())}
-        members: dict[str, list[Principal]] = {}
-        for principal in self.principals.values():
-            members.setdefault(principal.account, []).append(principal)
-        self.guards = {name: _guard(accounts.get(name)) for name in members.keys() | accounts.keys()}
-        self.accounts = {
-            name: self.same(name, (guard, tuple(members.get(name, ())))) for name, guard in self.guards.items()
+    def of(self, account: str, bases: Mapping[str, Basis], find: Callable[[Basis], Found]) -> Mapping[str, Found]:
+        """What `find` finds for each key, which must rest on nothing but its basis; each one object as long as it is
+        equal."""
+        then, kept = self._now.get(account) or self._before.pop(account, None) or ({}, {})
+        found = kept
+        if then != bases:
+            found = {
+                key: kept[key] if key in kept and then[key] == basis else self._found(find, basis, kept.get(key))
+                for key, basis in bases.items()
+            }
+        self._now[account] = bases, found
+        return found
+
+    def _found(self, find: Callable[[Basis], Found], basis: Basis, kept: Found | None) -> Found:
+        self.anew += 1
+        found = find(basis)
+        return kept if kept is not None and kept == found else found
+
+    def forget(self) -> None:
+        """The accounts that were not asked for since the last time that this was called."""
+        self._before, self._now = self._now, {}
+
+
+Linked = Callable[[str], Iterable[str]]
+
+
+class Traced(Generic[Found]):
+    """Findings of one kind about the nodes of a graph, of which each rests on its own basis and on those of all that it
+    leads to. `anew`: how many were found and not recalled, ever."""
+
+    def __init__(self) -> None:
+        self._shared: object = None
+        self._bases: Mapping[str, object] = {}
+        self._found: Mapping[str, Found] = {}
+        self.anew = 0
+
+    def of(
+        self,
+        shared: object,
+        bases: Mapping[str, object],
+        following: Linked,
+        preceding: Linked,
+        find: Callable[[Collection[str]], Mapping[str, Found]],
+    ) -> Mapping[str, Found]:
+        """What `find` finds of nodes. It is given some with all that they lead to, and of these it finds the same as of all.
+        `bases`: of each node, which says also to what it leads; `shared`: the basis of all. `following`, `preceding`: to
+        what a node leads, and what leads to it."""
+        kept = self._bases if self._shared == shared else {}
+        changed = [node for node, basis in bases.items() if node not in kept or kept[node] != basis]
+        concerned = closure(changed, preceding)
+        found = find(closure(concerned, following)) if concerned else {}
+        self.anew += len(concerned)
+        self._shared, self._bases = shared, bases
+        self._found = {
+            node: one for node in bases if (one := (found if node in concerned else self._found).get(node)) is not None
         }
-        self.everything = self.same("everything", self.accounts)
+        return self._found
 
-    def same(self, name: str, value: object) -> object:
-        """One object for this name as long as the value stays equal to what it was."""
-        return self._recalled.of(name, value, object)
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered(Generic[Found]):
-    """The findings of one kind of the last time, and the principals and accounts of now."""
-
-    seen: Seen
-    findings: Recalled[Found]
-
-
-def _principal(one: Principal) -> Principal:
-    return replace(one, last_used_at=None, last_used_region=None, unknown=one.unknown - {LAST_USED})
-
-
-def _guard(account: Account | None) -> tuple[str, ...] | None:
-    return None if account is None else tuple(account_facts(account))
+    def forget(self) -> None:
+        """Nothing: what is gone is no node any more."""

@@ -16,9 +16,9 @@ from functools import lru_cache, partial
 from plumbline.assess import guardrails
 from plumbline.assess.aims import Aims, aims
 from plumbline.assess.assuming import ASSUME, Entry, entry, may_ask, request_of
-from plumbline.assess.guardrails import document
 from plumbline.assess.known_keys import collected, known_of, not_owned, whole_organizations
-from plumbline.assess.recall import Remembered
+from plumbline.assess.recall import Recalled
+from plumbline.assess.seen import Remembered, Seen
 from plumbline.iam.conditions import Context
 from plumbline.iam.patterns import overlaps
 from plumbline.iam.principals import Caller, caller
@@ -49,51 +49,44 @@ def unseen(
     principals: Mapping[str, Principal],
     accounts: Mapping[str, Account],
     *,
-    remembered: Remembered[Mapping[str, Unseen]] | None = None,
+    remembered: Remembered[Recalled[Mapping[str, Unseen]]] | None = None,
 ) -> dict[str, Unseen]:
     """ARN -> what it may assume unseen, of those who may. `remembered`: of the same principals and accounts, what was
     found in each account."""
-    world = _World(principals, accounts)
-    found: dict[str, Unseen] = {}
-    for account in world.members:
-        in_account = partial(world.of_account, account)
-        if remembered is None:
-            found |= in_account()
-        else:
-            found |= remembered.findings.of(account, world.basis(account, remembered), in_account)
+    remembered = remembered or Remembered(Seen(principals, accounts), Recalled())
+    seen, found = remembered.seen, dict[str, Unseen]()
+    world = _World(seen, accounts)
+    known_of_roles = seen.same("unseen", world.shared)
+    for account in seen.members:
+        basis = seen.accounts[account], known_of_roles
+        found |= remembered.findings.of(account, basis, partial(world.of_account, account))
     return found
 
 
 class _World:
     """The data in the forms in which it is asked."""
 
-    def __init__(self, principals: Mapping[str, Principal], accounts: Mapping[str, Account]) -> None:
+    def __init__(self, seen: Seen, accounts: Mapping[str, Account]) -> None:
+        self._seen = seen
         self._accounts = accounts
-        self._known = collected(principals.values(), accounts)
-        self._whole = whole_organizations(accounts)
+        self._known = collected(seen.members, accounts)
         self._not_owned = not_owned(accounts)
         self._uncollected = sorted(accounts.keys() - self._known)
-        self.members: dict[str, list[Principal]] = {}
-        self._unread: dict[str, Principal] = {}
-        for arn, principal in sorted(principals.items()):
-            if principal.path.startswith(guardrails.SERVICE_LINKED):
-                continue
-            self.members.setdefault(principal.account, []).append(principal)
-            if principal.kind == "role" and document(principal.trust, "resource") is None:
-                self._unread[arn] = principal
+        self._unread = {role.arn: role for members in seen.members.values() for role in members.unread}
         self._unread_in = {role.account for role in self._unread.values()}
         self._fitting: dict[Pattern, list[Principal]] = {}
         self._touched: dict[Pattern, frozenset[str]] = {}
 
-    def basis(self, account: str, remembered: Remembered[Mapping[str, Unseen]]) -> object:
-        """What the findings in an account rest on: itself, and what is known of the roles."""
-        seen = remembered.seen
-        unread = [(seen.principals[arn], seen.guards[role.account]) for arn, role in self._unread.items()]
-        uncollected = [(name, seen.guards[name]) for name in self._uncollected]
-        return seen.accounts[account], seen.same("unseen", (self._known, self._whole, uncollected, unread))
+    @property
+    def shared(self) -> object:
+        """What the findings in any account rest on beside itself: what is known of the roles."""
+        unread = [(role, self._seen.guards[role.account]) for role in self._unread.values()]
+        uncollected = [(name, self._seen.guards[name]) for name in self._uncollected]
+        return self._known, whole_organizations(self._accounts), uncollected, unread
 
     def of_account(self, account: str) -> dict[str, Unseen]:
-        found = {principal.arn: self._of(principal) for principal in self.members[account]}
+        members = self._seen.members[account].principals.values()
+        found = {principal.arn: self._of(principal) for principal in members}
         return {arn: one for arn, one in found.items() if one != _NOTHING}
 
     def _of(self, principal: Principal) -> Unseen:

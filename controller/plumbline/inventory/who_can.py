@@ -111,7 +111,7 @@ def who_can(
     with SCPs and RCPs; None where they are not in the data. `associated`: Pod Identity by account."""
     action, account = action.lower(), _account(resource)
     target = principals.get(resource) if action.startswith(_ASSUMING) else None
-    inside = collected(principals.values(), accounts or {})
+    inside = collected((principal.account for principal in principals.values()), accounts or {})
     outside = not_inside(accounts or {}, inside)
     question = _Question(action, resource, account, target, accounts or {}, inside, outside)
     found = [_answer(principal, question) for principal in principals.values()]
