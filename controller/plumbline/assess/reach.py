@@ -85,14 +85,6 @@ def hops(
     account; an account that is not among them has none in the data. `associated`: Pod Identity by account. `asked`: a
     service account that need not be named by any trust policy. Of the same principals and accounts: `beyond`, what they
     may assume unseen, if it is at hand; `remembered`, the hops into each role."""
-<<<<<<< HEAD
-    world = _World(principals, accounts, asked)
-    into = world.into if remembered is None else partial(_recalled, world, remembered)
-    found = [hop for role in world.roles for hop in into(role)]
-    outward = _outward(unseen(principals, accounts) if beyond is None else beyond)
-    every = {*found, *outward, *_associated(principals, accounts, associated)}
-    return sorted(every, key=lambda hop: (hop.source, hop.target, hop))  # a Hop compares itself slowly
-=======
     remembered = remembered or Remembered(Seen(principals, accounts), Parted())
     seen = remembered.seen
     world = _World(seen, accounts, asked)
@@ -103,7 +95,6 @@ def hops(
         beyond = unseen(principals, accounts, remembered=Remembered(seen, Recalled()))
     outward = _outward(beyond)
     return sorted([*found, *outward, *{*_associated(principals, accounts, associated)}], key=_PLACE)
->>>>>>> 3dece61d8b0fdf22e9baa7bcc5a58061db401d86
 
 
 def _outward(beyond: Mapping[str, Unseen]) -> Iterator[Hop]:
