@@ -50,7 +50,8 @@ def own(folder: str, to: str) -> Result:
 def scan(folder: str, to: str) -> Result:
     """What the policies of each role hold, and nothing about resources, boundaries and targets: what a scanner of policies
     asks. From account files in memory, as the peer's."""
-    principals = read_account_details(sorted(Path(folder).glob("*.json"))).principals
+    read = read_account_details(sorted(Path(folder).glob("*.json"))).principals
+    principals = {arn: replace(principal, boundary=None) for arn, principal in read.items()}
     known = catalogue()
     ways = [(way, known.bits_of(action for action in way.actions if action != ASSUME_ROLE)) for way in known_ways()]
     data_actions()
@@ -58,7 +59,7 @@ def scan(folder: str, to: str) -> Result:
     found = {}
     with Timer() as timer, uncollected():
         for arn, principal in principals.items():
-            granted = granted_in(replace(principal, boundary=None), None).granted
+            granted = granted_in(principal, None).granted
             lacking = known.all ^ granted
             held = [way.actions for way, bits in ways if not bits & lacking]
             found[arn] = held, granted & known.privileged, granted & data_actions()

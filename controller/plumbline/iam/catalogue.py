@@ -105,13 +105,18 @@ class Catalogue:
 
     def matched(self, patterns: Sequence[str]) -> tuple[int, list[str]]:
         """The actions that any of the patterns matches, as bits, and the patterns that match nothing known."""
-        index = self._index
-        members = [at for pattern in patterns if (at := index.get(pattern)) is not None]
-        others = [pattern for pattern in patterns if pattern not in index] if len(members) < len(patterns) else []
-        result = _set_of(members)
-        for pattern in others:
-            result |= self.expand(pattern)
-        return result, [pattern for pattern in others if not self.expand(pattern)]
+        index, result = self._index, 0
+        members: list[int] = []
+        unknown: list[str] = []
+        for pattern in patterns:
+            at = index.get(pattern)
+            if at is not None:
+                members.append(at)
+            elif found := self.expand(pattern):
+                result |= found
+            else:
+                unknown.append(pattern)
+        return result | _set_of(members), unknown
 
     def bits_of(self, names: Iterable[str]) -> int:
         """The known ones among exact names, as bits."""

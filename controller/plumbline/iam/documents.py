@@ -20,6 +20,7 @@ from plumbline.iam.operators import operator
 
 VERSIONS = ("2012-10-17", "2008-10-17")
 _DOCUMENT_ELEMENTS = frozenset({"Version", "Id", "Statement"})
+_USUAL = frozenset({"Action", "Effect", "Resource", "Sid"})
 _PAIRS = (("Action", "NotAction"), ("Resource", "NotResource"), ("Principal", "NotPrincipal"))
 _STATEMENT_ELEMENTS = frozenset({"Sid", "Effect", "Condition"}).union(*_PAIRS)
 _PRINCIPAL_TYPES = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
@@ -220,8 +221,10 @@ def _no_constant(name: str) -> NoReturn:
 def _statement(document: str, index: int, data: Any, path: str) -> Statement:
     if not isinstance(data, dict):
         raise PolicyError(path, "must be an object")
-    _only(data, _STATEMENT_ELEMENTS, path)
-    for element, negation in _PAIRS:
+    usual = data.keys() <= _USUAL  # as nearly all: then nothing else is looked for
+    if not usual:
+        _only(data, _STATEMENT_ELEMENTS, path)
+    for element, negation in () if usual else _PAIRS:
         if element in data and negation in data:
             raise PolicyError(path, f"must not have both {element} and {negation}")
     if data.get("Effect") not in ("Allow", "Deny"):
@@ -233,12 +236,12 @@ def _statement(document: str, index: int, data: Any, path: str) -> Statement:
         sid=_text(data["Sid"], f"{path}.Sid") if "Sid" in data else None,
         effect=data["Effect"],
         actions=_actions(data, "Action", path),
-        not_actions=_actions(data, "NotAction", path),
+        not_actions=None if usual else _actions(data, "NotAction", path),
         resources=_texts(data, "Resource", path),
-        not_resources=_texts(data, "NotResource", path),
-        principals=_principals(data, "Principal", path),
-        not_principals=_principals(data, "NotPrincipal", path),
-        conditions=_conditions(data.get("Condition", {}), f"{path}.Condition"),
+        not_resources=None if usual else _texts(data, "NotResource", path),
+        principals=None if usual else _principals(data, "Principal", path),
+        not_principals=None if usual else _principals(data, "NotPrincipal", path),
+        conditions=() if usual else _conditions(data.get("Condition", {}), f"{path}.Condition"),
         document=document,
     )
 
