@@ -27,7 +27,7 @@ from plumbline.usage.request import Facts
 from plumbline.usage.tally import Group, Key, Place, Tally
 
 # What is remembered between records; the tally alone holds all. An account's calls of an hour fit.
-_IDENTITIES, _CALLS = 2_048, 8_192
+_IDENTITIES, _CALLS = 2_048, 4_096
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,10 +89,8 @@ def fitting(formats: Formats, arns: tuple[str, ...]) -> tuple[str, ...]:
 def formats_of(action: str) -> Formats:
     """The formats that an action can name; empty when it takes only `*` or is unknown."""
     service, _, name = action.lower().partition(":")
-    entry = _actions(service).get(name)
-    types = _types(service)  # by lower-case name; actions spell it in capitals too
-    named = [(t.name.lower(), t.required) for t in (entry.resourceTypes if entry else ())]
-    return tuple((required, types[name]) for name, required in named if name in types)
+    types = _types(service)
+    return tuple((required, types[kind]) for kind, required in _actions(service).get(name, ()) if kind in types)
 
 
 @cache
@@ -100,10 +98,10 @@ def template_of(action: str) -> Template | None:
     """How the ARN of an action's resource follows from the request. None where the action has several types of resources,
     so that what was named may not be all, or where an ARN holds what no request names."""
     service, _, name = action.lower().partition(":")
-    entry = _actions(service).get(name)
-    if service in _NEVER or entry is None or len(entry.resourceTypes) != 1:
+    types = () if service in _NEVER else _actions(service).get(name, ())
+    if len(types) != 1:
         return None
-    arn = _arns(service).get(entry.resourceTypes[0].name.lower(), "")
+    arn = _arns(service).get(types[0][0], "")
     texts = _PLACEHOLDER.split(arn)
     parts = [part for part in texts[1::2] if part not in _SECTION]
     if not arn.startswith("arn:${Partition}:") or not parts or _SEVERAL.intersection(arn):
@@ -121,8 +119,15 @@ def template_of(action: str) -> Template | None:
 
 
 @cache
-def _actions(service: str) -> dict[str, _Action]:
-    return msgspec.json.decode(_data("actions", service), type=dict[str, _Action])
+def _actions(service: str) -> dict[str, tuple[tuple[str, bool], ...]]:
+    """Action -> (type of resource, whether it is required), in lower case, because actions spell some in capitals. Services
+    have a thousand actions with few such tuples."""
+    decoded = msgspec.json.decode(_data("actions", service), type=dict[str, _Action])
+    shared: dict[tuple[tuple[str, bool], ...], tuple[tuple[str, bool], ...]] = {}
+    types = (
+        (name, tuple((t.name.lower(), t.required) for t in entry.resourceTypes)) for name, entry in decoded.items()
+    )
+    return {name: shared.setdefault(found, found) for name, found in types}
 
 
 @cache

@@ -10,7 +10,7 @@ from plumbline.usage.records import Record
 # Generations of marks that are kept besides the recent one, each of at least so many: Python's sets take twice the memory
 # for one more. CloudTrail repeats an event in the same file or a near one, and a file holds some ten thousand; a
 # repetition further off counts again.
-_OLDER, _REMEMBERED = 2, 78_000
+_OLDER, _REMEMBERED = 2, 39_000
 NO_MARK = 0
 
 
@@ -20,7 +20,7 @@ def marks_of(records: Iterable[Record]) -> list[int]:
 
 
 class Memory:
-    """Remembers marks, at least the last 156,000, in memory that does not grow."""
+    """Remembers marks, at least the last 78,000, in memory that does not grow."""
 
     def __init__(self) -> None:
         self._recent: set[int] = set()

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -65,11 +65,41 @@ def from_record(resources: Any) -> list[str]:
     return [arn for arn in found if isinstance(arn, str) and arn.startswith("arn:")]
 
 
+class _Joint:
+    """An ARN that is made of several members, in one account and Region."""
+
+    __slots__ = ("_form", "_members", "_shapes")
+
+    def __init__(self, template: Template, where: Mapping[str, str]) -> None:
+        places = (f"{{{place}}}" for place in range(len(template.members)))
+        self._form, self._members = template.form.format(*places, **where), template.members
+        self._shapes: dict[tuple[str, ...], tuple[str, ...] | None] = {}  # names of members -> those of the parts
+
+    def values(self, parameters: Mapping[str, Any]) -> list[str]:
+        """The parts that a request names; empty when it does not name all."""
+        names = tuple(parameters)
+        if names not in self._shapes:
+            if len(self._shapes) >= _MAX_FOUND:
+                self._shapes.clear()
+            self._shapes[names] = self._spelled(names)
+        found = [parameters[name] for name in self._shapes[names] or ()]
+        return found if all(isinstance(value, str) and value for value in found) else []
+
+    def _spelled(self, names: Iterable[str]) -> tuple[str, ...] | None:
+        lower = {name.lower(): name for name in names}
+        found = [next((lower[name] for name in called if name in lower), None) for called in self._members]
+        parts = tuple(name for name in found if name is not None)
+        return parts if len(parts) == len(found) else None
+
+    def arn(self, values: Sequence[str]) -> str:
+        return self._form.format(*values)
+
+
 class Finder:
     """Finds the ARNs of the calls of one event in one account and Region. What follows from these alone is made once.
     `makes`: a request may name something whose ARN follows from it, besides the ARNs that it holds."""
 
-    __slots__ = ("_actions", "_formats", "_joint", "_members", "_own", "_owner", "_service", "_where", "makes")
+    __slots__ = ("_actions", "_formats", "_joint", "_members", "_own", "_owner", "_part", "_service", "_where", "makes")
 
     def __init__(self, service: str, actions: Sequence[str], account: str, region: str) -> None:
         """`actions`: those behind the event."""
@@ -77,14 +107,19 @@ class Finder:
         self._own = ("sts", "iam") if service == "sts" else (service,)  # a role is assumed by AWS STS
         self._owner = _OWNER.get(service)
         self._where = {"p": partition_of(region), "r": region, "a": account}
-        self._formats = dict(_formats(service, account, region))
-        templates = {template for action in actions if (template := template_of(action)) is not None}
-        self._joint = [template for template in templates if len(template.members) > 1]
-        for template in templates:
-            if len(template.members) == 1:
+        templates = {action: template_of(action) for action in actions}
+        # Where each action has one kind of resource, nothing else in a request is what it was about.
+        several = not actions or None in templates.values()
+        self._formats = dict(_formats(service, account, region)) if several else {}
+        self._joint: list[_Joint] = []
+        for template in dict.fromkeys(templates.values()):
+            if template is not None and len(template.members) == 1:
                 before, _, after = template.form.format("\0", **self._where).partition("\0")
                 for name in template.members[0]:
                     self._formats |= {name: (before, after), f"{name}s": (before, after)}
+            elif template is not None:
+                self._joint.append(_Joint(template, self._where))
+        self._part = _PARTS.get(service) if not self._joint else None
         self._members: dict[str, tuple[str, str] | None] = {}
         self.makes = bool(self._formats or self._joint) or service in ("s3", "sqs")
 
@@ -107,7 +142,7 @@ class Finder:
             found |= set(_sqs(parameters, self._where))
         elif service == "dynamodb" and isinstance(items := parameters.get("requestItems"), dict):
             for table in items:
-                self._add(self._formats["tablename"], table, found)
+                self._add(self._formats.get("tablename"), table, found)
         for name, value in parameters.items() if spelled or self._formats else ():
             if isinstance(value, dict):
                 for inner, text in _inner(value):
@@ -122,10 +157,11 @@ class Finder:
                 for text in value[:_MAX_FOUND]:
                     if isinstance(text, str):
                         self._add(parts, text, found)
-        for template in self._joint:
-            self._add_joint(template, parameters, found)
-        if service in _PARTS:
-            found.update(_part(found, parameters, *_PARTS[service]))
+        for joint in self._joint:
+            if (values := joint.values(parameters)) and all(map(self._named, values)):
+                found.add(joint.arn(values))
+        if self._part is not None:
+            found.update(_part(found, parameters, *self._part))
         if _UNKNOWN in found:
             found = set(listed)
         return tuple(sorted(found)[:_MAX_FOUND]) if len(found) > 1 else tuple(found)
@@ -143,12 +179,6 @@ class Finder:
                 if self._named(value)
                 else _UNKNOWN
             )
-
-    def _add_joint(self, template: Template, parameters: Mapping[str, Any], found: set[str]) -> None:
-        members = {name.lower(): value for name, value in parameters.items()}
-        values = [next((members[name] for name in names if name in members), None) for names in template.members]
-        if all(isinstance(value, str) and value and self._named(value) for value in values):
-            found.add(template.form.format(*values, **self._where))
 
     def _named(self, value: str) -> bool:
         """Whether the value is the name that stands in the ARN."""
