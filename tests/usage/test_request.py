@@ -237,6 +237,9 @@ RESOURCES = [
     ("memorydb:DeleteUser", {"userName": "Mine"}, None, []),
     ("memorydb:DeleteUser", {"userName": "mine"}, None, [f"arn:aws:memorydb:eu-west-1:{A}:user/mine"]),
     ("secretsmanager:DeleteSecret", {"secretId": "mine"}, None, []),
+    ("ec2:StopInstances", {"instancesSet": {"items": [{"instanceId": f"i-{n}"} for n in range(101)]}}, None, []),
+    ("ssm:GetParameters", {"names": [f"p-{n}" for n in range(101)]}, None, []),
+    ("kms:Decrypt", {}, [{"ARN": f"arn:aws:kms:eu-west-1:{A}:key/{n}"} for n in range(101)], []),
     ("cloudtrail:GetTrailStatus", {"name": "mine", "trailName": "mine"}, None, []),
 ]
 

@@ -124,7 +124,7 @@ class Finder:
         self.makes = bool(self._formats or self._joint) or service in ("s3", "sqs")
 
     def arns(self, parameters: Mapping[str, Any], listed: Collection[str], *, spelled: bool = True) -> tuple[str, ...]:
-        """The sorted ARNs of one call, at most 100; empty when they are unknown. `listed`: those of the record.
+        """The sorted ARNs of one call; empty when they are unknown, or more than 100. `listed`: those of the record.
         `spelled`: whether a parameter may hold an ARN."""
         service, members = self._service, self._members
         if service == "s3" and not spelled and not listed:
@@ -154,7 +154,7 @@ class Finder:
             if isinstance(value, str):
                 self._add(parts, value, found)
             elif isinstance(value, list):
-                for text in value[:_MAX_FOUND]:
+                for text in value:
                     if isinstance(text, str):
                         self._add(parts, text, found)
         for joint in self._joint:
@@ -162,9 +162,9 @@ class Finder:
                 found.add(joint.arn(values))
         if self._part is not None:
             found.update(_part(found, parameters, *self._part))
-        if _UNKNOWN in found:
+        if _UNKNOWN in found or len(found) > _MAX_FOUND:
             found = set(listed)
-        return tuple(sorted(found)[:_MAX_FOUND]) if len(found) > 1 else tuple(found)
+        return _sorted(found)
 
     def _add(self, parts: tuple[str, str] | None, value: str, found: set[str]) -> None:
         """`parts`: the ARN's format, where the member's name has one."""
@@ -191,7 +191,7 @@ class Finder:
     def _of_other(self, owner: object, parameters: Mapping[str, Any], listed: Collection[str]) -> tuple[str, ...]:
         """Of another account's resources."""
         if not isinstance(owner, str) or not _ACCOUNT.fullmatch(owner):
-            return tuple(sorted(listed))
+            return _sorted(listed)
         return Finder(self._service, self._actions, owner, self._where["r"]).arns(parameters, listed)
 
     def _member(self, name: str) -> tuple[str, str] | None:
@@ -207,6 +207,12 @@ def _formats(service: str, account: str, region: str) -> dict[str, tuple[str, st
     where = {"p": partition_of(region), "r": region, "a": account}
     parts = {name: form.format(v="\0", **where).partition("\0") for name, form in _FORMATS.get(service, {}).items()}
     return {name: (before, after) for name, (before, _, after) in parts.items()}
+
+
+def _sorted(found: Collection[str]) -> tuple[str, ...]:
+    if len(found) > _MAX_FOUND:
+        return ()
+    return tuple(sorted(found)) if len(found) > 1 else tuple(found)
 
 
 def bucket_of(object_arn: str) -> str:
@@ -252,6 +258,6 @@ def _sqs(parameters: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[st
 def _inner(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """(member, text) of the `items` sets of Amazon EC2."""
     if isinstance(items := value.get("items"), list):
-        for item in items[:_MAX_FOUND]:
+        for item in items:
             if isinstance(item, dict):
                 yield from ((k, v) for k, v in item.items() if isinstance(v, str))
