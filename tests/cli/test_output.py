@@ -5,7 +5,7 @@ import json
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plumbline.cli.output import print_json
@@ -15,6 +15,7 @@ VALUES = st.recursive(ATOMS, lambda inner: st.lists(inner) | st.dictionaries(st.
 
 
 @given(VALUES)
+@example(["caf\udce9.json"])
 def test_it_is_what_the_standard_library_prints(value):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", io.StringIO())

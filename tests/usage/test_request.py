@@ -176,7 +176,14 @@ RESOURCES = [
         [f"arn:aws:secretsmanager:eu-west-1:{A}:secret:db-AbCdEf"],
     ),
     ("ssm:GetParameter", {"name": "/app/x"}, None, [f"arn:aws:ssm:eu-west-1:{A}:parameter/app/x"]),
-    ("logs:PutRetentionPolicy", {"logGroupName": "/app/x"}, None, [f"arn:aws:logs:eu-west-1:{A}:log-group:/app/x"]),
+    ("logs:PutRetentionPolicy", {"logGroupName": "/app/x"}, None, []),
+    (
+        "logs:CreateLogStream",
+        {"logGroupName": "/app/x", "logStreamName": "[$LATEST]1"},
+        None,
+        [f"arn:aws:logs:eu-west-1:{A}:log-group:/app/x:log-stream:[$LATEST]1"],
+    ),
+    ("ssm:GetParameter", {"name": "/aws/service/ami-amazon-linux-latest/x"}, None, []),
     (
         "ec2:StartInstances",
         {"instancesSet": {"items": [{"instanceId": "i-1"}]}},
@@ -209,10 +216,17 @@ RESOURCES = [
     ("connect:DescribeUser", {"userId": ["u"], "instanceId": "i"}, None, []),
     (
         "ecr:BatchGetImage",
-        {"repositoryName": "web", "registryId": "999988887777"},
+        {"repositoryName": "web", "registryId": A},
         None,
-        ["arn:aws:ecr:eu-west-1:999988887777:repository/web"],
+        [f"arn:aws:ecr:eu-west-1:{A}:repository/web"],
     ),
+    ("ecr:BatchGetImage", {"repositoryName": "web", "registryId": "999988887777"}, None, []),
+    ("appmesh:DescribeMesh", {"meshName": "m", "meshOwner": "999988887777"}, None, []),
+    ("glacier:DescribeVault", {"vaultName": "v", "accountId": "-"}, None, [f"arn:aws:glacier:eu-west-1:{A}:vaults/v"]),
+    ("mgn:DescribeJobLogItems", {"jobID": "j", "accountID": "999988887777"}, None, []),
+    ("servicecatalog:AcceptPortfolioShare", {"portfolioId": "port-1"}, None, []),
+    ("ec2:GetManagedPrefixListEntries", {"prefixListId": "pl-1"}, None, []),
+    ("sagemaker:DescribeWorkteam", {"workteamName": "team"}, None, []),
     ("ecr:BatchGetImage", {"repositoryName": "web", "registryId": 5}, None, []),
     (
         "dynamodb:Query",
@@ -225,6 +239,12 @@ RESOURCES = [
         {"functionName": f"arn:aws:lambda:eu-west-1:{A}:function:f", "qualifier": "live"},
         None,
         [f"arn:aws:lambda:eu-west-1:{A}:function:f", f"arn:aws:lambda:eu-west-1:{A}:function:f:live"],
+    ),
+    (
+        "lambda:Invoke",
+        {"functionName": f"arn:aws:lambda:eu-west-1:{A}:function:f:live", "qualifier": "live"},
+        None,
+        [f"arn:aws:lambda:eu-west-1:{A}:function:f:live"],
     ),
     ("lambda:Invoke", {"functionName": f"{A}:function:f"}, None, []),
     ("lambda:Invoke", {"functionName": "HIDDEN_DUE_TO_SECURITY_REASONS"}, None, []),
@@ -311,6 +331,13 @@ _EVENTS = (
     "iam:CreateRole", "iam:AttachRolePolicy", "iam:PutRolePolicy", "iam:CreatePolicyVersion",
     "cloudtrail:CreateTrail", "cloudtrail:StopLogging", "cloudtrail:UpdateEventDataStore",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ["{", "{x}", "{9}", "{0}", "\0"])
+def test_no_region_and_account_is_too_odd(odd):
+    request_ = {"logGroupName": "g", "logStreamName": "s"}
+    used_ = used("logs:CreateLogStream", request_, awsRegion=odd, recipientAccountId=odd)
+    assert used_["logs:CreateLogStream"] == [f"arn:aws:logs:{odd}:{odd}:log-group:g:log-stream:s"]
 
 
 @pytest.mark.parametrize(

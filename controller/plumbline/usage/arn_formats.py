@@ -23,9 +23,34 @@ _VAGUE = frozenset(
     | {"resourceid", "resourcename", "resourcetype", "arn"}
 )
 _SEVERAL = frozenset("*?[,")
-# Amazon API Gateway authorizes the whole path of a request; a trail's ARN has its home Region; a secret's ends with characters
-# that its name has not.
-_NEVER = frozenset({"apigateway", "cloudtrail", "secretsmanager"})
+# Services whose ARNs hold something else than the member of that name, or are often those of another account or of AWS:
+# Amazon API Gateway authorizes the whole path of a request; a trail's ARN has its home Region, and a secret's ends with
+# characters that its name has not; others take names or aliases for ids, or name what is shared between accounts.
+_NEVER = frozenset(
+    {"amplify", "apigateway", "auditmanager", "bedrock-agentcore", "cloudtrail", "comprehend", "entityresolution"}
+    | {"identitystore", "managedblockchain", "odb", "omics", "osis", "outposts", "pcs", "resource-groups", "schemas"}
+    | {"secretsmanager", "security-ir", "servicecatalog", "servicequotas", "verifiedpermissions"}
+)
+# Types of resources for the same reasons. A log group has `:*` behind its name in policies, but for tags.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
+_NEVER_TYPES = {
+    "connect": frozenset({"phone-number", "traffic-distribution-group"}),
+    "logs": frozenset({"log-group"}),
+    "rds": frozenset({"integration"}),
+    "sagemaker": frozenset({"workforce", "workteam"}),
+}
+# Of Amazon EC2, what is shared between accounts or lies between them, by how its type begins.
+_SHARED = (
+    "capacity-",
+    "coip-",
+    "ipam",
+    "local-gateway",
+    "prefix-list",
+    "subnet",
+    "transit-gateway",
+    "verified-access",
+    "vpc",
+)
 # Service -> how requests call what the format calls otherwise.
 _CALLED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "athena": {"workgroupname": ("workgroup",)},
@@ -99,7 +124,9 @@ def template_of(action: str) -> Template | None:
     so that what was named may not be all, or where an ARN holds what no request names."""
     service, _, name = action.lower().partition(":")
     types = () if service in _NEVER else _actions(service).get(name, ())
-    if len(types) != 1:
+    if len(types) != 1 or types[0][0] in _NEVER_TYPES.get(service, ()):
+        return None
+    if service == "ec2" and types[0][0].startswith(_SHARED):
         return None
     arn = _arns(service).get(types[0][0], "")
     texts = _PLACEHOLDER.split(arn)

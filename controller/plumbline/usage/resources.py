@@ -24,16 +24,13 @@ _FORMATS: Mapping[str, Mapping[str, str]] = {
         "instanceid": "arn:{p}:ec2:{r}:{a}:instance/{v}",
         "networkinterfaceid": "arn:{p}:ec2:{r}:{a}:network-interface/{v}",
         "snapshotid": "arn:{p}:ec2:{r}::snapshot/{v}",
-        "subnetid": "arn:{p}:ec2:{r}:{a}:subnet/{v}",
         "volumeid": "arn:{p}:ec2:{r}:{a}:volume/{v}",
-        "vpcid": "arn:{p}:ec2:{r}:{a}:vpc/{v}",
     },
     "kms": {"keyid": "arn:{p}:kms:{r}:{a}:key/{v}"},
     "lambda": {"functionname": "arn:{p}:lambda:{r}:{a}:function:{v}"},
-    "logs": {"loggroupname": "arn:{p}:logs:{r}:{a}:log-group:{v}"},
 }
-# The parameter that names another account's resource.
-_OWNER = {"backup": "backupVaultAccountId", "ecr": "registryId", "glue": "catalogId", "lakeformation": "catalogId"}
+# How a member is called that may say that another account owns what is named.
+_OWNER = re.compile(r"(?:owner|account|account_?id|registryid|catalogid)$", re.IGNORECASE)
 # Their ARNs are in lower case, however a request spells a name.
 _LOWER = frozenset({"dax", "elasticache", "memorydb", "rds", "redshift", "sagemaker", "ses"})
 # What a name cannot hold that stands in an ARN as it is, or that policies would take for more than a name.
@@ -42,10 +39,8 @@ _NO_NAME = re.compile(r"[:*?\x00-\x1f]|\$\{")
 _PARTS = {
     "dynamodb": ("indexName", ":table/", "/index/"),
     "lambda": ("qualifier", ":function:", ":"),
-    "logs": ("logStreamName", ":log-group:", ":log-stream:"),
 }
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
-_ACCOUNT = re.compile(r"\d{12}")
 _UNKNOWN = ""  # among ARNs: something was named whose ARN does not follow
 _MAX_FOUND = 100
 
@@ -72,7 +67,8 @@ class _Joint:
 
     def __init__(self, template: Template, where: Mapping[str, str]) -> None:
         places = (f"{{{place}}}" for place in range(len(template.members)))
-        self._form, self._members = template.form.format(*places, **where), template.members
+        escaped = {name: value.replace("{", "{{").replace("}", "}}") for name, value in where.items()}
+        self._form, self._members = template.form.format(*places, **escaped), template.members
         self._shapes: dict[tuple[str, ...], tuple[str, ...] | None] = {}  # names of members -> those of the parts
 
     def values(self, parameters: Mapping[str, Any]) -> list[str]:
@@ -99,13 +95,24 @@ class Finder:
     """Finds the ARNs of the calls of one event in one account and Region. What follows from these alone is made once.
     `makes`: a request may name something whose ARN follows from it, besides the ARNs that it holds."""
 
-    __slots__ = ("_actions", "_formats", "_joint", "_members", "_own", "_owner", "_part", "_service", "_where", "makes")
+    __slots__ = (
+        "_actions",
+        "_formats",
+        "_joint",
+        "_members",
+        "_own",
+        "_owners",
+        "_part",
+        "_service",
+        "_where",
+        "makes",
+    )
 
     def __init__(self, service: str, actions: Sequence[str], account: str, region: str) -> None:
         """`actions`: those behind the event."""
-        self._service, self._actions = service, actions
+        self._service = service
         self._own = ("sts", "iam") if service == "sts" else (service,)  # a role is assumed by AWS STS
-        self._owner = _OWNER.get(service)
+        self._owners: dict[tuple[str, ...], tuple[str, ...]] = {}  # names of members -> those that may name an owner
         self._where = {"p": partition_of(region), "r": region, "a": account}
         templates = {action: template_of(action) for action in actions}
         # Where each action has one kind of resource, nothing else in a request is what it was about.
@@ -130,8 +137,6 @@ class Finder:
         if service == "s3" and not spelled and not listed:
             arn = _s3(parameters, self._where["p"])
             return () if arn is None else (arn,)
-        if self._owner is not None and (owner := parameters.get(self._owner)) not in (None, self._where["a"]):
-            return self._of_other(owner, parameters, listed)
         found = set(listed)
         if service == "s3":
             if (arn := _s3(parameters, self._where["p"])) is not None:
@@ -162,7 +167,7 @@ class Finder:
                 found.add(joint.arn(values))
         if self._part is not None:
             found.update(_part(found, parameters, *self._part))
-        if _UNKNOWN in found or len(found) > _MAX_FOUND:
+        if _UNKNOWN in found or len(found) > _MAX_FOUND or self._of_others(parameters):
             found = set(listed)
         return _sorted(found)
 
@@ -184,15 +189,20 @@ class Finder:
         """Whether the value is the name that stands in the ARN."""
         if _NO_NAME.search(value) or value == _HIDDEN:
             return False
+        if self._service == "ssm" and value.startswith("/aws/"):
+            return False  # of AWS, or another service behind it
         if self._service in _LOWER:
             return value == value.lower()
         return not (self._service == "kms" and value.startswith("alias/"))  # which does not say which key
 
-    def _of_other(self, owner: object, parameters: Mapping[str, Any], listed: Collection[str]) -> tuple[str, ...]:
-        """Of another account's resources."""
-        if not isinstance(owner, str) or not _ACCOUNT.fullmatch(owner):
-            return _sorted(listed)
-        return Finder(self._service, self._actions, owner, self._where["r"]).arns(parameters, listed)
+    def _of_others(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether the request may say that another account owns what it names."""
+        names = tuple(parameters)
+        if names not in self._owners:
+            if len(self._owners) >= _MAX_FOUND:
+                self._owners.clear()
+            self._owners[names] = tuple(filter(_OWNER.search, names))
+        return any(parameters[name] not in (None, "-", self._where["a"]) for name in self._owners[names])
 
     def _member(self, name: str) -> tuple[str, str] | None:
         if len(self._members) > _MAX_FOUND:
@@ -245,7 +255,9 @@ def _part(found: Collection[str], parameters: Mapping[str, Any], member: str, ki
     value = parameters.get(member)
     if not isinstance(value, str) or not value:
         return []
-    return [_UNKNOWN] if _NO_NAME.search(value) else [f"{arn}{joined}{value}" for arn in found if kind in arn]
+    if _NO_NAME.search(value):
+        return [_UNKNOWN]
+    return [f"{arn}{joined}{value}" for arn in found if kind in arn and joined not in arn.partition(kind)[2]]
 
 
 def _sqs(parameters: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[str]:
