@@ -178,6 +178,12 @@ RESOURCES = [
     ("ssm:GetParameter", {"name": "/app/x"}, None, [f"arn:aws:ssm:eu-west-1:{A}:parameter/app/x"]),
     ("logs:PutRetentionPolicy", {"logGroupName": "/app/x"}, None, []),
     (
+        "logs:GetLogGroupFields",
+        {"logGroupIdentifier": f"arn:aws:logs:eu-west-1:{A}:log-group:/app/x"},
+        None,
+        [],
+    ),
+    (
         "logs:CreateLogStream",
         {"logGroupName": "/app/x", "logStreamName": "[$LATEST]1"},
         None,

@@ -176,7 +176,8 @@ class Finder:
         if value.startswith("arn:"):
             # ARNs of other services in a request (a role, a key) are not what the call is about.
             if (value.split(":", 3)[2:3] or [""])[0] in self._own:
-                found.add(value)
+                # Policies name a log group with `:*` behind it.
+                found.add(_UNKNOWN if ":log-group:" in value and ":log-stream:" not in value else value)
         elif parts is not None and value:
             before, after = parts
             found.add(
