@@ -190,6 +190,9 @@ RESOURCES = [
         [f"arn:aws:logs:eu-west-1:{A}:log-group:/app/x:log-stream:[$LATEST]1"],
     ),
     ("ssm:GetParameter", {"name": "/aws/service/ami-amazon-linux-latest/x"}, None, []),
+    ("ssm:GetParametersByPath", {"path": "/app"}, None, [f"arn:aws:ssm:eu-west-1:{A}:parameter/app"]),
+    ("ssm:GetParametersByPath", {"path": "/app/"}, None, []),
+    ("ssm:GetParametersByPath", {"path": "/aws"}, None, []),
     (
         "ec2:StartInstances",
         {"instancesSet": {"items": [{"instanceId": "i-1"}]}},

@@ -33,8 +33,8 @@ _FORMATS: Mapping[str, Mapping[str, str]] = {
 _OWNER = re.compile(r"(?:owner|account|account_?id|registryid|catalogid)$", re.IGNORECASE)
 # Their ARNs are in lower case, however a request spells a name.
 _LOWER = frozenset({"dax", "elasticache", "memorydb", "rds", "redshift", "sagemaker", "ses"})
-# What a name cannot hold that stands in an ARN as it is, or that policies would take for more than a name.
-_NO_NAME = re.compile(r"[:*?\x00-\x1f]|\$\{")
+# What a name cannot hold that stands in an ARN as it is, or that policies would take for more than a name; nor does one end so.
+_NO_NAME = re.compile(r"[:*?\x00-\x1f]|\$\{|/\Z")
 # Service -> (a parameter that names a part of the resource, where the resource is one of this kind, how it is joined to its ARN).
 _PARTS = {
     "dynamodb": ("indexName", ":table/", "/index/"),
@@ -96,7 +96,6 @@ class Finder:
     `makes`: a request may name something whose ARN follows from it, besides the ARNs that it holds."""
 
     __slots__ = (
-        "_actions",
         "_formats",
         "_joint",
         "_members",
@@ -190,7 +189,7 @@ class Finder:
         """Whether the value is the name that stands in the ARN."""
         if _NO_NAME.search(value) or value == _HIDDEN:
             return False
-        if self._service == "ssm" and value.startswith("/aws/"):
+        if self._service == "ssm" and f"{value}/".startswith("/aws/"):
             return False  # of AWS, or another service behind it
         if self._service in _LOWER:
             return value == value.lower()
