@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from plumbline.iam.overlay import Overlay, PassRole
-from plumbline.usage.resources import Finder, copy_source, from_record, partition_of
+from plumbline.usage.resources import Finder, Shape, copy_source, from_record, partition_of
 
 PASSING: Final = "iam:PassRole"
 
@@ -157,7 +157,8 @@ class Reader:
         # Whether something is authorized besides in each request of this event, or in those that have such a member.
         self._inside = plan.service == "s3" and plan.operation in _S3_COPIES
         self._hints = tuple(hint.lower() for hint in _hints(plan))
-        self._shapes: dict[tuple[str, ...], bool] = {}  # names of members -> whether one of them is such a one
+        # Names of members -> whether one of them is such a one, and what they say of resources.
+        self._shapes: dict[tuple[str, ...], tuple[bool, Shape]] = {}
 
     def facts(self, request: bytes, listed: bytes) -> Facts:
         """The facts of one record, by its `requestParameters` and `resources`. Never raises."""
@@ -172,21 +173,21 @@ class Reader:
         parameters = decoded(request)
         if not isinstance(parameters, dict):
             parameters = {}
-        inside = tagged or self._inside or (self._hints and self._hinted(tuple(parameters)))
-        arns = self._finder.arns(parameters, named, spelled=spelled)
+        names = tuple(parameters)
+        hinted, shape = self._shapes.get(names) or self._shaped(names)
+        arns = self._finder.arns(parameters, shape, named, spelled=spelled)
         extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
-        if inside:
+        if hinted or tagged or self._inside:
             extra = tuple(sorted(set(_extra(self._plan, parameters, arns, self._partition))))
         variant = "versionId" if self._plan.service == "s3" and parameters.get("versionId") else ""
         return Facts(arns, variant, extra) if arns or variant or extra else NOTHING
 
-    def _hinted(self, names: tuple[str, ...]) -> bool:
-        hinted = self._shapes.get(names)
-        if hinted is None:
-            if len(self._shapes) >= _OF_ONE:
-                self._shapes.clear()
-            hinted = self._shapes[names] = any(name.lower().startswith(self._hints) for name in names)
-        return hinted
+    def _shaped(self, names: tuple[str, ...]) -> tuple[bool, Shape]:
+        if len(self._shapes) >= _OF_ONE:
+            self._shapes.clear()
+        hinted = bool(self._hints) and any(name.lower().startswith(self._hints) for name in names)
+        shaped = self._shapes[names] = hinted, self._finder.shape(names)
+        return shaped
 
 
 def _hints(plan: _Plan) -> Iterator[str]:

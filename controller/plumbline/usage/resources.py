@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from plumbline.usage.arn_formats import Template, template_of
@@ -63,55 +63,43 @@ def from_record(resources: Any) -> list[str]:
 class _Joint:
     """An ARN that is made of several members, in one account and Region."""
 
-    __slots__ = ("_form", "_members", "_shapes")
+    __slots__ = ("_form", "_members")
 
     def __init__(self, template: Template, where: Mapping[str, str]) -> None:
         places = (f"{{{place}}}" for place in range(len(template.members)))
         escaped = {name: value.replace("{", "{{").replace("}", "}}") for name, value in where.items()}
         self._form, self._members = template.form.format(*places, **escaped), template.members
-        self._shapes: dict[tuple[str, ...], tuple[str, ...] | None] = {}  # names of members -> those of the parts
 
-    def values(self, parameters: Mapping[str, Any]) -> list[str]:
-        """The parts that a request names; empty when it does not name all."""
-        names = tuple(parameters)
-        if names not in self._shapes:
-            if len(self._shapes) >= _MAX_FOUND:
-                self._shapes.clear()
-            self._shapes[names] = self._spelled(names)
-        found = [parameters[name] for name in self._shapes[names] or ()]
-        return found if all(isinstance(value, str) and value for value in found) else []
-
-    def _spelled(self, names: Iterable[str]) -> tuple[str, ...] | None:
+    def parts(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The members that hold the parts, of those with these names; empty when not all are there."""
         lower = {name.lower(): name for name in names}
         found = [next((lower[name] for name in called if name in lower), None) for called in self._members]
         parts = tuple(name for name in found if name is not None)
-        return parts if len(parts) == len(found) else None
+        return parts if len(parts) == len(found) else ()
 
     def arn(self, values: Sequence[str]) -> str:
         return self._form.format(*values)
+
+
+class Shape(NamedTuple):
+    """What the names of a request's members say. `formats`: of each member in turn, the ARN before and after its value.
+    `joint`: ARNs of several members, with these. `owners`: members that may name another owner."""
+
+    formats: tuple[tuple[str, str] | None, ...]
+    joint: tuple[tuple[_Joint, tuple[str, ...]], ...]
+    owners: tuple[str, ...]
 
 
 class Finder:
     """Finds the ARNs of the calls of one event in one account and Region. What follows from these alone is made once.
     `makes`: a request may name something whose ARN follows from it, besides the ARNs that it holds."""
 
-    __slots__ = (
-        "_formats",
-        "_joint",
-        "_members",
-        "_own",
-        "_owners",
-        "_part",
-        "_service",
-        "_where",
-        "makes",
-    )
+    __slots__ = ("_formats", "_joint", "_own", "_part", "_service", "_where", "makes")
 
     def __init__(self, service: str, actions: Sequence[str], account: str, region: str) -> None:
         """`actions`: those behind the event."""
         self._service = service
         self._own = ("sts", "iam") if service == "sts" else (service,)  # a role is assumed by AWS STS
-        self._owners: dict[tuple[str, ...], tuple[str, ...]] = {}  # names of members -> those that may name an owner
         self._where = {"p": partition_of(region), "r": region, "a": account}
         templates = {action: template_of(action) for action in actions}
         # Where each action has one kind of resource, nothing else in a request is what it was about.
@@ -126,13 +114,23 @@ class Finder:
             elif template is not None:
                 self._joint.append(_Joint(template, self._where))
         self._part = _PARTS.get(service) if not self._joint else None
-        self._members: dict[str, tuple[str, str] | None] = {}
         self.makes = bool(self._formats or self._joint) or service in ("s3", "sqs")
 
-    def arns(self, parameters: Mapping[str, Any], listed: Collection[str], *, spelled: bool = True) -> tuple[str, ...]:
+    def shape(self, names: Sequence[str]) -> Shape:
+        """Of requests whose members have these names, in this order."""
+        joint = ((joint, joint.parts(names)) for joint in self._joint)
+        return Shape(
+            tuple(self._formats.get(name.lower()) for name in names),
+            tuple((joint, parts) for joint, parts in joint if parts),
+            tuple(filter(_OWNER.search, names)),
+        )
+
+    def arns(
+        self, parameters: Mapping[str, Any], shape: Shape, listed: Collection[str], *, spelled: bool = True
+    ) -> tuple[str, ...]:
         """The sorted ARNs of one call; empty when they are unknown, or more than 100. `listed`: those of the record.
         `spelled`: whether a parameter may hold an ARN."""
-        service, members = self._service, self._members
+        service = self._service
         if service == "s3" and not spelled and not listed:
             arn = _s3(parameters, self._where["p"])
             return () if arn is None else (arn,)
@@ -147,38 +145,41 @@ class Finder:
         elif service == "dynamodb" and isinstance(items := parameters.get("requestItems"), dict):
             for table in items:
                 self._add(self._formats.get("tablename"), table, found)
-        for name, value in parameters.items() if spelled or self._formats else ():
-            if isinstance(value, dict):
-                for inner, text in _inner(value):
-                    self._add(self._member(inner), text, found)
-                continue
-            parts = members[name] if name in members else self._member(name)
-            if parts is None and not spelled:
-                continue
-            if isinstance(value, str):
-                self._add(parts, value, found)
-            elif isinstance(value, list):
-                for text in value:
-                    if isinstance(text, str):
-                        self._add(parts, text, found)
-        for joint in self._joint:
-            if (values := joint.values(parameters)) and all(map(self._named, values)):
+        if spelled or self._formats:
+            for value, format_ in zip(parameters.values(), shape.formats, strict=True):
+                if isinstance(value, dict):
+                    for inner, text in _inner(value):
+                        self._add(self._formats.get(inner.lower()), text, found)
+                elif format_ is None and not spelled:
+                    continue
+                elif isinstance(value, str):
+                    self._add(format_, value, found)
+                elif isinstance(value, list):
+                    for text in value:
+                        if isinstance(text, str):
+                            self._add(format_, text, found)
+        for joint, parts in shape.joint:
+            values = [parameters[name] for name in parts]
+            if all(isinstance(value, str) and value and self._named(value) for value in values):
                 found.add(joint.arn(values))
         if self._part is not None:
             found.update(_part(found, parameters, *self._part))
-        if _UNKNOWN in found or len(found) > _MAX_FOUND or self._of_others(parameters):
+        of_others = shape.owners and any(
+            parameters[name] not in (None, "-", self._where["a"]) for name in shape.owners
+        )
+        if _UNKNOWN in found or len(found) > _MAX_FOUND or of_others:
             found = set(listed)
         return _sorted(found)
 
-    def _add(self, parts: tuple[str, str] | None, value: str, found: set[str]) -> None:
-        """`parts`: the ARN's format, where the member's name has one."""
+    def _add(self, format_: tuple[str, str] | None, value: str, found: set[str]) -> None:
+        """`format_`: the ARN's, where the member's name has one."""
         if value.startswith("arn:"):
             # ARNs of other services in a request (a role, a key) are not what the call is about.
             if (value.split(":", 3)[2:3] or [""])[0] in self._own:
                 # Policies name a log group with `:*` behind it.
                 found.add(_UNKNOWN if ":log-group:" in value and ":log-stream:" not in value else value)
-        elif parts is not None and value:
-            before, after = parts
+        elif format_ is not None and value:
+            before, after = format_
             found.add(
                 f"{before}{value.lstrip('/') if before[-1] == '/' else value}{after}"
                 if self._named(value)
@@ -194,21 +195,6 @@ class Finder:
         if self._service in _LOWER:
             return value == value.lower()
         return not (self._service == "kms" and value.startswith("alias/"))  # which does not say which key
-
-    def _of_others(self, parameters: Mapping[str, Any]) -> bool:
-        """Whether the request may say that another account owns what it names."""
-        names = tuple(parameters)
-        if names not in self._owners:
-            if len(self._owners) >= _MAX_FOUND:
-                self._owners.clear()
-            self._owners[names] = tuple(filter(_OWNER.search, names))
-        return any(parameters[name] not in (None, "-", self._where["a"]) for name in self._owners[names])
-
-    def _member(self, name: str) -> tuple[str, str] | None:
-        if len(self._members) > _MAX_FOUND:
-            self._members.clear()
-        parts = self._members[name] = self._formats.get(name.lower())
-        return parts
 
 
 @lru_cache(256)  # shared by the events of a service
