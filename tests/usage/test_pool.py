@@ -105,6 +105,28 @@ def test_a_process_that_was_killed_is_an_error_and_the_others_end(folder, monkey
     assert threading.active_count() < 10
 
 
+def test_a_slow_process_holds_the_others_up_but_is_never_held_up_by_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "_FILES", 1)
+    for number in range(60):
+        (tmp_path / f"{number:02}.json").write_bytes(envelope(record(eventID=str(number % 50))))
+    may_wait = pool._RUN + pool._AHEAD  # beside the run of the slow one
+    ahead, enough, read = [], threading.Event(), pool._Worker.read
+
+    def slowly(worker, order):
+        if order.paths[0].endswith("00.json"):
+            assert enough.wait(60)
+            assert len(ahead) == may_wait
+        elif not enough.is_set():
+            ahead.append(order)
+            if len(ahead) == may_wait:
+                enough.set()
+        return read(worker, order)
+
+    monkeypatch.setattr(pool._Worker, "read", slowly)
+    usage = read_paths([tmp_path], processes=2).usage
+    assert (usage.records, usage.evidence[0].count) == (60, 50)
+
+
 def worker(**more):
     command = [sys.executable, "-P", "-m", "plumbline.usage.worker"]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)

@@ -13,6 +13,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from math import ceil
 from queue import SimpleQueue
 
 from plumbline.usage.attribution import Caller
@@ -23,8 +24,10 @@ from plumbline.usage.worker import Done, Give, Groups, Order, Read, Rest, group_
 
 # Files that are read with one order: so many bytes as they lie there, or so many files.
 _BYTES, _FILES = 2 << 20, 500
+# Orders that follow one another, often of one account, go to one process, so that few groups are in several tallies.
+_RUN = 4
 # How far reading may run ahead of the oldest order that is not done, so that what waits to be merged stays small.
-_AHEAD = 8
+_AHEAD = 2 * _RUN
 # Below it a second process would take longer to start than it saves.
 WORTH = 24 << 20
 
@@ -59,8 +62,8 @@ class _Run:
         # names that collide.
         env = {**os.environ, "PYTHONHASHSEED": str(secrets.randbelow(1 << 32))}
         self._workers = [_Worker(env) for _ in range(min(processes, len(orders)))]
-        self._next, self._lock = iter(enumerate(orders)), threading.Lock()
-        self._ahead = threading.Semaphore(len(self._workers) + _AHEAD)
+        self._next, self._lock = 0, threading.Lock()
+        self._ahead = threading.Semaphore(len(self._workers) * _RUN + _AHEAD)
         self._over = False
         self._found: SimpleQueue[tuple[int, int, Done | BaseException]] = SimpleQueue()
 
@@ -77,20 +80,26 @@ class _Run:
             self._over = True
             for worker in self._workers:
                 worker.end()
-                self._ahead.release()
+                self._ahead.release(_RUN)
 
     def _drive(self, number: int) -> None:
         """Gives one worker order after order."""
         try:
-            while True:
-                self._ahead.acquire()
-                with self._lock:
-                    place, order = next(self._next, (-1, None))
-                if order is None or self._over:
-                    return
-                self._found.put((place, number, self._workers[number].read(order)))
+            while run := self._taken():
+                for place in run:
+                    self._found.put((place, number, self._workers[number].read(self._orders[place])))
         except BaseException as error:  # noqa: BLE001 - raised again by the one who waits
             self._found.put((-1, number, error))
+
+    def _taken(self) -> range:
+        """The next orders for one worker, fewer towards the end, so that all end together. Empty when there are none."""
+        with self._lock:
+            left = len(self._orders) - self._next
+            run = min(_RUN, ceil(left / (2 * len(self._workers))))
+            for _ in range(run):
+                self._ahead.acquire()  # in the order of orders: the oldest never waits for later ones
+            self._next += run
+            return range(0) if self._over else range(self._next - run, self._next)
 
     def _merged(self, result: Tally) -> list[Counter[int]]:
         """Takes in what is done, in the order of files. For each worker: place -> records that were repetitions."""

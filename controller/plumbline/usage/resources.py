@@ -164,9 +164,7 @@ class Finder:
                 found.add(joint.arn(values))
         if self._part is not None:
             found.update(_part(found, parameters, *self._part))
-        of_others = shape.owners and any(
-            parameters[name] not in (None, "-", self._where["a"]) for name in shape.owners
-        )
+        of_others = shape.owners and any(parameters[name] not in (None, "-", self._where["a"]) for name in shape.owners)
         if _UNKNOWN in found or len(found) > _MAX_FOUND or of_others:
             found = set(listed)
         return _sorted(found)
