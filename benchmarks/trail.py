@@ -10,7 +10,10 @@ from typing import Any
 from benchmarks.timer import Timer, run, settle
 from benchmarks.trail_files import ACCOUNTS, DAYS, REGION, START, account
 from benchmarks.trail_peers import digest
+from plumbline.garbage import uncollected
 from plumbline.iam.overlay import overlay
+from plumbline.usage.records import Problem, Record
+from plumbline.usage.records import read as records_of
 from plumbline.usage.summary import read_paths, tally_of
 
 Result = tuple[Timer, Mapping[str, Any]]
@@ -38,6 +41,40 @@ def keys(folder: str) -> Result:
         entry[1] = max(entry[1], f"{group.last:%Y-%m-%dT%H:%M:%SZ}")
         entry[2] += group.count if key.code else 0
     return Timer(), {"groups": len(found), "keys": digest(found)}
+
+
+def grouped(folder: str) -> Result:
+    """What the peers find and no more, from the records as the reader decodes them."""
+    groups: dict[tuple[str | None, str, str], list[Any]] = {}
+    problems: list[Problem] = []
+    settle()
+    with Timer() as timer, uncollected():
+        for path in sorted(Path(folder).rglob("*.json.gz")):
+            with path.open("rb", buffering=0) as stream:
+                for batch in records_of(stream, path.name, problems):
+                    for record in batch:
+                        _group(groups, record)
+    for group in groups.values():
+        group[1] = f"{group[1]:%Y-%m-%dT%H:%M:%SZ}"
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    facts = {"records": sum(group[0] for group in groups.values()), "problems": len(problems), "peak": own}
+    return timer, facts | {"groups": len(groups), "keys": digest(groups)}
+
+
+def _group(groups: dict[tuple[str | None, str, str], list[Any]], record: Record | None) -> None:
+    if record is None or record.userIdentity is None:
+        return
+    identity = record.userIdentity
+    context = identity.sessionContext
+    issuer = context.sessionIssuer if context is not None else None
+    key = (issuer.arn if issuer is not None else identity.arn, record.eventSource, record.eventName)
+    group = groups.get(key)
+    if group is None:
+        group = groups[key] = [0, record.eventTime, 0]
+    group[0] += 1
+    group[1] = max(group[1], record.eventTime)
+    if record.errorCode is not None:
+        group[2] += 1
 
 
 def ledger(folder: str, state: str, processes: str) -> Result:
@@ -86,7 +123,7 @@ def _ledger(folder: str, state: str, end: datetime, processes: int) -> Callable[
     return synced
 
 
-STATIONS = {"read": read, "keys": keys, "ledger": ledger, "further": further}
+STATIONS = {"read": read, "keys": keys, "grouped": grouped, "ledger": ledger, "further": further}
 
 if __name__ == "__main__":
     run(STATIONS, *sys.argv[1:])

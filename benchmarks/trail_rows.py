@@ -1,8 +1,9 @@
 """The rows of the log reader beside others, over made-up trails. Knows what to run, and that all must find the same."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks import installed
 from benchmarks.child import Measured, measure
@@ -18,13 +19,13 @@ MEMORY = 100
 
 def trail(rows: Rows, work: Path, sizes: Sequence[int] = (1_000_000, 5_000_000)) -> None:
     """Rows for each number of events in large files, for small files, and for a second pass of the ledger."""
-    one = None
+    both = None
     for events in sorted(sizes):
-        one = _beside(rows, _written(work, events, LARGE), f"{events:,} events")
+        both = _beside(rows, _written(work, events, LARGE), f"{events:,} events")
     _beside(rows, _written(work, _SMALL_TOTAL, SMALL), f"{_SMALL_TOTAL:,} events, {SMALL} in a file")
     _ledger(rows, work, min(sizes))
-    if one is not None:
-        _scraper(rows, _written(work, _SCRAPED, LARGE), one)
+    if both is not None:
+        _scraper(rows, _written(work, _SCRAPED, LARGE), *both)
 
 
 def _written(work: Path, events: int, per_file: int) -> Path:
@@ -34,19 +35,28 @@ def _written(work: Path, events: int, per_file: int) -> Path:
     return folder
 
 
-def _beside(rows: Rows, folder: Path, title: str) -> Measured:
+def _beside(rows: Rows, folder: Path, title: str) -> tuple[Measured, Measured]:
+    """(the whole reader, its records alone)"""
     one = rows.add(f"log reader, {title}, one process", [measure(OWN, "read", str(folder), "1")])
     rows.note(_own(one, one))
     cores = len(os.sched_getaffinity(0))
     several = rows.add(f"log reader, {title}, {cores} processes", [measure(OWN, "read", str(folder), str(cores))])
     rows.note(_own(several, one))
     keys = measure(OWN, "keys", str(folder)).facts
+    alike = rows.add("  its records, grouped as the peers do", [measure(OWN, "grouped", str(folder))])
+    rows.note(f"{_same(alike, keys)}; {alike.facts['records'] / alike.seconds:,.0f} events/s")
     for peer, wanted in _TARGETS.items():
         best = rows.add(f"  peer: {peer}", [measure(PEERS, peer, str(folder))])
-        same = "same keys and counts" if best.facts["keys"] == keys["keys"] else "OTHER KEYS OR COUNTS"
-        ratios = f"CPU {target(best.cpu / one.cpu, wanted)}; wall {best.seconds / several.seconds:.1f} times {cores} processes"
-        rows.note(f"{same}, {best.facts['groups']:,}; {ratios}")
-    return one
+        rows.note(
+            f"{_same(best, keys)}; CPU {target(best.cpu / alike.cpu, wanted)} where the same is asked, "
+            f"{best.cpu / one.cpu:.1f} to evidence; wall {best.seconds / several.seconds:.1f} times {cores} processes"
+        )
+    return one, alike
+
+
+def _same(found: Measured, keys: Mapping[str, Any]) -> str:
+    same = "same keys and counts" if found.facts["keys"] == keys["keys"] else "OTHER KEYS OR COUNTS"
+    return f"{same}, {found.facts['groups']:,}"
 
 
 def _own(found: Measured, one: Measured) -> str:
@@ -82,11 +92,12 @@ def _read(found: Measured) -> str:
     return f"{found.facts['records']:,} records read in {found.facts['objects']:,} objects"
 
 
-def _scraper(rows: Rows, folder: Path, one: Measured) -> None:
+def _scraper(rows: Rows, folder: Path, one: Measured, alike: Measured) -> None:
     python, problem = installed.python((*installed.PYTHON_PEERS, "trailscraper==0.10.0"))
     if python is None:
         print(f"trailscraper is not measured: {problem}", flush=True)
         return
     best = rows.add("  peer: trailscraper", [measure(PEERS, "trailscraper", str(folder), python=str(python))])
-    each = best.cpu / best.facts["records"] / (one.cpu / one.facts["records"])
-    rows.note(f"{best.facts['records']:,} events; CPU for each {target(each, _SCRAPER_TARGET)}")
+    evidence, each = (best.cpu / best.facts["records"] / (own.cpu / own.facts["records"]) for own in (one, alike))
+    events = f"{best.facts['records']:,} events"
+    rows.note(f"{events}; CPU for each {target(each, _SCRAPER_TARGET)} its records alone, {evidence:.1f} to evidence")
