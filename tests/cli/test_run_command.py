@@ -1,6 +1,7 @@
 """`plumbline run` as a user meets it: what is wrong is named, with the remedy, and never looks like success."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -226,6 +227,22 @@ def test_a_database_that_is_none(run, tmp_path):
     ended = run()
     assert ended.status == 2
     assert "cannot be used" in ended.err
+
+
+def test_a_database_of_a_later_version(run, tmp_path):
+    (tmp_path / "state").mkdir()
+    path = tmp_path / "state" / "plumbline.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('9000')"
+    )
+    connection.close()
+    ended = run()
+    assert ended.status == 2
+    assert (
+        f"the database {path} cannot be used: a later version of Plumbline has brought its schema to 9000" in ended.err
+    )
+    assert "start that version again, or restore" in ended.err
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "oracle9://host/name"])

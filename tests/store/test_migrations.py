@@ -56,6 +56,18 @@ def test_an_empty_database_gets_the_tables_of_the_schema(empty_url):
     engine.dispose()
 
 
+def test_the_head_is_the_last_migration():
+    assert ScriptDirectory.from_config(configuration()).get_current_head() == database.HEAD
+
+
+def test_a_store_that_is_up_to_date_is_not_migrated(empty_url, monkeypatch):
+    open_store(empty_url).dispose()
+    monkeypatch.setattr(database, "_upgrade", lambda _: pytest.fail("migrated again"))
+    engine = open_store(empty_url)
+    assert rejections_of(engine, "pay") == {}
+    engine.dispose()
+
+
 @pytest.mark.parametrize("revision", OLDER)
 def test_a_store_of_an_earlier_version_is_brought_up_to_date_and_keeps_what_it_has(empty_url, revision):
     older = at_revision(empty_url, revision)

@@ -58,7 +58,7 @@ def operator(
     from plumbline.kube.client import KubeClient
     from plumbline.kube.errors import KubeError
     from plumbline.operator.program import Dashboard, Options, missing_rights, operate
-    from plumbline.store.database import open_store
+    from plumbline.store.database import NewerStoreError, open_store
 
     for option, header in (("user", dashboard_user_header), ("group", dashboard_group_header)):
         if header and dashboard_port is None:
@@ -80,6 +80,8 @@ def operator(
         ended = asyncio.run(operate(kube, open_store(store), Options(port, workers, sweep, spread, grace, shown)))
     except KubeError as error:
         _fail(f"the cluster cannot be used: {error}")
+    except NewerStoreError as error:
+        _fail(f"the database cannot be used: {error}")
     except sqlalchemy.exc.SQLAlchemyError as error:
         _fail(
             f"the database cannot be used: {str(error).splitlines()[0]}; check --store and that its folder is writable"

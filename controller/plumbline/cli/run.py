@@ -127,18 +127,20 @@ def _failures(state: Path, store: str | None) -> Iterator[None]:
     """Ends the command with a line that names what cannot be used and what to do, where folder or database fail."""
     import sqlalchemy.exc
 
+    from plumbline.store.database import NewerStoreError
+
+    if store is None:
+        what, remedy = str(state / "plumbline.db"), "that --state can be written, has space left and no other such file"
+    else:
+        what, remedy = "of --store", "the URL, and that it can be reached and written"
     try:
         yield
     except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError):
         raise
+    except NewerStoreError as error:
+        _say(f"the database {what} cannot be used: {error}")
+        raise typer.Exit(EXIT_NOT_ALL_ASSESSED) from error
     except sqlalchemy.exc.SQLAlchemyError as error:
-        if store is None:
-            what, remedy = (
-                str(state / "plumbline.db"),
-                "that --state can be written, has space left and no other such file",
-            )
-        else:
-            what, remedy = "of --store", "the URL, and that it can be reached and written"
         _say(f"the database {what} cannot be used: {_first_line(error)}; check {remedy}")
         raise typer.Exit(EXIT_NOT_ALL_ASSESSED) from error
     except OSError as error:

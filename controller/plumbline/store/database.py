@@ -6,18 +6,28 @@ import json
 from pathlib import Path
 from typing import Any
 
-import alembic.command
-import alembic.config
 import sqlalchemy as sa
 
+# The latest of the migrations.
+HEAD = "0011"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATING = 7_586_332_461  # a number that no other program takes for its lock
+
+
+class NewerStoreError(Exception):
+    """A later version of the program has migrated the store."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"a later version of Plumbline has brought its schema to {revision}, and this one knows it up to {HEAD}; start "
+            "that version again, or restore the database from before the upgrade"
+        )
 
 
 def open_store(url: str) -> sa.Engine:
     """An engine on the store at `url` (`sqlite:////path/plumbline.db`, `postgresql+psycopg://...`), migrated to head.
 
-    Raises sqlalchemy.exc.OperationalError when it cannot be opened.
+    Raises sqlalchemy.exc.OperationalError when it cannot be opened, NewerStoreError.
     """
     engine = connected(url)
     migrate(engine)
@@ -44,14 +54,33 @@ def _as_json(value: Any) -> str:
 
 
 def migrate(engine: sa.Engine) -> None:
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             # Two that start at once would both make the tables; the lock ends with the transaction.
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
-        config.attributes["connection"] = connection
-        alembic.command.upgrade(config, "head")
+        revision = _revision(connection)
+        if revision is not None and revision > HEAD:
+            raise NewerStoreError(revision)
+        if revision != HEAD:
+            _upgrade(connection)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    # Not above: most starts need no migration, and Alembic takes ten MiB and a fifth of a second.
+    import alembic.command
+    import alembic.config
+
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    alembic.command.upgrade(config, "head")
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:
