@@ -16,7 +16,7 @@ from plumbline.store import database
 from plumbline.store.database import open_store
 from plumbline.store.register import Registered, registered_in
 from plumbline.store.rejections import Rejection, rejections_of, remember_rejections
-from plumbline.store.schema import generation_job, metadata
+from plumbline.store.schema import generation_job, metadata, unmapped_use
 
 AT = datetime(2026, 6, 30, 10, tzinfo=UTC)
 ONE = Rejection("arn:aws:iam::123456789012:role/app", "AROA1", "a" * 64, "jane", "needed", AT)
@@ -131,4 +131,19 @@ def test_a_connection_that_broke_is_replaced(postgresql, migrated):
     remember_rejections(engine, "pay", [ONE], [])
     postgresql.disconnect(name)
     assert rejections_of(engine, "pay") == {ONE.role: ONE}
+    engine.dispose()
+
+
+@pytest.mark.servers
+def test_rows_are_numbered_beyond_32_bits(postgresql, migrated):
+    engine = open_store(postgresql.url(postgresql.create(migrated)))
+    row = dict.fromkeys(
+        ("landscape", "source", "account", "region", "day", "principal", "event_source", "event_name"), "x"
+    )
+    row |= {"unique_id": None, "services": [], "last": AT, "count": 1 << 40}
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"SELECT setval('unmapped_use_id_seq', {(1 << 31) - 1})"))
+        connection.execute(unmapped_use.insert(), row)
+        found = connection.execute(sa.select(unmapped_use.c.id, unmapped_use.c["count"])).one()
+    assert tuple(found) == (1 << 31, 1 << 40)
     engine.dispose()

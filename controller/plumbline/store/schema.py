@@ -45,6 +45,9 @@ def _without_nul(value: str | None) -> str | None:
     return value if value is None or "\0" not in value else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
+# Of 64 bits, as SQLite's are anyway, which numbers rows by itself only in a column of this type.
+Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 metadata = sa.MetaData()
 
 
@@ -67,7 +70,7 @@ partition = sa.Table(
     sa.Column("fingerprint", Words, nullable=False),  # of the listing and of the mapping's version
     sa.Column("sealed", sa.Boolean, nullable=False, default=False),  # old and proven complete: never listed again
     sa.Column("objects", sa.Integer, nullable=False, default=0),
-    sa.Column("records", sa.Integer, nullable=False, default=0),
+    sa.Column("records", Number, nullable=False, default=0),
     sa.Column("bins", sa.JSON, nullable=False),
     sa.Column("covered", sa.JSON, nullable=False),  # [[start, end], ...] ISO 8601, proven by digests of this folder
     sa.Column("problems", sa.JSON, nullable=False),  # [{"object", "reason", "message"}]
@@ -78,7 +81,7 @@ partition = sa.Table(
 evidence = sa.Table(
     "evidence",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", Number, primary_key=True),
     *_partition_columns(),
     sa.Column("principal", Words, nullable=False),
     sa.Column("unique_id", Words),
@@ -86,7 +89,7 @@ evidence = sa.Table(
     sa.Column("outcome", Words, nullable=False),
     sa.Column("first", Utc, nullable=False),
     sa.Column("last", Utc, nullable=False),
-    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("count", Number, nullable=False),
     sa.Column("resources", sa.JSON, nullable=False),
     sa.Column("resources_truncated", sa.Boolean, nullable=False, default=False),
     sa.Column("via_services", sa.JSON, nullable=False),
@@ -100,7 +103,7 @@ evidence = sa.Table(
 unmapped_use = sa.Table(
     "unmapped_use",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", Number, primary_key=True),
     *_partition_columns(),
     sa.Column("principal", Words, nullable=False),
     sa.Column("unique_id", Words),
@@ -108,14 +111,14 @@ unmapped_use = sa.Table(
     sa.Column("event_name", Words, nullable=False),
     sa.Column("services", sa.JSON, nullable=False),
     sa.Column("last", Utc, nullable=False),
-    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("count", Number, nullable=False),
     sa.Index("unmapped_use_partition", *PARTITION),
 )
 
 grant_change = sa.Table(
     "grant_change",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", Number, primary_key=True),
     *_partition_columns(),
     sa.Column("event_name", Words, nullable=False),
     sa.Column("target", Words, nullable=False),
@@ -129,7 +132,7 @@ grant_change = sa.Table(
 trail_change = sa.Table(
     "trail_change",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", Number, primary_key=True),
     *_partition_columns(),
     sa.Column("event_name", Words, nullable=False),
     sa.Column("trail", Words, nullable=False),
