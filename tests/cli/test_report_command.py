@@ -54,11 +54,15 @@ def test_serve_refuses_addresses_that_others_reach(plumbline, tmp_path, host):
     assert "--behind-proxy" in ended.err
 
 
-def test_serve_says_that_a_port_is_taken(plumbline, tmp_path):
+def test_serve_says_that_a_port_is_taken_before_it_reads_anything(plumbline, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = plumbline("serve", *written(tmp_path / "in"), "--port", str(taken.getsockname()[1]))
+        port = taken.getsockname()[1]
+        ended = plumbline("serve", *written(tmp_path / "in"), "--port", str(port))
+    said = " ".join(ended.err.replace("│", " ").split())
     assert ended.status == 64
-    assert "0 for a free one" in " ".join(ended.err.replace("│", " ").split())
+    assert f"port {port}" in said
+    assert "0 for a free one" in said
+    assert "reads the files" not in said
 
 
 @pytest.mark.parametrize("option", ["--dashboard-user-header", "--dashboard-group-header"])

@@ -19,6 +19,7 @@ from plumbline.cli.progress import progress
 
 if TYPE_CHECKING:
     from plumbline.dashboard.picture import Picture
+    from plumbline.dashboard.server import Server
 
 _NAME = "files"
 
@@ -45,33 +46,41 @@ def serve(
     unless a proxy in front does that.
     """
     from plumbline.assess.analysis import analyse
-    from plumbline.dashboard.access import Everybody
     from plumbline.dashboard.picture import Picture
-    from plumbline.dashboard.server import Server
-    from plumbline.dashboard.site import Site
     from plumbline.export.analysis import Report
 
     _check(host, behind_proxy=behind_proxy)
     known = read_own_ways(ways)
-    sys.stderr.write("reads the files and analyses them once; the address follows when the pages are ready\n")
-    given = read()
-    facts = replace(given.facts, ways=known)
-    with progress() as say:
-        found = analyse(facts, progress=say)
-    picture = Picture(_NAME, Report(found, facts, given.as_of, given.warnings))
+    pages = _One()
+    # Before the work, which can take minutes: a port that is taken would make it in vain.
+    with _listening(pages, host, port, behind_proxy=behind_proxy) as server:
+        sys.stderr.write("reads the files and analyses them once; the address follows when the pages are ready\n")
+        given = read()
+        facts = replace(given.facts, ways=known)
+        with progress() as say:
+            found = analyse(facts, progress=say)
+        pages.only = Picture(_NAME, Report(found, facts, given.as_of, given.warnings))
+        sys.stderr.writelines(f"{line}\n" for line in given.warnings)
+        sys.stderr.write(f"http://{host}:{server.port}/ shows the landscape until you press Ctrl-C\n")
+        with suppress(KeyboardInterrupt):
+            # As Ctrl-C; who is started in the background does not hear that.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            server.run()
+
+
+def _listening(pages: _One, host: str, port: int, *, behind_proxy: bool) -> Server:
+    """Who asks before it runs waits for the pages. Raises typer.BadParameter when it cannot listen there."""
+    from plumbline.dashboard.access import Everybody
+    from plumbline.dashboard.server import Server
+    from plumbline.dashboard.site import Site
+
     hosts = None if behind_proxy else frozenset({"127.0.0.1", "localhost", host})
     try:
-        server = Server(Site(_One(picture), Everybody(), hosts=hosts), host, port)
+        return Server(Site(pages, Everybody(), hosts=hosts), host, port)
     except OSError as error:
         raise typer.BadParameter(
             f"cannot listen at {host}, port {port}: {error}; choose another, or 0 for a free one", param_hint="--port"
         ) from error
-    sys.stderr.writelines(f"{line}\n" for line in given.warnings)
-    sys.stderr.write(f"http://{host}:{server.port}/ shows the landscape until you press Ctrl-C\n")
-    with suppress(KeyboardInterrupt):
-        # As Ctrl-C; who is started in the background does not hear that.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        server.run()
 
 
 def _check(host: str, *, behind_proxy: bool) -> None:
@@ -88,11 +97,11 @@ def _check(host: str, *, behind_proxy: bool) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _One:
-    """The one picture that there is."""
+    """The one picture that there is, once it is made."""
 
-    only: Picture
+    only: Picture | None = None
 
     def names(self) -> Sequence[str]:
         return [_NAME]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 
 import structlog
 
@@ -19,7 +20,8 @@ _log = structlog.get_logger()
 
 
 class Server:
-    """Answers GET and HEAD until closed. `port` 0 takes a free one. Raises OSError when it is taken."""
+    """Answers GET and HEAD until closed; listens from the first, and frees the port at the end of `with`. `port` 0 takes a
+    free one. Raises OSError when it is taken."""
 
     def __init__(self, site: Site, host: str, port: int) -> None:
         places = threading.BoundedSemaphore(_AT_A_TIME)
@@ -66,6 +68,12 @@ class Server:
 
         self._server = _Quiet((host, port), Handler)
         self.port: int = self._server.server_address[1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.server_close()  # and no more: to shut down what never ran would wait for ever
 
     def start(self) -> None:
         threading.Thread(target=self.run, name="dashboard", daemon=True).start()
