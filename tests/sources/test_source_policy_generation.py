@@ -18,8 +18,8 @@ TRAIL = "arn:aws:cloudtrail:us-east-1:100000000001:trail/org-trail"
 ALL = [{"cloudTrailArn": TRAIL, "allRegions": True}]
 
 
-def spec(**more):
-    return PolicyGeneration(trail_arn=TRAIL, access_role_name="path/AccessRole", **more)
+def spec(access_role_name="path/AccessRole", **more):
+    return PolicyGeneration(trail_arn=TRAIL, access_role_name=access_role_name, **more)
 
 
 def wanted(principals, days=30):
@@ -197,6 +197,27 @@ def test_a_failed_job_is_said_with_its_remedy_and_tried_again_the_next_day(engin
     aws.failure.clear()
     found = finish(aws, engine, wanted([role]), NOW + DAY)
     assert (aws.started(), found.states[role.arn].state) == (["a", "a"], State.PARTIAL)
+
+
+@pytest.mark.parametrize("changed", [{"access_role_name": "OtherRole"}, {"region": "eu-west-1"}])
+def test_a_failed_job_is_tried_again_at_once_when_the_spec_asks_otherwise(engine, principal, changed):
+    aws, roles = Analyzer(looks=0), [principal(name) for name in "ab"]
+    aws.failure = dict.fromkeys("ab", "AUTHORIZATION_ERROR")
+    finish(aws, engine, wanted(roles))
+    aws.failure.clear()
+    found = finish(aws, engine, wanted(roles), **changed)
+    assert aws.started() == ["a", "b", "a", "b"]
+    assert set(found.policies) == {role.arn for role in roles}
+
+
+def test_a_job_of_somebody_else_that_failed_holds_the_role_until_tomorrow(new_store, principal):
+    """With which access role it was started AWS does not tell."""
+    aws, role = Analyzer(), principal("a")
+    aws.failure["a"] = "AUTHORIZATION_ERROR"
+    finish(aws, new_store(), wanted([role]))
+    lost = new_store()
+    finish(aws, lost, wanted([role]), access_role_name="OtherRole")
+    assert aws.started() == ["a"]
 
 
 def test_a_failure_after_a_success_keeps_the_success(engine, principal):

@@ -10,8 +10,9 @@ from plumbline.store.jobs import GenerationJob, delete_job, jobs_started, load_j
 AT = datetime(2026, 6, 30, 10, tzinfo=UTC)
 ARN = "arn:aws:iam::123456789012:role/app"
 JOB = GenerationJob(
-    "l", ARN, "token", "AROA1", "123456789012", "us-east-1", AT - timedelta(days=90), AT, scope="arn:trail eu-west-1"
-)
+    "l", ARN, "token", "AROA1", "123456789012", "us-east-1", AT - timedelta(days=90), AT, scope="arn:trail eu-west-1",
+    access_role="arn:aws:iam::123456789012:role/reader",
+)  # fmt: skip
 
 
 def test_a_job_is_replaced_as_it_goes_on(engine):

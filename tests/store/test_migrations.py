@@ -79,7 +79,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date_and_keeps_what_it_h
     with engine.connect() as connection:
         row = connection.execute(generation_job.select()).mappings().one()
     assert {name: row[name] for name in JOB} == JOB
-    assert row["scope"] is None  # which logs it has read was not written down
+    assert (row["scope"], row["access_role"]) == (None, None)  # which logs it has read, and how, was not written down
     remember_rejections(engine, "pay", [ONE], [])
     assert rejections_of(engine, "pay") == {ONE.role: ONE}
     engine.dispose()

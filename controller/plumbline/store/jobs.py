@@ -23,6 +23,7 @@ class GenerationJob:
     """A job of one principal over one window. PENDING: written before the start, which may or may not have happened.
 
     `scope`: which logs it reads, as plumbline.aws.generation tells them; None in rows of a store that did not know it yet.
+    `access_role`: the ARN of the role with which it reads them; None in such rows too, and of jobs of somebody else.
     `result`, of a job that succeeded: {"actions": [...], "serviceTemplates": [...], "isComplete": bool}.
     """
 
@@ -42,6 +43,7 @@ class GenerationJob:
     error_message: str | None = None
     result: Mapping[str, Any] | None = field(default=None, hash=False)
     scope: str | None = None
+    access_role: str | None = None
 
     @property
     def window(self) -> Interval:

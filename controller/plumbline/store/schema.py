@@ -183,6 +183,7 @@ generation_job = sa.Table(
     sa.Column("error_message", sa.String),
     sa.Column("result", sa.JSON),  # {"actions": [...], "serviceTemplates": [...], "isComplete": bool}
     sa.Column("scope", sa.String),  # the trail and, unless all of them, the Regions whose logs it reads
+    sa.Column("access_role", sa.String),  # with which it reads them; null of a job of somebody else
 )
 
 # Since when our own snapshots have seen a policy on a principal with this digest: proves the age of a grant.

@@ -144,11 +144,13 @@ class AccountRun:
         job = self._next(one)
         if job is None or self._is_unauthorized() or self._budget_is_spent():
             return
+        source = self._source(job.region)
+        job = replace(job, access_role=source.access_role_arn)
         self.jobs.put(job)
         try:
             job_id = start_job(
                 self.sessions,
-                self._source(job.region),
+                source,
                 job.principal,
                 start=job.window_start,
                 end=job.window_end,
@@ -214,7 +216,8 @@ class AccountRun:
         return windows_of(self.jobs.of(one.principal), self._scope, today, over)
 
     def failed_today(self, one: Wanted) -> GenerationJob | None:
-        """The last job that failed for another reason than its size: then nothing is started for the role until tomorrow."""
+        """The last job that failed for another reason than its size: then nothing is started for the role until tomorrow,
+        unless the spec has changed what it asked for."""
         failed = self._failed_today(self.jobs.of(one.principal))
         return failed[-1] if failed else None
 
@@ -222,11 +225,17 @@ class AccountRun:
         failed = [
             (at, job.client_token, job)
             for job in jobs
-            if ended_badly(job) and is_about(job, self._scope)
+            if ended_badly(job) and self._is_as_asked(job)
             for at in [job.completed_at or job.started_at]
             if at is not None and at >= self._midnight
         ]
         return [job for _, _, job in sorted(failed, key=lambda one: one[:2])]
+
+    def _is_as_asked(self, job: GenerationJob) -> bool:
+        """Whether the spec would ask the same again. Of a job whose access role nobody knows it may be the same."""
+        source = self._source(self.spec.region)
+        same_role = job.access_role in {None, source.access_role_arn}
+        return is_about(job, source.scope) and job.region == source.region and same_role
 
     def _forget(self) -> None:
         """Rows that say nothing any more, and such as were never started and nobody wants or whose window is read."""
