@@ -5,6 +5,7 @@ from pathlib import Path
 
 import botocore.session
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import UnknownServiceError
 from botocore.stub import Stubber
@@ -13,6 +14,7 @@ from plumbline.aws import guard
 from plumbline.aws.guard import NotAllowed
 from plumbline.aws.session import AwsSessions
 from plumbline.iam.documents import parse
+from plumbline.usage.objects import Bucket
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy" / "aws"
 SERVICES = (
@@ -79,6 +81,32 @@ def test_a_write_of_a_real_session_is_refused(monkeypatch):
     with pytest.raises(NotAllowed, match="iam:DeleteRole"):
         sessions.call("iam", "DeleteRole", RoleName="victim")
     assert sessions.calls.total() == 0
+
+
+def test_botocore_may_ask_in_which_region_a_bucket_is(monkeypatch):
+    """S3 redirects, and tells the Region of a bucket to a HEAD alone."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    asked = []
+
+    def answer(request, **_):
+        asked.append(request.method)
+        status, headers, body = (
+            200,
+            {},
+            b"<ListBucketResult><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>",
+        )
+        if request.method == "HEAD":
+            status, headers, body = 403, {"x-amz-bucket-region": "eu-west-1"}, b""
+        elif "eu-west-1" not in request.url:
+            status, body = 301, b"<Error><Code>PermanentRedirect</Code></Error>"
+        raw = type("Raw", (), {"stream": lambda *_, **__: iter([body])})()
+        return AWSResponse(request.url, status, headers, raw)
+
+    client = AwsSessions(None).client("s3", region="us-east-1")
+    client.meta.events.register("before-send.*.*", answer)
+    assert Bucket(client, "logs").listing("p/") == []
+    assert asked == ["GET", "HEAD", "GET"]
 
 
 def test_the_list_names_operations_that_exist(session):

@@ -15,7 +15,7 @@ from plumbline.aws.operations import OPERATIONS
 from plumbline.aws.session import AwsSessions
 from sandbox.protocol import SERVICES, Call, success
 from tests.aws.readers import READERS
-from tests.aws.whole_answers import OTHERS, UNREAD, WHOLE
+from tests.aws.whole_answers import BY_BOTOCORE, BYTES, RARE, UNREAD, WHOLE
 from tests.stores import new_store
 
 INSTEAD = ({}, [], "text", 7, True)
@@ -26,7 +26,7 @@ class Sessions(AwsSessions):
 
     def __init__(self):
         super().__init__("reader", requests_per_second=1e9, sleep=lambda _: None)
-        self.spoiled, self.asked = None, threading.local()
+        self.spoiled, self.asked, self.called = None, threading.local(), set()
 
     @contextmanager
     def whole(self):
@@ -46,6 +46,7 @@ class Sessions(AwsSessions):
         def answer(request, **_):
             operation, parameters = getattr(self.asked, str(id(client)))
             name = f"{model.signing_name}:{operation}"
+            self.called.add(name)
             body = whole_body(name, parameters)
             if self.spoiled and self.spoiled[0] == name:
                 body = self.spoiled[1](body)
@@ -158,7 +159,7 @@ def _environment(monkeypatch):
 
 def test_each_operation_is_read_by_somebody_or_not_at_all():
     assert WHOLE.keys() == READERS.keys()
-    assert READERS.keys() | UNREAD | OTHERS == OPERATIONS.keys()
+    assert READERS.keys() | UNREAD | BYTES | BY_BOTOCORE == OPERATIONS.keys()
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +181,13 @@ def places(tmp_path_factory):
     numbers = count()
     yield lambda: (engine, f"landscape-{next(numbers)}")
     engine.dispose()
+
+
+def test_no_operation_is_allowed_that_nobody_calls(places):
+    sessions = Sessions()
+    for read in dict.fromkeys(READERS.values()):
+        read(sessions, places())
+    assert sessions.called == OPERATIONS.keys() - RARE - BYTES - BY_BOTOCORE
 
 
 # All takes half a minute. The fast tests try one operation of each reader, and of its answer only the outermost members.

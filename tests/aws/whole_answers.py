@@ -331,5 +331,9 @@ UNREAD = {
     "securityhub:GenerateRecommendedPolicyV2",
     "sqs:DeleteMessageBatch",
 }
-# Bytes, of which whoever reads them says what is wrong; and what is allowed but not called.
-OTHERS = {"s3:GetObject", "s3:HeadBucket", "cloudtrail:DescribeTrails"}
+# Which is called only where the answers before it are others than these.
+RARE = {"athena:StopQueryExecution", "cloudtrail:CancelQuery", "securityhub:GenerateRecommendedPolicyV2"}
+# Bytes, of which whoever reads them says what is wrong.
+BYTES = {"s3:GetObject"}
+# With which botocore itself asks where a bucket is.
+BY_BOTOCORE = {"s3:HeadBucket"}

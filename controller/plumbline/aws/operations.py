@@ -45,7 +45,6 @@ OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "athena:StopQueryExecution": ("athena:StopQueryExecution",),
         "cloudtrail:CancelQuery": ("cloudtrail:CancelQuery",),
         "cloudtrail:DescribeQuery": ("cloudtrail:DescribeQuery",),
-        "cloudtrail:DescribeTrails": ("cloudtrail:DescribeTrails",),
         "cloudtrail:GetEventDataStore": ("cloudtrail:GetEventDataStore",),
         "cloudtrail:GetEventSelectors": ("cloudtrail:GetEventSelectors",),
         "cloudtrail:GetQueryResults": ("cloudtrail:GetQueryResults",),
@@ -75,6 +74,7 @@ OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "organizations:ListPoliciesForTarget": ("organizations:ListPoliciesForTarget",),
         "organizations:ListRoots": ("organizations:ListRoots",),
         "s3:GetObject": ("s3:GetObject",),
+        # By botocore itself, where S3 redirects a request and does not say to which Region.
         "s3:HeadBucket": ("s3:ListBucket",),
         "s3:ListObjectsV2": ("s3:ListBucket",),
         # The only thing that is written into an account: findings about its roles, where the landscape asks for it.
