@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbline.assess.silence import LAST_ACCESSED, UNUSED_ACCESS
+from plumbline.assess.silence import LAST_ACCESSED, UNUSED_ACCESS, last_uses
 from plumbline.model.assessment import Agreement, Verdict
+from plumbline.model.evidence import PrincipalUsage
 from tests.assess.test_verdicts import worlds
 from tests.assess.world import (
     ALL,
@@ -21,6 +22,7 @@ from tests.assess.world import (
     LOGS,
     READ,
     RUN,
+    TAGS,
     WINDOW,
     WRITE,
     World,
@@ -105,6 +107,17 @@ def test_a_service_that_findings_call_accessed_was_not_silent(kind):
     assert ONLY_ACCESS.verdicts()[READ][0] == "unused"
     assert ONLY_ACCESS.but(unused_access=said).verdicts()[READ] == ("undetermined", "noQualifyingSource")
     assert sources(WORLD.but(unused_access=said), READ) == (LOGS,)
+
+
+@pytest.mark.parametrize("kind", [lambda said: said, archived])
+def test_the_last_use_is_the_latest_date_that_any_source_gave(kind):
+    later = IN + timedelta(days=1)
+    usage = PrincipalUsage(
+        (used(WRITE), used(RUN, later), used(READ, IN, outcome="denied")),
+        last_accessed=access(ec2=(IN, {WRITE: BEFORE, RUN: IN})),
+        unused_access=kind(called_unused(ec2=(later, {WRITE.swapcase(): later, RUN: BEFORE, TAGS: None}), iam=IN)),
+    )
+    assert last_uses(usage) == {WRITE.lower(): later, RUN.lower(): later}
 
 
 dates = st.sampled_from([None, IN, BEFORE, ANCIENT, WINDOW.start, WINDOW.end + timedelta(hours=5)])

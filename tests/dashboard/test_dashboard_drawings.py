@@ -10,7 +10,14 @@ from plumbline.assess.window import Window
 from plumbline.dashboard.coverage import SourceView
 from plumbline.dashboard.paths_graph import DEPTH, HEIGHT, MOST, WIDTH, drawing
 from plumbline.dashboard.timeline import timeline
-from plumbline.model.evidence import Evidence, PrincipalUsage
+from plumbline.model.evidence import (
+    Evidence,
+    LastAccessed,
+    PrincipalUsage,
+    ServiceAccess,
+    TrackedAction,
+    UnusedAccess,
+)
 from tests.reconcile.facts import a_role
 
 NAMES = [f"arn:aws:iam::111111111111:role/{name}" for name in "abcdefghijklmno"] + ["*", "lambda.amazonaws.com"]
@@ -85,6 +92,24 @@ def test_any_evidence_is_drawn_within_its_frame_and_told_in_the_table(found, cov
     assert len(line.seen) == len(evidence)
     shown = {row.name for row in line.services}
     assert shown == {one.action.partition(":")[0] for one in evidence if one.last >= line.start}
+
+
+def test_dates_of_iam_and_of_findings_of_unused_access_are_told_with_their_source():
+    at = {
+        source: WINDOW.start + timedelta(days=days) for days, source in enumerate(("last-accessed", "unused-access"), 1)
+    }
+    said = {
+        source: {"ec2": ServiceAccess("ec2", day, {"ec2:RunInstances": TrackedAction("ec2:RunInstances", day)})}
+        for source, day in at.items()
+    }
+    usage = PrincipalUsage(
+        last_accessed=LastAccessed("r", None, WINDOW.end, said["last-accessed"]),
+        unused_access=UnusedAccess("r", "arn:analyzer", 90, WINDOW.start, services=said["unused-access"]),
+    )
+    line = timeline(a_role(), usage, WINDOW, (), ())
+    assert [(one.action, one.last, one.source) for one in line.seen] == [
+        ("ec2:RunInstances", at[source], source) for source in ("unused-access", "last-accessed")
+    ]
 
 
 @given(intervals)

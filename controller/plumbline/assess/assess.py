@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 
 from plumbline.api.baseline import Exemption, Thresholds
 from plumbline.assess.additions import possible_additions
@@ -58,7 +58,6 @@ def assess_role(
         unused_privileged=privileged,
         exempted=exempted.bit_count(),
         exempted_bits=exempted,
-        last_used=_last_used(usage),
         uses=uses_to_keep(usage, context.window, remove_rare=context.remove_rare),
         used_not_granted=not_granted,
         denied=tuple(sorted({e.action for e in usage.evidence if e.outcome == "denied"})),
@@ -174,18 +173,6 @@ def uses_to_keep(usage: PrincipalUsage, window: Window, *, remove_rare: bool) ->
     not know have no other advocate."""
     since = window.start if remove_rare else window.memory
     return tuple(e for e in usage.evidence if e.outcome != "denied" and e.last >= since)
-
-
-def _last_used(usage: PrincipalUsage) -> dict[str, datetime]:
-    last: dict[str, datetime] = {}
-    for evidence in usage.evidence:
-        if evidence.outcome == "used":
-            last[evidence.action] = max(evidence.last, last.get(evidence.action, evidence.last))
-    for service in usage.last_accessed.services.values() if usage.last_accessed else ():
-        for tracked in service.actions.values():
-            if tracked.last is not None:
-                last[tracked.action] = max(tracked.last, last.get(tracked.action, tracked.last))
-    return last
 
 
 def _not_granted(principal: Principal, usage: PrincipalUsage, everything: int, context: Context) -> tuple[str, ...]:

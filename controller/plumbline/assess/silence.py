@@ -1,4 +1,4 @@
-"""What silence and older dates say: which sources prove an action unused, and which actions were used long ago.
+"""What silence and dates say: which sources prove an action unused, which were used long ago, and when each was used last.
 
 Knows evidence and its times. Gives no verdict.
 """
@@ -56,6 +56,25 @@ def dated_services(usage: PrincipalUsage) -> Iterator[tuple[str, ServiceAccess]]
         yield from ((LAST_ACCESSED, service) for service in usage.last_accessed.services.values())
     if usage.unused_access is not None:
         yield from ((UNUSED_ACCESS, service) for service in _found(usage.unused_access))
+
+
+def last_uses(usage: PrincipalUsage) -> dict[str, datetime]:
+    """Action in lower case, because sources spell it as they like -> when it was last used by what any of them says, or
+    tried by what IAM says."""
+    found: dict[str, datetime] = {}
+
+    def add(action: str, last: datetime) -> None:
+        name = action.lower()
+        found[name] = max(last, found.get(name, last))
+
+    for evidence in usage.evidence:
+        if evidence.outcome == "used":
+            add(evidence.action, evidence.last)
+    for _, service in dated_services(usage):
+        for tracked in service.actions.values():
+            if tracked.last is not None:
+                add(tracked.action, tracked.last)
+    return found
 
 
 def _found(said: UnusedAccess) -> Iterator[ServiceAccess]:

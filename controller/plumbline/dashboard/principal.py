@@ -14,13 +14,13 @@ from plumbline.api.proposal import RemediationProposal
 from plumbline.assess.analysis import PrincipalAnalysis
 from plumbline.assess.reach import Hop
 from plumbline.assess.remedies import Ranked, ranked, remedies
+from plumbline.assess.silence import last_uses
 from plumbline.assess.window import Window
 from plumbline.dashboard.paths_graph import Drawing, drawing
 from plumbline.dashboard.picture import AccountView, Picture
 from plumbline.dashboard.policies import Policies, policies_of
 from plumbline.dashboard.policy_validation import PolicyFindings, findings_of
 from plumbline.dashboard.timeline import Timeline, timeline
-from plumbline.export.analysis import last_uses
 from plumbline.iam.catalogue import catalogue
 from plumbline.model.assessment import Finding
 from plumbline.reconcile.risks import at_least
@@ -71,7 +71,7 @@ def principal_view(picture: Picture, one: PrincipalAnalysis) -> PrincipalView:
     account = picture.account(principal.account)
     window = facts.terms_of(principal.arn).window
     changes = facts.changes.get(principal.account, ())
-    last = last_uses(one)
+    last = last_uses(one.usage)
     return PrincipalView(
         one=one,
         owner=one.owner,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from plumbline.assess.silence import dated_services
 from plumbline.assess.window import Window
 from plumbline.dashboard.coverage import SourceView
 from plumbline.model.evidence import GrantChange, PrincipalUsage
@@ -14,7 +15,6 @@ from plumbline.model.snapshot import Principal
 
 MOST_SERVICES = 14  # drawn; the table below the drawing has more
 _BEFORE = 0.12  # of the lookback, shown before it
-_LAST_ACCESSED = "last-accessed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +117,13 @@ def _seen(usage: PrincipalUsage) -> Iterator[Seen]:
     for use in usage.unmapped:
         name = f"{use.event_source.partition('.')[0]}:{use.event_name}"
         yield Seen(name, "unmapped", None, use.last, use.count, "logs", "an event that no action is known for")
-    for service in usage.last_accessed.services.values() if usage.last_accessed else ():
+    for source, service in dated_services(usage):
         tracked = [action for action in service.actions.values() if action.last is not None]
         for action in tracked:
             if action.last is not None:
-                yield Seen(action.action, "attempted", None, action.last, None, _LAST_ACCESSED)
+                yield Seen(action.action, "attempted", None, action.last, None, source)
         if not tracked and service.last is not None:
-            yield Seen(
-                f"{service.namespace}:*", "attempted", None, service.last, None, _LAST_ACCESSED, "some action of it"
-            )
+            yield Seen(f"{service.namespace}:*", "attempted", None, service.last, None, source, "some action of it")
 
 
 def _covered(source: SourceView, scale: _Scale, window: Window) -> Iterator[Span]:

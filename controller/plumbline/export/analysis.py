@@ -14,6 +14,7 @@ from plumbline.assess.analysis import Analysis, Facts, PrincipalAnalysis
 from plumbline.assess.escalation import Escalation
 from plumbline.assess.reach import Hop, Path
 from plumbline.assess.remedies import ranked
+from plumbline.assess.silence import last_uses
 from plumbline.assess.trust import Trusted
 from plumbline.assess.verdicts import uses
 from plumbline.iam.catalogue import catalogue
@@ -104,7 +105,7 @@ class Report:
 
     def _actions(self, one: PrincipalAnalysis) -> Iterator[tuple[str, Json]]:
         """Name -> verdict, also of names that the catalogue does not know."""
-        last, seen = last_uses(one), uses(one.usage, self.facts.window.start)
+        last, seen = last_uses(one.usage), uses(one.usage, self.facts.window.start)
         sources = {name.lower(): found for name, found in seen.items()}
         for finding in one.findings:
             for name in (*catalogue().names_of(finding.bits), *finding.unknown):
@@ -143,21 +144,6 @@ class Report:
                 for one in ranked(one.findings for one in self.analysis.principals)
             ],
         }
-
-
-def last_uses(one: PrincipalAnalysis) -> dict[str, datetime]:
-    """Action in lower case -> when it was last used, or tried by what last-accessed data says."""
-    found: dict[str, datetime] = {}
-    for evidence in one.usage.evidence:
-        if evidence.outcome == "used":
-            name = evidence.action.lower()
-            found[name] = max(evidence.last, found.get(name, evidence.last))
-    for service in one.usage.last_accessed.services.values() if one.usage.last_accessed else ():
-        for action in service.actions.values():
-            if action.last is not None:
-                name = action.action.lower()
-                found[name] = max(action.last, found.get(name, action.last))
-    return found
 
 
 def path_json(path: Path) -> Json:

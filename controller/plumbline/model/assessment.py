@@ -6,8 +6,7 @@ does not know ride along as strings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
@@ -123,7 +122,6 @@ class RoleAssessment:
     exempted: int = 0
     exempted_bits: int = 0
     exempted_unknown: frozenset[str] = frozenset()
-    last_used: Mapping[str, datetime] = field(default_factory=dict)
     uses: tuple[Evidence, ...] = ()
     used_not_granted: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
