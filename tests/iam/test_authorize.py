@@ -104,6 +104,26 @@ def test_a_deny_or_a_boundary_never_widens(case, policy):
     assert before in ("allowed", "undetermined") or answer(denied, 0)["decision"] != "allowed"
 
 
+@pytest.mark.parametrize(("path", "decision"), [(None, "implicitDeny"), ("", "implicitDeny"), ("team/", "allowed")])
+@pytest.mark.parametrize("complete", [True, False])
+def test_the_path_of_a_sessions_role_is_told_or_assumed_to_be_none(path, decision, complete):
+    """Only conditions and variables hang on it: no two roles of an account have the same name."""
+    policy = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    policy["Condition"] = {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111111111111:role/team/*"}}
+    case = {
+        "principal": "arn:aws:sts::111111111111:assumed-role/app/s",
+        "action": "sqs:SendMessage",
+        "resource": "arn:aws:sqs:eu-west-1:111111111111:q",
+        "identityPolicies": [{"Version": "2012-10-17", "Statement": policy}],
+        "context": {} if path is None else {"aws:PrincipalArn": f"arn:aws:iam::111111111111:role/{path}app"},
+        "contextComplete": complete,
+    }
+    found = answer(case, 0)
+    assert found["decision"] == decision
+    assumed = ["aws:PrincipalArn: a session does not tell the path of its role; none is assumed"]
+    assert found["assumptions"] == (assumed if path is None else [])
+
+
 BAD = [
     ("no object", "x", "$", "must be an object"),
     ("no principal", {"action": "s3:GetObject", "resource": "*"}, "$.principal", "is missing"),

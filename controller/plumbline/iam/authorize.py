@@ -25,17 +25,19 @@ from plumbline.iam.strings import TooComplexError
 Layer = Literal["identity", "resource", "boundary", "session", "scp", "rcp", "vpcEndpoint"]
 Decision = Literal["allowed", "explicitDeny", "implicitDeny", "undetermined"]
 
+_TAGS = "sts:tagsession"
 # Who may assume a role is decided by its trust policy, never without it.
 _TRUST_ACTIONS = frozenset(
     {
         "sts:assumerole",
         "sts:assumerolewithsaml",
         "sts:assumerolewithwebidentity",
-        "sts:tagsession",
+        _TAGS,
         "sts:setsourceidentity",
     }
 )
 _FEDERATED_ACTIONS = frozenset({"sts:assumerolewithsaml", "sts:assumerolewithwebidentity"})
+_FEDERATED_USER = re.compile(r"arn:[^:]*:sts::[^:]*:federated-user/.*", re.DOTALL)
 _KMS_KEY = re.compile(r"arn:[^:]*:kms:[^:]*:[^:]*:key/.*", re.DOTALL)
 _MANAGEMENT = "aws:principalorgmasteraccountid"
 _MOST_WORLDS = 4096  # combinations of values of unknown keys that are tried
@@ -327,9 +329,11 @@ def _needs_resource(request: Request) -> bool:
     """Is nothing allowed without the policy of the resource: the trust policy of a role, the policy of a KMS key?
 
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html: a user who federates, by GetFederationToken,
+    passes tags without a role.
     """
     if request.action in _TRUST_ACTIONS:
-        return True
+        return request.action != _TAGS or _FEDERATED_USER.fullmatch(request.resource) is None
     return request.action.startswith("kms:") and _KMS_KEY.fullmatch(request.resource) is not None
 
 
