@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 _NUMBERED = ("evidence", "unmapped_use", "grant_change", "trail_change")
 _COUNTS = (("evidence", "count"), ("unmapped_use", "count"), ("partition", "records"))
