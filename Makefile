@@ -28,7 +28,7 @@ test-fast: $(BIN)/.installed ## the tests that need only Python, in about a minu
 	@$(STAGE) "fast tests" $(BIN)/pytest -q -m "not slow and not cluster and not servers and not browser" -n auto
 
 test-slow: $(BIN)/.installed ## the sandbox server and other processes, and each property with many examples
-	@$(STAGE) "slow tests" $(BIN)/pytest -q -m "slow and not cluster and not servers" -n auto --dist loadfile
+	@$(STAGE) "slow tests" $(BIN)/pytest -q -m "slow and not cluster and not servers" -n auto --dist loadgroup
 	@$(STAGE) "properties" $(BIN)/pytest -q -m "hypothesis and not cluster and not servers" --hypothesis-profile many --timeout 900 -n auto
 
 test-cluster: $(BIN)/.installed ## the tests in a real Kubernetes control plane, which the first run builds
@@ -37,7 +37,7 @@ test-cluster: $(BIN)/.installed ## the tests in a real Kubernetes control plane,
 
 test-servers: $(BIN)/.installed ## the tests with a Trino, which the first run fetches, and with PostgreSQL
 	@$(STAGE) "Trino" $(BIN)/python -m tests.servers.trino.build
-	@$(STAGE) "server tests" $(BIN)/pytest -q -m servers -p no:randomly
+	@$(STAGE) "server tests" $(BIN)/pytest -q -m servers -p no:randomly -n 2 --dist loadgroup
 
 test-browser: $(BIN)/.installed ## the web pages in a headless Chromium, which apt installs where it may
 	@$(STAGE) "Chromium" $(BIN)/python tools/chromium.py
