@@ -89,6 +89,14 @@ def ledger(folder: str, state: str, processes: str) -> Result:
     return timer, facts
 
 
+def store(state: str) -> Result:
+    """An empty ledger in `state`, as the first start of the program leaves it; not timed."""
+    from plumbline.store.database import open_store
+
+    open_store(f"sqlite:///{state}/plumbline.db").dispose()
+    return Timer(), {}
+
+
 def further(folder: str, state: str) -> Result:
     """The last file of a day, after all others are in the ledger of `state`."""
     synced = _ledger(folder, state, START + timedelta(hours=23), 1)
@@ -123,7 +131,7 @@ def _ledger(folder: str, state: str, end: datetime, processes: int) -> Callable[
     return synced
 
 
-STATIONS = {"read": read, "keys": keys, "grouped": grouped, "ledger": ledger, "further": further}
+STATIONS = {"read": read, "keys": keys, "grouped": grouped, "store": store, "ledger": ledger, "further": further}
 
 if __name__ == "__main__":
     run(STATIONS, *sys.argv[1:])

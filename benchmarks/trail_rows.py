@@ -71,21 +71,24 @@ def _own(found: Measured, one: Measured) -> str:
 
 def _ledger(rows: Rows, work: Path, events: int) -> None:
     for processes in ("1", "2"):
-        state = work / f"ledger-{processes}"
-        state.mkdir()
+        state = _store(work / f"ledger-{processes}")
         title = f"log reader into the ledger, {events:,} events, {processes} reading"
         found = rows.add(title, [measure(OWN, "ledger", str(work / f"{events}-{LARGE}"), str(state), processes)])
         rows.note(f"{_read(found)}; main process {found.facts['main']:.1f} s of CPU")
-    folder, state = work / f"{_SMALL_TOTAL}-{SMALL}", work / "ledger"
-    state.mkdir()
+    folder, state = work / f"{_SMALL_TOTAL}-{SMALL}", _store(work / "ledger")
     for title in ("log reader into the ledger, small files", "  the same again"):
         found = rows.add(title, [measure(OWN, "ledger", str(folder), str(state), "1")])
         rows.note(_read(found))
-    day, one = work / "day", work / "further"
-    one.mkdir()
+    day, one = work / "day", _store(work / "further")
     measure(FILES, "day", str(day), "200", str(LARGE // 10))
     found = rows.add("  a day of 200 files, one of them new", [measure(OWN, "further", str(day), str(one))])
     rows.note(_read(found))
+
+
+def _store(state: Path) -> Path:
+    state.mkdir()
+    measure(OWN, "store", str(state))
+    return state
 
 
 def _read(found: Measured) -> str:
