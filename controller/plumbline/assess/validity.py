@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from plumbline.api.baseline import Exemption
+from plumbline.assess.ages import concerns
 from plumbline.assess.log_reach import LogReach
 from plumbline.assess.silence import dated_services
 from plumbline.assess.window import DELIVERY_ALLOWANCE, Window
@@ -70,11 +71,10 @@ def _grants(
     principal: Principal, first_seen: Mapping[str, datetime], changes: Sequence[GrantChange]
 ) -> Iterator[datetime]:
     policies = [*principal.policies, *([principal.boundary] if principal.boundary else [])]
-    names = {principal.arn, *(policy.arn for policy in policies)}
     yield principal.created_at
     yield from first_seen.values()
     yield from (policy.version_created_at for policy in policies if policy.version_created_at is not None)
-    yield from (change.at for change in changes if change.target in names)
+    yield from (change.at for change in changes if concerns(change, principal))
 
 
 def _offset(window: Window, edge: datetime) -> timedelta:

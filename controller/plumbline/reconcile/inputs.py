@@ -16,7 +16,7 @@ from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
 from plumbline.api.common import REQUESTED_AT
 from plumbline.api.proposal import RemediationProposal
 from plumbline.api.report import RoleAccessReport
-from plumbline.assess.drift_changes import concerns
+from plumbline.assess.ages import concerns
 from plumbline.assess.log_reach import LogReach
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import catalogue
