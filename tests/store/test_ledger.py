@@ -122,11 +122,16 @@ def test_forgetting(engine):
     put(engine, key("2025-01-01"), evidence=(use(),))
     put(engine, evidence=(use(),))
     put(engine, PartitionKey("logs", "", "", "."), evidence=(use(),))
+    # What a source saw that is no longer configured was a use all the same.
     put(engine, key(source="gone"), evidence=(use(source="gone"),))
+    put(engine, PartitionKey("gone", "", "", "."), evidence=(use(source="gone"),))
     assert ledger.forget_before(engine, "l", "2025-12-01") == 1
-    assert ledger.forget_other_sources(engine, "l", ["logs"]) == 1
-    assert len(ledger.partitions(engine, "l")) == 2
-    assert {e.source for e in ledger.usage_of(engine, "l", T)[ROLE].evidence} == {"logs"}
+    assert ledger.forget_other_sources(engine, "l", ["logs"], T) == 0
+    assert len(ledger.partitions(engine, "l")) == 4
+    assert {e.source for e in ledger.usage_of(engine, "l", T)[ROLE].evidence} == {"logs", "gone"}
+    assert ledger.forget_other_sources(engine, "l", ["logs"], T + timedelta(seconds=1)) == 1
+    assert ledger.forget_before(engine, "l", "2026-12-01") == 2
+    assert {key.source for key in ledger.partitions(engine, "l")} == {"logs"}
 
 
 def test_sealed_partitions(engine):

@@ -137,6 +137,17 @@ trail_change = sa.Table(
     sa.Index("trail_change_partition", *PARTITION),
 )
 
+PARTITIONED = (partition, evidence, unmapped_use, grant_change, trail_change)
+
+# Where each source read the last time, as a digest.
+source_place = sa.Table(
+    "source_place",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("source", sa.String, primary_key=True),
+    sa.Column("place", sa.String, nullable=False),
+)
+
 # Our own pictures of a trail's selectors: since when they are known to be as they are.
 trail_selection = sa.Table(
     "trail_selection",
