@@ -13,6 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from plumbline.model.times import in_utc
+
 
 class Utc(sa.types.TypeDecorator[datetime]):
     """Aware UTC datetimes, on SQLite too, which knows no time zones."""
@@ -21,7 +23,7 @@ class Utc(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+        return None if value is None else in_utc(value).replace(tzinfo=None)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         return None if value is None else value.replace(tzinfo=UTC)
