@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from plumbline.assess.analysis import Facts, Judged
 from plumbline.assess.remedies import Remedy, remedies
+from plumbline.assess.silence import TRACKING_PERIOD, reaches_back
 from plumbline.assess.verdicts import Context
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import Statement
@@ -112,6 +113,10 @@ def _accessed(one: Judged, facts: Facts, action: str) -> Iterator[SourceView]:
             yield SourceView(LAST_ACCESSED, False, why)
         return
     day = f"{answer.collected_at:%Y-%m-%d}"
+    if not reaches_back(answer, facts.window):
+        text = f"reaches back {TRACKING_PERIOD.days} days only, and the lookback is longer (collected on {day})"
+        yield SourceView(LAST_ACCESSED, False, text)
+        return
     service = next((s for n, s in answer.services.items() if n.lower() == action.partition(":")[0].lower()), None)
     if service is None:
         yield SourceView(LAST_ACCESSED, False, f"does not list the service (collected on {day})")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import Catalogue
@@ -16,6 +16,10 @@ from plumbline.model.evidence import LastAccessed, PrincipalUsage, ServiceAccess
 LAST_ACCESSED = "last-accessed"
 UNUSED_ACCESS = "unused-access"
 GENERATION = "policy-generation"
+# How far back last-accessed data reaches for certain, and since when IAM has tracked the actions of all services that it
+# tracks. https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html (tracking period)
+TRACKING_PERIOD = timedelta(days=400)
+_ACTIONS_TRACKED = datetime(2023, 5, 23, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ def silent_by_last_accessed(
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html
     """
-    if answer.collected_at < window.end:
-        return 0  # it knows nothing of the last days of the lookback
+    if answer.collected_at < window.end or not reaches_back(answer, window):
+        return 0  # it knows nothing of the last or first days of the lookback
     silent = 0
     for service in answer.services.values():
         tracked = 0
@@ -80,11 +84,16 @@ def silent_by_last_accessed(
             bits = catalogue.expand(action.action)
             if bits.bit_count() == 1:
                 tracked |= bits
-                if action.last is None or action.last < window.start:
+                if window.start >= _ACTIONS_TRACKED and (action.last is None or action.last < window.start):
                     silent |= bits
         if service.last is None and service.namespace not in attempted:
             silent |= catalogue.service(service.namespace) & has_event & ~tracked
     return silent
+
+
+def reaches_back(answer: LastAccessed, window: Window) -> bool:
+    """Whether the answer would know of an attempt on the first day of the lookback."""
+    return window.start >= answer.collected_at - TRACKING_PERIOD
 
 
 def attempted_after_all(said: UnusedAccess | None, window: Window) -> frozenset[str]:

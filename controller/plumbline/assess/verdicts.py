@@ -15,12 +15,14 @@ from plumbline.assess.log_reach import LogReach, classes, log_reach
 from plumbline.assess.silence import (
     GENERATION,
     LAST_ACCESSED,
+    TRACKING_PERIOD,
     UNUSED_ACCESS,
     attempted_after_all,
     by_sources,
     called_unused,
     dated_services,
     older_uses,
+    reaches_back,
     silent_by_last_accessed,
 )
 from plumbline.assess.window import Window
@@ -185,6 +187,8 @@ def _incomplete_sources(remaining: _Open, usage: PrincipalUsage, asked: AskedAbo
             _take_state(remaining, "lastAccessedUnavailable", state, LAST_ACCESSED)
         elif answer.collected_at < context.window.end:
             _take_all(remaining, "lastAccessedUnavailable", LAST_ACCESSED, _stale(answer))
+        elif not reaches_back(answer, context.window):
+            _take_all(remaining, "lastAccessedUnavailable", LAST_ACCESSED, _TOO_LONG, _SHORTER)
         else:
             remaining.take(
                 Verdict.UNDETERMINED,
@@ -200,6 +204,10 @@ def _incomplete_sources(remaining: _Open, usage: PrincipalUsage, asked: AskedAbo
         remaining.take(
             Verdict.UNDETERMINED, one.reason, one.bits, sources=[one.source], detail=one.detail, remedy=one.remedy
         )
+
+
+_TOO_LONG = f"it tells of the last {TRACKING_PERIOD.days} days, and the lookback is longer"
+_SHORTER = "set a shorter lookback, or required: false of lastAccessed to leave it to the logs"
 
 
 def _stale(answer: LastAccessed) -> str:
