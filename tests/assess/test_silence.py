@@ -35,3 +35,15 @@ def test_where_it_is_required_it_must_reach_back_to_the_first_day():
     assert world.verdicts()[GLOBAL] == ("undetermined", "lastAccessedUnavailable")
     # Where it is not, the logs decide what they can.
     assert GLOBAL in world.but(required=frozenset({LOGS})).unused()
+
+
+def test_it_tells_of_an_attempt_hours_later_only():
+    def world(hours):
+        return World(access=replace(SILENT_ACCESS, collected_at=WINDOW.end + timedelta(hours=hours)))
+
+    assert GLOBAL in world(4).unused()
+    assert world(3).verdicts()[GLOBAL] == ("undetermined", "lastAccessedUnavailable")
+    assert GLOBAL in silent(AS_OF, 90)
+    # Nor do the logs alone get its name as one more proof.
+    (finding,) = {f for f in world(3).but(required=frozenset({LOGS})).assess().findings if f.verdict == "unused"}
+    assert finding.sources == (LOGS,)

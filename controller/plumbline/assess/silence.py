@@ -19,6 +19,8 @@ GENERATION = "policy-generation"
 # How far back last-accessed data reaches for certain, and since when IAM has tracked the actions of all services that it
 # tracks. https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html (tracking period)
 TRACKING_PERIOD = timedelta(days=400)
+# Within this time of an attempt it is told.
+TOLD_WITHIN = timedelta(hours=4)
 _ACTIONS_TRACKED = datetime(2023, 5, 23, tzinfo=UTC)
 
 
@@ -75,7 +77,7 @@ def silent_by_last_accessed(
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html
     """
-    if answer.collected_at < window.end or not reaches_back(answer, window):
+    if too_early(answer, window) or not reaches_back(answer, window):
         return 0  # it knows nothing of the last or first days of the lookback
     silent = 0
     for service in answer.services.values():
@@ -89,6 +91,16 @@ def silent_by_last_accessed(
         if service.last is None and service.namespace not in attempted:
             silent |= catalogue.service(service.namespace) & has_event & ~tracked
     return silent
+
+
+def too_early(answer: LastAccessed, window: Window) -> bool:
+    """Whether the answer may not know of an attempt on the last day of the lookback yet."""
+    return answer.collected_at < window.end + TOLD_WITHIN
+
+
+def collected(answer: LastAccessed) -> str:
+    """When, of one that is too early."""
+    return f"collected on {answer.collected_at:%Y-%m-%dT%H:%MZ}, before it told of the whole lookback"
 
 
 def reaches_back(answer: LastAccessed, window: Window) -> bool:

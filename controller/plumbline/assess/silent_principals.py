@@ -17,8 +17,10 @@ from plumbline.assess.silence import (
     LAST_ACCESSED,
     TRACKING_PERIOD,
     UNUSED_ACCESS,
+    collected,
     dated_services,
     reaches_back,
+    too_early,
 )
 from plumbline.assess.targets import not_editable
 from plumbline.assess.window import Window
@@ -144,8 +146,8 @@ def _access(principal: Principal, seen: Seen, window: Window) -> Silence | None:
         detail = f"{state.reason}: {state.message}"
     elif principal.policies and not answer.services:
         detail = "it lists no service, although policies are attached"
-    elif answer.collected_at < window.end:
-        detail = f"collected on {answer.collected_at:%Y-%m-%d}, before the lookback ended"
+    elif too_early(answer, window):
+        detail = collected(answer)
     elif not reaches_back(answer, window):
         detail = f"IAM knows of the last {TRACKING_PERIOD.days} days, and the lookback is longer"
     else:

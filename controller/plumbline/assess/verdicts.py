@@ -20,10 +20,12 @@ from plumbline.assess.silence import (
     attempted_after_all,
     by_sources,
     called_unused,
+    collected,
     dated_services,
     older_uses,
     reaches_back,
     silent_by_last_accessed,
+    too_early,
 )
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import Catalogue, catalogue
@@ -185,7 +187,7 @@ def _incomplete_sources(remaining: _Open, usage: PrincipalUsage, asked: AskedAbo
         answer, state = usage.last_accessed, asked.last_accessed
         if answer is None or state is None or state.state is not State.COMPLETE:
             _take_state(remaining, "lastAccessedUnavailable", state, LAST_ACCESSED)
-        elif answer.collected_at < context.window.end:
+        elif too_early(answer, context.window):
             _take_all(remaining, "lastAccessedUnavailable", LAST_ACCESSED, _stale(answer))
         elif not reaches_back(answer, context.window):
             _take_all(remaining, "lastAccessedUnavailable", LAST_ACCESSED, _TOO_LONG, _SHORTER)
@@ -211,7 +213,7 @@ _SHORTER = "set a shorter lookback, or required: false of lastAccessed to leave 
 
 
 def _stale(answer: LastAccessed) -> str:
-    return f"collected on {answer.collected_at:%Y-%m-%d}, before the lookback ended; refreshInterval may be at most 24h"
+    return f"{collected(answer)}; refreshInterval may be at most 24h"
 
 
 def _take_state(remaining: _Open, reason: str, state: SourceState | None, source: str) -> None:

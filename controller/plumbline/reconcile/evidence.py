@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from plumbline.api.landscape import LandscapeSpec
 from plumbline.assess.assumptions import assumes
+from plumbline.assess.silence import TOLD_WITHIN
 from plumbline.inventory.credentials import collect_credentials
 from plumbline.model.analyzers import SOURCE as UNUSED_ACCESS
 from plumbline.model.coverage import Coverage, LogCoverage, SourceState
@@ -145,7 +146,14 @@ def _last_accessed(given: Collecting) -> tuple[dict[str, LastAccessed], dict[str
         return {}, {}
     wanted = [p for arn, p in given.snapshot.principals.items() if arn in given.wish.principals]
     found = last_accessed.collect(
-        given.sessions, given.engine, given.landscape, config, wanted, now=given.now, progress=given.progress
+        given.sessions,
+        given.engine,
+        given.landscape,
+        config,
+        wanted,
+        now=given.now,
+        needed=given.wish.end + TOLD_WITHIN,
+        progress=given.progress,
     )
     return found.answers, found.states
 
