@@ -110,6 +110,12 @@ INSIDE = [
         {"tags": TAGS},
         {"firehose:TagDeliveryStream": []},
     ),
+    (
+        "Lambda: Granting user access to a function: layers",
+        "lambda:UpdateFunctionConfiguration20150331v2",
+        {"functionName": "f", "layers": ["arn:aws:lambda:eu-west-1:111122223333:layer:l:1", 5]},
+        {"lambda:GetLayerVersion": ["arn:aws:lambda:eu-west-1:111122223333:layer:l:1"]},
+    ),
     ("EC2: CreateIpamPool", "ec2:CreateIpamPool", {"allocationResourceTags": TAGS}, {}),
     ("RDS: CreateDBSnapshot", "rds:CreateDBSnapshot", {"copyTagsToSnapshot": True}, {}),
     ("EC2: DeleteTags", "ec2:DeleteTags", {"tagSet": {"items": TAGS}}, {}),

@@ -95,6 +95,8 @@ _S3_BUCKET_HEADERS = (
     ("x-amz-bucket-object-lock-enabled", "s3:PutBucketObjectLockConfiguration"),
     ("x-amz-object-ownership", "s3:PutBucketOwnershipControls"),
 )
+# https://docs.aws.amazon.com/lambda/latest/dg/permissions-user-function.html (layers)
+_LAYERED = frozenset({"CreateFunction", "UpdateFunctionConfiguration"})
 _S3_COPIES = frozenset({"CopyObject", "UploadPartCopy"})
 _S3_WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload", "InitiateMultipartUpload", "PostObject"})
 
@@ -220,6 +222,8 @@ def _hints(plan: _Plan) -> Iterator[str]:
         yield from _SESSION
     if plan.service == "s3":
         yield "x-"
+    if plan.service == "lambda" and plan.operation in _LAYERED:
+        yield "layers"
 
 
 @lru_cache(8192)
@@ -251,6 +255,8 @@ def _extra(
         for name, action in _SESSION.items():
             if parameters.get(name):
                 yield action, arns
+    elif plan.service == "lambda" and plan.operation in _LAYERED and parameters.get("layers"):
+        yield "lambda:GetLayerVersion", _layers(parameters["layers"])
     elif plan.service == "s3":
         yield from _s3(plan.operation, parameters, arns, partition)
 
@@ -265,6 +271,14 @@ def _passed(rule: PassRole, parameters: Mapping[str, Any]) -> Iterator[tuple[str
     for path in rule.presence:
         if any(_at(parameters, path.split("."))):
             yield PASSING, ()
+
+
+def _layers(value: Any) -> tuple[str, ...]:
+    return (
+        tuple(sorted({arn for arn in value if isinstance(arn, str) and arn.startswith("arn:")}))
+        if isinstance(value, list)
+        else ()
+    )
 
 
 def _at(value: Any, path: list[str]) -> Iterator[Any]:
