@@ -228,6 +228,9 @@ def test_pass_role_and_tags():
     assert overlay().tag_action("sqs:CreateQueue") == "sqs:TagQueue"
     assert overlay().tag_action("ecr:CreateRepository") == "ecr:TagResource"
     assert {"iam:PassRole", "lambda:GetLayerVersion"} <= set(overlay().dependent_actions("lambda:createfunction"))
+    for action in ("ec2:CreateFleet", "autoscaling:UpdateAutoScalingGroup", "eks:CreateNodegroup"):
+        assert {"ec2:CreateTags", "ec2:RunInstances"} <= set(overlay().dependent_actions(action))
+    assert "secretsmanager:GetSecretValue" in overlay().dependent_actions("secretsmanager:BatchGetSecretValue")
 
 
 def test_roles_are_passed_only_to_services_that_aws_binds_them_to():

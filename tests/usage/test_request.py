@@ -111,6 +111,12 @@ INSIDE = [
         {"firehose:TagDeliveryStream": []},
     ),
     (
+        "S3: CreateBucket with Object Lock",
+        "s3:CreateBucket",
+        {"bucketName": "b", "x-amz-bucket-object-lock-enabled": "true"},
+        {"s3:PutBucketObjectLockConfiguration": ["arn:aws:s3:::b"], "s3:PutBucketVersioning": ["arn:aws:s3:::b"]},
+    ),
+    (
         "Lambda: Granting user access to a function: layers",
         "lambda:UpdateFunctionConfiguration20150331v2",
         {"functionName": "f", "layers": ["arn:aws:lambda:eu-west-1:111122223333:layer:l:1", 5]},

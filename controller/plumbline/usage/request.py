@@ -93,6 +93,7 @@ _S3_BUCKET_HEADERS = (
     ("x-amz-acl", "s3:PutBucketAcl"),
     ("x-amz-grant-", "s3:PutBucketAcl"),
     ("x-amz-bucket-object-lock-enabled", "s3:PutBucketObjectLockConfiguration"),
+    ("x-amz-bucket-object-lock-enabled", "s3:PutBucketVersioning"),
     ("x-amz-object-ownership", "s3:PutBucketOwnershipControls"),
 )
 # https://docs.aws.amazon.com/lambda/latest/dg/permissions-user-function.html (layers)
