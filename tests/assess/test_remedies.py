@@ -29,6 +29,12 @@ def test_data_events_are_told_by_type_and_each_action_once():
     }
 
 
+def test_no_source_is_advised_for_what_none_can_see():
+    seen, never = (KNOWN.bits_of([name]) for name in ("s3:PutObject", "cloudwatch:PutMetricData"))
+    found = {remedy.kind: bits for remedy, bits in remedies(finding("noQualifyingSource", seen | never))}
+    assert found == {"switchOn": seen, "nothing": never}
+
+
 def test_only_what_is_undetermined_needs_a_remedy():
     assert list(remedies(finding("silent", verdict=Verdict.UNUSED))) == []
 

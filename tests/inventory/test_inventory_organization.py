@@ -81,6 +81,12 @@ def test_paths_are_walked_where_aws_does_not_tell_them():
     ]  # fmt: skip
 
 
+def test_since_when_an_account_belongs_to_the_organization():
+    joined = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    told, untold = run(Sessions([account(2, JoinedTimestamp=joined), account(3)])).accounts.values()
+    assert (told.joined_at, untold.joined_at) == (joined, None)
+
+
 def test_an_account_that_cannot_be_placed_has_unknown_guardrails():
     found = run(Sessions([account(2, None), account(3)], fails=[("ListParents", "100000000002")]))
     lost, other = found.accounts.values()

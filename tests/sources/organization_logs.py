@@ -25,6 +25,7 @@ NOW = datetime(2026, 6, 30, 6, tzinfo=UTC)
 LOST = datetime(2026, 6, 30, tzinfo=UTC) - timedelta(days=GAP[2])
 BEFORE, AFTER = LOST - timedelta(days=2), LOST + timedelta(days=3)
 LATER = AFTER + timedelta(days=1, hours=6)
+FOUNDED = datetime(2020, 1, 1, tzinfo=UTC)  # when all accounts joined
 ACCOUNTS = {account.id: account.regions for account in org.ACCOUNTS.values()}
 BUCKET = {
     "bucket": org.TRAIL_BUCKET,
@@ -36,7 +37,7 @@ BUCKET = {
 
 def collecting(sessions, engine, window, now):
     """A collection that asks for no more than event logs of these days."""
-    accounts = {account: Account(account, regions=regions) for account, regions in ACCOUNTS.items()}
+    accounts = {name: Account(name, regions=regions, joined_at=FOUNDED) for name, regions in ACCOUNTS.items()}
     wish = Wish(*window, memory=window[0], principals=frozenset())
     spec = LandscapeSpec.model_validate(landscape_of("logs", {})["spec"])
     return Collecting(sessions, engine, Snapshot("all", accounts, {}), spec, wish, now, lambda _: None)

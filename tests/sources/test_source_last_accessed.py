@@ -50,8 +50,9 @@ class Iam:
         return [name for operation, name in self.asked if operation == GENERATE]
 
 
-def run(iam, engine, principals, spec=None, now=NOW):
-    return collect(iam, engine, "all", spec or Spec(), principals, now=now, sleep=iam.sleep, clock=lambda: iam.now)
+def run(iam, engine, principals, spec=None, now=NOW, **more):
+    clock = {"sleep": iam.sleep, "clock": lambda: iam.now}
+    return collect(iam, engine, "all", spec or Spec(), principals, now=now, **clock, **more)
 
 
 def error(kind, operation=GENERATE, code="Oops", **more):
@@ -299,3 +300,15 @@ def test_a_pass_that_is_killed_asks_only_for_the_rest_again(engine, principal):
     assert len(found.answers) == 60
     whole = run(Iam(), engine, [principal("other")]).answers[principal("other").arn]
     assert all(answer.services == whole.services for answer in found.answers.values())
+
+
+@pytest.mark.parametrize(
+    ("spec", "needed", "asked"),
+    [({}, -1, False), ({}, 1, True), ({"refresh_interval": "7d"}, 1, False)],
+    ids=["young enough", "too old", "nobody wants it daily"],
+)
+def test_what_is_too_old_for_the_lookback_is_asked_again(engine, principal, spec, needed, asked):
+    run(iam := Iam(), engine, [principal("app")])
+    later = NOW + timedelta(hours=20)
+    found = run(iam, engine, [principal("app")], Spec(**spec), later, needed=NOW + timedelta(hours=needed))
+    assert [answer.collected_at for answer in found.answers.values()] == [later if asked else NOW]

@@ -1,6 +1,9 @@
 """The ledger: partitions replaced as a whole, evidence merged over them, a revision that tells change."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from plumbline.model.evidence import Evidence, GrantChange, TrailChange, UnmappedUse
 from plumbline.store import ledger
@@ -122,11 +125,16 @@ def test_forgetting(engine):
     put(engine, key("2025-01-01"), evidence=(use(),))
     put(engine, evidence=(use(),))
     put(engine, PartitionKey("logs", "", "", "."), evidence=(use(),))
+    # What a source saw that is no longer configured was a use all the same.
     put(engine, key(source="gone"), evidence=(use(source="gone"),))
+    put(engine, PartitionKey("gone", "", "", "."), evidence=(use(source="gone"),))
     assert ledger.forget_before(engine, "l", "2025-12-01") == 1
-    assert ledger.forget_other_sources(engine, "l", ["logs"]) == 1
-    assert len(ledger.partitions(engine, "l")) == 2
-    assert {e.source for e in ledger.usage_of(engine, "l", T)[ROLE].evidence} == {"logs"}
+    assert ledger.forget_other_sources(engine, "l", ["logs"], T) == 0
+    assert len(ledger.partitions(engine, "l")) == 4
+    assert {e.source for e in ledger.usage_of(engine, "l", T)[ROLE].evidence} == {"logs", "gone"}
+    assert ledger.forget_other_sources(engine, "l", ["logs"], T + timedelta(seconds=1)) == 1
+    assert ledger.forget_before(engine, "l", "2026-12-01") == 2
+    assert {key.source for key in ledger.partitions(engine, "l")} == {"logs"}
 
 
 def test_sealed_partitions(engine):
@@ -145,3 +153,11 @@ def test_a_record_with_a_nul_in_its_names_is_kept(engine):
     assert [use.event_name for use in found.unmapped] == ["n\ufffd"]
     put(engine, PartitionKey("logs", "a\0", "r", "2026-01-10"))
     assert ledger.forget_before(engine, "l", "2027-01-01") == 2
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_that_utc_does_not_have_ends_no_pass(engine, text):
+    at = datetime.fromisoformat(text)
+    put(engine, evidence=(replace(use(), first=at, last=at),))
+    (found,) = ledger.rows_of(engine, "l", key()).evidence
+    assert found.last == at.replace(tzinfo=UTC)

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from plumbline.iam.overlay import overlay
 from plumbline.usage.aggregate import Aggregator
 from plumbline.usage.classify import BINS
+from plumbline.usage.counted import Counted, CountedAggregator
+from plumbline.usage.records import records_of
 from tests.usage.records_for_tests import ACCOUNT, ROLE, ROLE_ID, envelope, identity, record
 
 
@@ -179,6 +181,19 @@ GRANTS = [
 def test_grant_changes(event, request_, target, policy):
     (change,) = aggregated(envelope(record(f"iam:{event}", requestParameters=request_))).grant_changes
     assert (change.target, change.policy, change.by) == (f"arn:aws:iam::{ACCOUNT}:{target}", policy, ROLE)
+
+
+def test_a_service_that_writes_as_itself_changes_grants_too():
+    service = {"type": "AWSService", "invokedBy": "some.amazonaws.com"}
+    request = {"roleName": "app", "policyName": "p"}
+    data = envelope(record("iam:PutRolePolicy", userIdentity=service, requestParameters=request))
+    found = aggregated(data)
+    assert found.bins["serviceEvent"] == 1
+    assert [change.policy for change in found.grant_changes] == ["inline/p"]
+    (like,) = [one for batch in records_of(data) for one in batch]
+    counter = CountedAggregator(overlay(), "test")
+    counter.add(Counted(like, 1, 1, like.eventTime, like.eventTime))
+    assert counter.result().grant_changes == found.grant_changes
 
 
 def test_policy_versions_change_the_policy():

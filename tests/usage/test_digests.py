@@ -64,6 +64,10 @@ def test_what_is_no_digest_proves_nothing(data):
         ("1_CloudTrail-Digest_eu-west-1_org_us-east-1_20260110T000000Z_backfill.json.gz", "org", True),
         ("1_CloudTrail-Digest_eu-west-1_other_us-east-1_20260110T000000Z.json.gz", "org", False),
         ("1_CloudTrail-Digest_eu-west-1_other_us-east-1_20260110T000000Z.json.gz", None, True),
+        ("1_CloudTrail-Digest_eu-west-1_org_data_us-east-1_20260110T000000Z.json.gz", "org_data", True),
+        ("1_CloudTrail-Digest_eu-west-1_org_data_us-east-1_20260110T000000Z.json.gz", "org", False),
+        ("1_CloudTrail-Digest_eu-west-1_the_org_us-east-1_20260110T000000Z_backfill.json.gz", "org", False),
+        ("1_CloudTrail-Digest_eu-west-1_other_us-east-1_20260110T000000Z.json.gz", "eu-west-1", False),
         ("readme.txt", None, False),
     ],
 )

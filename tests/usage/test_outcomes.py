@@ -61,6 +61,11 @@ def test_any_code_is_denied_when_its_message_says_so():
     assert denied_action(message) == "iam:PassRole"
 
 
+def test_the_refused_action_in_other_quotes():
+    message = "User `arn:aws:sts::111122223333:assumed-role/a/b' is not authorized to perform `ses:SendRawEmail' on x"
+    assert denied_action(message) == "ses:SendRawEmail"
+
+
 def test_a_message_without_a_code_is_not_a_proof_of_use():
     assert outcome_of(None, "Failed for some reason") == "attempted"
 

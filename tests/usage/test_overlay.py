@@ -35,6 +35,19 @@ EVENTS = [
         [],
     ),
     ("S3: ListObjectsV2", "s3:ListObjects", ["s3:ListBucket"], []),
+    (
+        "SES: SendEmail (v2)",
+        "ses:SendEmail",
+        ["ses:SendEmail"],
+        ["ses:SendRawEmail", "ses:SendTemplatedEmail"],
+    ),
+    ("Access Analyzer: ListFindingsV2", "access-analyzer:ListFindingsV2", ["access-analyzer:ListFindings"], []),
+    (
+        "S3: WriteGetObjectResponse",
+        "s3:WriteGetObjectResponse",
+        ["s3-object-lambda:WriteGetObjectResponse"],
+        [],
+    ),
     ("S3: HeadBucket", "s3:HeadBucket", ["s3:ListBucket"], []),
     ("S3: ListBuckets", "s3:ListBuckets", ["s3:ListAllMyBuckets"], []),
     ("S3: HeadObject", "s3:HeadObject", ["s3:GetObject"], []),
@@ -214,7 +227,10 @@ def test_pass_role_and_tags():
     assert overlay().tag_action("iam:CreateRole") == "iam:TagRole"
     assert overlay().tag_action("sqs:CreateQueue") == "sqs:TagQueue"
     assert overlay().tag_action("ecr:CreateRepository") == "ecr:TagResource"
-    assert "iam:PassRole" in overlay().dependent_actions("lambda:createfunction")
+    assert {"iam:PassRole", "lambda:GetLayerVersion"} <= set(overlay().dependent_actions("lambda:createfunction"))
+    for action in ("ec2:CreateFleet", "autoscaling:UpdateAutoScalingGroup", "eks:CreateNodegroup"):
+        assert {"ec2:CreateTags", "ec2:RunInstances"} <= set(overlay().dependent_actions(action))
+    assert "secretsmanager:GetSecretValue" in overlay().dependent_actions("secretsmanager:BatchGetSecretValue")
 
 
 def test_roles_are_passed_only_to_services_that_aws_binds_them_to():

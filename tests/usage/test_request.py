@@ -26,6 +26,8 @@ def used(event, parameters=None, **more):
 
 
 # (AWS page, event, request, action -> resources)
+TAGS = [{"key": "a", "value": "b"}]
+BACKUP_TAGS = {"backup:TagResource": []}
 INSIDE = [
     (
         "IAM: Passing a role",
@@ -80,6 +82,49 @@ INSIDE = [
     ),
     ("SQS: CreateQueue", "sqs:CreateQueue", {"queueName": "q", "tags": {"a": "b"}}, {"sqs:TagQueue": []}),
     ("ECR: CreateRepository", "ecr:CreateRepository", {"repositoryName": "r", "tags": []}, {}),
+    # Not only what is made carries tags, and they are not always called so.
+    (
+        "EC2: AuthorizeSecurityGroupIngress",
+        "ec2:AuthorizeSecurityGroupIngress",
+        {"tagSpecificationSet": {"items": TAGS}},
+        {"ec2:CreateTags": []},
+    ),
+    ("CloudFormation: UpdateStack", "cloudformation:UpdateStack", {"tags": TAGS}, {"cloudformation:TagResource": []}),
+    (
+        "Cognito: CreateUserPool",
+        "cognito-idp:CreateUserPool",
+        {"userPoolTags": {"a": "b"}},
+        {"cognito-idp:TagResource": []},
+    ),
+    ("CloudTrail: CreateTrail", "cloudtrail:CreateTrail", {"tagsList": TAGS}, {"cloudtrail:AddTags": []}),
+    ("Backup: CreateBackupVault", "backup:CreateBackupVault", {"backupVaultTags": {"a": "b"}}, BACKUP_TAGS),
+    (
+        "WorkSpaces: CreateWorkspaces",
+        "workspaces:CreateWorkspaces",
+        {"workspaces": [{"directoryId": "d"}, {"tags": TAGS}]},
+        {"workspaces:CreateTags": []},
+    ),
+    (
+        "Firehose: CreateDeliveryStream",
+        "firehose:CreateDeliveryStream",
+        {"tags": TAGS},
+        {"firehose:TagDeliveryStream": []},
+    ),
+    (
+        "S3: CreateBucket with Object Lock",
+        "s3:CreateBucket",
+        {"bucketName": "b", "x-amz-bucket-object-lock-enabled": "true"},
+        {"s3:PutBucketObjectLockConfiguration": ["arn:aws:s3:::b"], "s3:PutBucketVersioning": ["arn:aws:s3:::b"]},
+    ),
+    (
+        "Lambda: Granting user access to a function: layers",
+        "lambda:UpdateFunctionConfiguration20150331v2",
+        {"functionName": "f", "layers": ["arn:aws:lambda:eu-west-1:111122223333:layer:l:1", 5]},
+        {"lambda:GetLayerVersion": ["arn:aws:lambda:eu-west-1:111122223333:layer:l:1"]},
+    ),
+    ("EC2: CreateIpamPool", "ec2:CreateIpamPool", {"allocationResourceTags": TAGS}, {}),
+    ("RDS: CreateDBSnapshot", "rds:CreateDBSnapshot", {"copyTagsToSnapshot": True}, {}),
+    ("EC2: DeleteTags", "ec2:DeleteTags", {"tagSet": {"items": TAGS}}, {}),
     (
         "STS: Session tags",
         "sts:AssumeRole",

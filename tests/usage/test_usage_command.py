@@ -124,3 +124,9 @@ def test_table_for_people(folder):
     assert result.exit_code == 0
     assert "9 events in 2 files" in result.stdout
     assert "NoSuchOperation" in result.stdout
+
+
+def test_times_are_told_in_utc(tmp_path):
+    (tmp_path / "a.json").write_bytes(envelope(record(eventTime="2026-01-10T01:00:00+02:00")))
+    (entry,) = as_json(read_paths([tmp_path]))["principals"][ROLE]["actions"].values()
+    assert entry["lastUsed"] == "2026-01-09T23:00:00Z"

@@ -72,6 +72,10 @@ RESERVED_SOURCES = (
 )
 
 
+# Which events a source shows, and what proves that they are all. Credentials, limits and Regions are no part of it.
+Place = tuple[str | tuple[str | None, ...] | None, ...]
+
+
 class S3Location(Model):
     """A trail bucket. `account` is the account whose member role reads it; without it the operator's own credentials."""
 
@@ -84,6 +88,10 @@ class S3Location(Model):
     ] = None
     account: AccountId | None = None
     region: Annotated[str | None, Field(max_length=32)] = None
+
+    @property
+    def place(self) -> tuple[str | None, ...]:
+        return self.bucket, self.prefix, self.organization_id
 
 
 class CloudTrailLogs(Model):
@@ -111,6 +119,10 @@ class CloudTrailLogs(Model):
         ),
     ] = []
     required: bool = True
+
+    @property
+    def place(self) -> Place:
+        return self.s3.place if self.s3 else None, self.folder, self.trail_arn
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -143,6 +155,10 @@ class CloudTrailLake(Model):
     ] = None
     max_gigabytes_per_query: GigabytesPerQuery = 1000.0
     required: bool = True
+
+    @property
+    def place(self) -> Place:
+        return (self.event_data_store,)
 
     @model_validator(mode="after")
     def _own_name(self) -> Self:
@@ -186,6 +202,10 @@ class Athena(Model):
     regions: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=64)] = []
     max_gigabytes_per_query: GigabytesPerQuery = 1000.0
     required: bool = True
+
+    @property
+    def place(self) -> Place:
+        return self.s3.place, self.database, self.table, self.create_table, self.trail_arn
 
     @model_validator(mode="after")
     def _one_table(self) -> Self:
@@ -235,6 +255,10 @@ class Trino(Model):
     regions: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=64)] = []
     max_gigabytes_per_query: GigabytesPerQuery = 1000.0
     required: bool = True
+
+    @property
+    def place(self) -> Place:
+        return self.url, self.catalog, self.schema_, self.table, self.s3.place if self.s3 else None, self.trail_arn
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -26,6 +26,7 @@ _WIDENING = (
     "DeleteRolePermissionsBoundary",
     "DeleteUserPermissionsBoundary",
 )
+_INLINE = "inline/"  # in Policy.key; that of a group's policy has the group's name behind it
 # Under this key our snapshots may tell since when the permissions boundary, or its absence, is as it is.
 BOUNDARY = "boundary"
 
@@ -58,17 +59,16 @@ def grant_ages(
     `watched_since`: our first snapshot of the account; what appeared after it is young, also where the logs of the last
     hours are still to come.
     """
-    evidence = _Evidence(
-        first_seen, [c for c in changes if c.at > window.start], window, iam_logs_complete, watched_since
-    )
+    own = [c for c in changes if c.at > window.start and c.event_name.startswith(_WIDENING) and concerns(c, principal)]
+    evidence = _Evidence(first_seen, own, window, iam_logs_complete, watched_since)
     limit = _limit_age(principal, evidence)
-    return {policy.key: _both(_policy_age(principal, policy, evidence), limit) for policy in principal.policies}
+    return {policy.key: _both(_policy_age(policy, evidence), limit) for policy in principal.policies}
 
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
     first_seen: Mapping[str, datetime]
-    changes: Sequence[GrantChange]  # after the start of the lookback
+    changes: Sequence[GrantChange]  # the principal's own that widen, after the start of the lookback
     window: Window
     logs_complete: bool
     watched_since: datetime | None
@@ -85,8 +85,8 @@ class _Evidence:
         return GrantAge(Age.OLD) if self.logs_complete else GrantAge(Age.UNKNOWN, seen)
 
 
-def _policy_age(principal: Principal, policy: Policy, evidence: _Evidence) -> GrantAge:
-    touched = [c.at for c in evidence.changes if _touches(c, principal, policy)]
+def _policy_age(policy: Policy, evidence: _Evidence) -> GrantAge:
+    touched = [c.at for c in evidence.changes if _touches(c, policy)]
     # Creation of the default version proves youth only: an old version can have been made the default yesterday.
     if policy.version_created_at is not None and policy.version_created_at > evidence.window.start:
         touched.append(policy.version_created_at)
@@ -113,17 +113,28 @@ def _both(one: GrantAge, other: GrantAge) -> GrantAge:
     return GrantAge(worst, max(times, default=None))
 
 
-def _touches(change: GrantChange, principal: Principal, policy: Policy) -> bool:
-    if not change.event_name.startswith(_WIDENING):
+def concerns(change: GrantChange, principal: Principal) -> bool:
+    """Whether the change is one of the principal itself, of a policy that it has, or of a group that it is in. Requests
+    leave out the path; a name is unique within its account."""
+    kind, _, name = change.target.rpartition(":")[2].partition("/")
+    if kind == "policy":
+        return change.target in (policy.arn for policy in (*principal.policies, principal.boundary) if policy)
+    if change.account != principal.account:
         return False
-    if change.target == principal.arn:
-        return change.policy == policy.key
-    return policy.arn is not None and change.target == policy.arn
+    name = name.rpartition("/")[2]
+    return name in principal.groups if kind == "group" else (kind, name) == (principal.kind, principal.name)
+
+
+def _touches(change: GrantChange, policy: Policy) -> bool:
+    kind, _, name = change.target.rpartition(":")[2].partition("/")
+    if kind == "policy":
+        return change.target == policy.arn
+    key = change.policy or ""
+    if kind == "group" and key.startswith(_INLINE):
+        key = f"{_INLINE}{name.rpartition('/')[2]}/{key.removeprefix(_INLINE)}"
+    return key == policy.key
 
 
 def _touches_all(change: GrantChange, principal: Principal) -> bool:
-    if not change.event_name.startswith(_WIDENING):
-        return False
-    if change.target == principal.arn:
-        return change.policy is None
-    return principal.boundary is not None and change.target == principal.boundary.arn
+    boundary = principal.boundary
+    return change.policy is None or (boundary is not None and change.target == boundary.arn)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
+from plumbline.assess.ages import concerns
 from plumbline.model.assessment import DriftChange, GrantDrift
 from plumbline.model.evidence import TRUST, GrantChange
 from plumbline.model.snapshot import Policy, Principal, Snapshot
@@ -41,15 +42,6 @@ def changes_behind(
     return tuple(
         sorted(own, key=lambda one: (one.change.at, one.change.event_name, one.announced), reverse=True)[:MOST]
     )
-
-
-def concerns(change: GrantChange, principal: Principal) -> bool:
-    """Whether the change is one of the principal itself or of a policy that it has. Requests name roles and users
-    without their path."""
-    kind, _, name = change.target.rpartition(":")[2].partition("/")
-    if kind == "policy":
-        return any(change.target == policy.arn for policy in _policies(principal))
-    return (change.account, kind, name.rpartition("/")[2]) == (principal.account, principal.kind, principal.name)
 
 
 def _may_bring(change: GrantChange, policies: Collection[str]) -> bool:

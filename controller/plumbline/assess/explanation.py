@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from plumbline.assess.analysis import Facts, Judged
 from plumbline.assess.remedies import Remedy, remedies
+from plumbline.assess.silence import TRACKING_PERIOD, reaches_back, too_early
 from plumbline.assess.verdicts import Context
 from plumbline.iam.catalogue import catalogue
 from plumbline.iam.documents import Statement
@@ -112,12 +113,16 @@ def _accessed(one: Judged, facts: Facts, action: str) -> Iterator[SourceView]:
             yield SourceView(LAST_ACCESSED, False, why)
         return
     day = f"{answer.collected_at:%Y-%m-%d}"
+    if not reaches_back(answer, facts.window):
+        text = f"reaches back {TRACKING_PERIOD.days} days only, and the lookback is longer (collected on {day})"
+        yield SourceView(LAST_ACCESSED, False, text)
+        return
     service = next((s for n, s in answer.services.items() if n.lower() == action.partition(":")[0].lower()), None)
     if service is None:
         yield SourceView(LAST_ACCESSED, False, f"does not list the service (collected on {day})")
         return
     tracked = next((t for n, t in service.actions.items() if n.lower() == action.lower()), None)
-    fresh = answer.collected_at >= facts.window.end
+    fresh = not too_early(answer, facts.window)
     if tracked is not None:
         tried = f"tried on {tracked.last:%Y-%m-%d}" if tracked.last else "never tried"
         silent = tracked.last is None or tracked.last < facts.window.start

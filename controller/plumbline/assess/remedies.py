@@ -91,6 +91,11 @@ def remedies(finding: Finding) -> Iterator[tuple[Remedy, int]]:
         yield Remedy("repair", f"{', '.join(finding.sources)}: {finding.remedy or finding.detail}"), finding.bits
     elif finding.reason == "policyUnknown" and finding.detail == SCPS_UNREAD:
         yield _SCPS, finding.bits
+    elif finding.reason == "noQualifyingSource":
+        never = classes(catalogue(), overlay()).unobservable
+        for reason, bits in ((finding.reason, finding.bits & ~never), ("notObservable", finding.bits & never)):
+            if bits:
+                yield _BY_REASON[reason], bits
     else:
         yield _BY_REASON.get(finding.reason, Remedy("look", finding.reason)), finding.bits
 

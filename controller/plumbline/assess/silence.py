@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import Catalogue
@@ -16,6 +16,12 @@ from plumbline.model.evidence import LastAccessed, PrincipalUsage, ServiceAccess
 LAST_ACCESSED = "last-accessed"
 UNUSED_ACCESS = "unused-access"
 GENERATION = "policy-generation"
+# How far back last-accessed data reaches for certain, and since when IAM has tracked the actions of all services that it
+# tracks. https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html (tracking period)
+TRACKING_PERIOD = timedelta(days=400)
+# Within this time of an attempt it is told.
+TOLD_WITHIN = timedelta(hours=4)
+_ACTIONS_TRACKED = datetime(2023, 5, 23, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +96,8 @@ def silent_by_last_accessed(
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html
     """
-    if answer.collected_at < window.end:
-        return 0  # it knows nothing of the last days of the lookback
+    if too_early(answer, window) or not reaches_back(answer, window):
+        return 0  # it knows nothing of the last or first days of the lookback
     silent = 0
     for service in answer.services.values():
         tracked = 0
@@ -99,11 +105,26 @@ def silent_by_last_accessed(
             bits = catalogue.expand(action.action)
             if bits.bit_count() == 1:
                 tracked |= bits
-                if action.last is None or action.last < window.start:
+                if window.start >= _ACTIONS_TRACKED and (action.last is None or action.last < window.start):
                     silent |= bits
         if service.last is None and service.namespace not in attempted:
             silent |= catalogue.service(service.namespace) & has_event & ~tracked
     return silent
+
+
+def too_early(answer: LastAccessed, window: Window) -> bool:
+    """Whether the answer may not know of an attempt on the last day of the lookback yet."""
+    return answer.collected_at < window.end + TOLD_WITHIN
+
+
+def collected(answer: LastAccessed) -> str:
+    """When, of one that is too early."""
+    return f"collected on {answer.collected_at:%Y-%m-%dT%H:%MZ}, before it told of the whole lookback"
+
+
+def reaches_back(answer: LastAccessed, window: Window) -> bool:
+    """Whether the answer would know of an attempt on the first day of the lookback."""
+    return window.start >= answer.collected_at - TRACKING_PERIOD
 
 
 def attempted_after_all(said: UnusedAccess | None, window: Window) -> frozenset[str]:

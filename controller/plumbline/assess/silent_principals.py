@@ -12,7 +12,16 @@ from datetime import datetime
 
 from plumbline.assess.assumptions import Assumptions
 from plumbline.assess.log_reach import LogReach
-from plumbline.assess.silence import GENERATION, LAST_ACCESSED, UNUSED_ACCESS, dated_services
+from plumbline.assess.silence import (
+    GENERATION,
+    LAST_ACCESSED,
+    TRACKING_PERIOD,
+    UNUSED_ACCESS,
+    collected,
+    dated_services,
+    reaches_back,
+    too_early,
+)
 from plumbline.assess.targets import not_editable
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import Catalogue
@@ -137,8 +146,10 @@ def _access(principal: Principal, seen: Seen, window: Window) -> Silence | None:
         detail = f"{state.reason}: {state.message}"
     elif principal.policies and not answer.services:
         detail = "it lists no service, although policies are attached"
-    elif answer.collected_at < window.end:
-        detail = f"collected on {answer.collected_at:%Y-%m-%d}, before the lookback ended"
+    elif too_early(answer, window):
+        detail = collected(answer)
+    elif not reaches_back(answer, window):
+        detail = f"IAM knows of the last {TRACKING_PERIOD.days} days, and the lookback is longer"
     else:
         return None
     return _open("lastAccessedUnavailable", detail, LAST_ACCESSED)

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from plumbline.api.baseline import Exemption
+from plumbline.assess.ages import concerns
 from plumbline.assess.log_reach import LogReach
-from plumbline.assess.silence import dated_services
+from plumbline.assess.silence import TOLD_WITHIN, TRACKING_PERIOD, dated_services
 from plumbline.assess.window import DELIVERY_ALLOWANCE, Window
 from plumbline.model.coverage import LogCoverage
 from plumbline.model.evidence import GrantChange, PrincipalUsage
@@ -38,7 +39,9 @@ def changes_of_role(
         yield from _crossings(_uses(usage), offset)
     yield from _crossings(_grants(principal, first_seen, changes), start)
     if usage.last_accessed is not None:
-        yield from _crossings([usage.last_accessed.collected_at], DELIVERY_ALLOWANCE)
+        collected = usage.last_accessed.collected_at
+        yield from _crossings([collected], DELIVERY_ALLOWANCE - TOLD_WITHIN)
+        yield from _crossings([collected - TRACKING_PERIOD], start)
 
 
 def changes_of_logs(logs: Iterable[LogCoverage], reach: LogReach, window: Window) -> Iterator[date]:
@@ -70,11 +73,10 @@ def _grants(
     principal: Principal, first_seen: Mapping[str, datetime], changes: Sequence[GrantChange]
 ) -> Iterator[datetime]:
     policies = [*principal.policies, *([principal.boundary] if principal.boundary else [])]
-    names = {principal.arn, *(policy.arn for policy in policies)}
     yield principal.created_at
     yield from first_seen.values()
     yield from (policy.version_created_at for policy in policies if policy.version_created_at is not None)
-    yield from (change.at for change in changes if change.target in names)
+    yield from (change.at for change in changes if concerns(change, principal))
 
 
 def _offset(window: Window, edge: datetime) -> timedelta:

@@ -15,13 +15,17 @@ from plumbline.assess.log_reach import LogReach, classes, log_reach
 from plumbline.assess.silence import (
     GENERATION,
     LAST_ACCESSED,
+    TRACKING_PERIOD,
     UNUSED_ACCESS,
     attempted_after_all,
     by_sources,
     called_unused,
+    collected,
     dated_services,
     older_uses,
+    reaches_back,
     silent_by_last_accessed,
+    too_early,
 )
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import Catalogue, catalogue
@@ -183,8 +187,10 @@ def _incomplete_sources(remaining: _Open, usage: PrincipalUsage, asked: AskedAbo
         answer, state = usage.last_accessed, asked.last_accessed
         if answer is None or state is None or state.state is not State.COMPLETE:
             _take_state(remaining, "lastAccessedUnavailable", state, LAST_ACCESSED)
-        elif answer.collected_at < context.window.end:
+        elif too_early(answer, context.window):
             _take_all(remaining, "lastAccessedUnavailable", LAST_ACCESSED, _stale(answer))
+        elif not reaches_back(answer, context.window):
+            _take_all(remaining, "lastAccessedUnavailable", LAST_ACCESSED, _TOO_LONG, _SHORTER)
         else:
             remaining.take(
                 Verdict.UNDETERMINED,
@@ -202,8 +208,12 @@ def _incomplete_sources(remaining: _Open, usage: PrincipalUsage, asked: AskedAbo
         )
 
 
+_TOO_LONG = f"it tells of the last {TRACKING_PERIOD.days} days, and the lookback is longer"
+_SHORTER = "set a shorter lookback, or required: false of lastAccessed to leave it to the logs"
+
+
 def _stale(answer: LastAccessed) -> str:
-    return f"collected on {answer.collected_at:%Y-%m-%d}, before the lookback ended; refreshInterval may be at most 24h"
+    return f"{collected(answer)}; refreshInterval may be at most 24h"
 
 
 def _take_state(remaining: _Open, reason: str, state: SourceState | None, source: str) -> None:

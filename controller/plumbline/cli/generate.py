@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from plumbline.cli.output import print_json
+from plumbline.model.times import in_utc
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -357,4 +358,4 @@ def _say(text: str) -> None:
 
 
 def _time(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return in_utc(at).strftime("%Y-%m-%dT%H:%M:%SZ")

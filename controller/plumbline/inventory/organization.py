@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from plumbline.api.landscape import Organization as Spec
@@ -85,6 +86,7 @@ class OrganizationReader:
             ou_path=path,
             management=identifier == management,
             organization=organization,
+            joined_at=_time(raw.get("JoinedTimestamp")),
             scp_levels=levels["SERVICE_CONTROL_POLICY"],
             rcp_levels=levels["RESOURCE_CONTROL_POLICY"],
         )
@@ -181,3 +183,7 @@ def _path_of(raw: Mapping[str, Any]) -> tuple[str, ...]:
         if parts and parts[0].startswith("r-"):
             return parts
     return ()
+
+
+def _time(value: Any) -> datetime | None:
+    return value.astimezone(UTC) if isinstance(value, datetime) else None

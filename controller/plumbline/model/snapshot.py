@@ -114,7 +114,7 @@ class Account:
 
     `ou_path` is the ids from the root to the account's parent. `scp_levels` and `rcp_levels` are the documents of each
     level, root first, the account's own last; None means that they could not be read. `organization` None: not known, or
-    it is in none. `collected_at`: its principals are those of this time. `source`: who told them; where `config` was asked
+    it is in none; `joined_at`: since when it is, each time it comes back anew. `collected_at`: its principals are those of this time. `source`: who told them; where `config` was asked
     and did not answer, `direct_reason` and `direct_message` say why.
     """
 
@@ -134,6 +134,7 @@ class Account:
     direct_reason: str = ""
     direct_message: str = ""
     organization: Organization | None = None
+    joined_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ def lake_logs(given: Collecting, config: CloudTrailLake) -> Iterable[LogCoverage
             facts=facts,
             problems=report.problems,
             window=given.window,
+            joined=given.snapshot.accounts[account].joined_at,
         )
         for account, regions in given.accounts.items()
     ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from plumbline.api.landscape import LandscapeSpec
 from plumbline.assess.assumptions import assumes
+from plumbline.assess.silence import TOLD_WITHIN
 from plumbline.inventory.credentials import collect_credentials
 from plumbline.model.analyzers import SOURCE as UNUSED_ACCESS
 from plumbline.model.coverage import Coverage, LogCoverage, SourceState
@@ -19,6 +20,7 @@ from plumbline.model.evidence import Evidence as Observation
 from plumbline.model.evidence import GeneratedPolicy, GrantChange, LastAccessed, PrincipalUsage
 from plumbline.model.policy_validation import SOURCE as POLICY_VALIDATION
 from plumbline.model.policy_validation import PolicyValidations, ValidationDay
+from plumbline.model.snapshot import digest_of
 from plumbline.reconcile.analyzer_evidence import analyzed
 from plumbline.reconcile.analyzers import AnalyzersFound
 from plumbline.reconcile.collecting import Collecting
@@ -27,6 +29,7 @@ from plumbline.reconcile.event_queries import athena_logs, lake_logs, trino_logs
 from plumbline.reconcile.policy_validation_pass import last_validated, validated
 from plumbline.store.access import forget_answers, load_answers
 from plumbline.store.ledger import bins, forget_before, forget_other_sources, grant_changes, usage_of
+from plumbline.store.places import settle
 from plumbline.usage import access_answers
 from plumbline.usage.principals import usage_of_principals
 from plumbline.usage.sources import last_accessed, policy_generation
@@ -110,10 +113,10 @@ def _required(spec: LandscapeSpec) -> frozenset[str]:
 
 
 def _forget(given: Collecting) -> None:
-    """What is older than the memory, of sources that are no longer configured, or of principals that are gone."""
+    """What is older than the memory, or of principals that are gone."""
     engine, name, snapshot = given.engine, given.landscape, given.snapshot
     forget_before(engine, name, given.wish.memory.date().isoformat())
-    forget_other_sources(engine, name, [config.name for config in given.spec.evidence.event_logs])
+    forget_other_sources(engine, name, [config.name for config in given.spec.evidence.event_logs], given.wish.memory)
     collected = {account.id for account in snapshot.accounts.values() if not account.error}
     gone = [
         arn for arn in load_answers(engine, name) if arn not in snapshot.principals and arn.split(":")[4] in collected
@@ -124,6 +127,9 @@ def _forget(given: Collecting) -> None:
 def _logs(given: Collecting) -> Iterator[LogCoverage]:
     """The coverage of every event log, source by source and account by account."""
     sources = given.spec.evidence
+    for config in sources.event_logs:
+        if settle(given.engine, given.landscape, config.name, digest_of([repr(config.place)])):
+            given.progress(f"{config.name}: reads in another place than before, so everything is read again")
     for files in sources.cloud_trail_logs:
         yield from file_logs(given, files)
     for lake in sources.cloud_trail_lake:
@@ -140,7 +146,14 @@ def _last_accessed(given: Collecting) -> tuple[dict[str, LastAccessed], dict[str
         return {}, {}
     wanted = [p for arn, p in given.snapshot.principals.items() if arn in given.wish.principals]
     found = last_accessed.collect(
-        given.sessions, given.engine, given.landscape, config, wanted, now=given.now, progress=given.progress
+        given.sessions,
+        given.engine,
+        given.landscape,
+        config,
+        wanted,
+        now=given.now,
+        needed=given.wish.end + TOLD_WITHIN,
+        progress=given.progress,
     )
     return found.answers, found.states
 

@@ -16,8 +16,9 @@ from plumbline.api.baseline import BaselineStatus, LeastPrivilegeBaseline
 from plumbline.api.common import REQUESTED_AT
 from plumbline.api.proposal import RemediationProposal
 from plumbline.api.report import RoleAccessReport
-from plumbline.assess.drift_changes import concerns
+from plumbline.assess.ages import concerns
 from plumbline.assess.log_reach import LogReach
+from plumbline.assess.silence import reaches_back, too_early
 from plumbline.assess.window import Window
 from plumbline.iam.catalogue import catalogue
 from plumbline.model.evidence import PrincipalUsage
@@ -85,7 +86,7 @@ def _usage(usage: PrincipalUsage, window: Window) -> Iterator[str]:
     answer = usage.last_accessed
     if answer is not None:
         # Answers are asked for each day; a newer one that says the same is no news.
-        yield repr((answer.collected_at < window.end, answer.action_level))
+        yield repr((too_early(answer, window), reaches_back(answer, window), answer.action_level))
         for name, service in sorted(answer.services.items()):
             yield repr((name, replace(service, actions={}), sorted(service.actions.items())))
 

@@ -241,9 +241,15 @@ def forget_before(engine: sa.Engine, landscape: str, day: str) -> int:
     return _forget(engine, landscape, old)
 
 
-def forget_other_sources(engine: sa.Engine, landscape: str, sources: Collection[str]) -> int:
-    """Drops the partitions of sources that are no longer configured; returns how many."""
-    return _forget(engine, landscape, (partition.c.landscape == landscape) & partition.c.source.not_in(sources))
+def forget_other_sources(engine: sa.Engine, landscape: str, sources: Collection[str], since: datetime) -> int:
+    """Drops the partitions without a day of sources that are no longer configured, where they show nothing at or after
+    `since`; returns how many. What such a source saw was a use all the same: its other days go by `forget_before`."""
+    undated = (partition.c.landscape == landscape) & (partition.c.account == "") & partition.c.source.not_in(sources)
+    alike = [
+        sa.exists().where(*(t.c[name] == partition.c[name] for name in PARTITION), t.c.last >= since)
+        for t in (evidence, unmapped_use)
+    ]
+    return _forget(engine, landscape, undated & ~sa.or_(*alike))
 
 
 def _forget(engine: sa.Engine, landscape: str, condition: sa.ColumnElement[bool]) -> int:

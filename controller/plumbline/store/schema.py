@@ -13,6 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from plumbline.model.times import in_utc
+
 
 class Utc(sa.types.TypeDecorator[datetime]):
     """Aware UTC datetimes, on SQLite too, which knows no time zones."""
@@ -21,7 +23,7 @@ class Utc(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+        return None if value is None else in_utc(value).replace(tzinfo=None)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         return None if value is None else value.replace(tzinfo=UTC)
@@ -138,6 +140,17 @@ trail_change = sa.Table(
     sa.Column("trail", Words, nullable=False),
     sa.Column("at", Utc, nullable=False),
     sa.Index("trail_change_partition", *PARTITION),
+)
+
+PARTITIONED = (partition, evidence, unmapped_use, grant_change, trail_change)
+
+# Where each source read the last time, as a digest.
+source_place = sa.Table(
+    "source_place",
+    metadata,
+    sa.Column("landscape", sa.String, primary_key=True),
+    sa.Column("source", sa.String, primary_key=True),
+    sa.Column("place", sa.String, nullable=False),
 )
 
 # Our own pictures of a trail's selectors: since when they are known to be as they are.

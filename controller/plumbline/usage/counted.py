@@ -60,7 +60,7 @@ class CountedAggregator:
             _counted(group.inside(action, like.first), like, resources)
         if not key.special and not like.exact:
             self._note_possible(key, like, [action for action, _ in facts.extra])
-        if not key.special and key.outcome == "used" and is_change(record.eventSource, record.eventName):
+        if key.outcome == "used" and is_change(record.eventSource, record.eventName):
             for at in (like.first, like.last):
                 record.eventTime = at
                 self._note_change(record, account, key.caller)

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-v
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -17,6 +18,8 @@ from plumbline.model.coverage import Interval, merge_intervals
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 # A digest is delivered once an hour; one that claims far more proves nothing.
 _LONGEST = timedelta(hours=24)
+# ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOMEREGION_TIME[_backfill].json.gz
+_NAME = re.compile(r"\d+_CloudTrail-Digest_[a-z0-9-]+_(.+)_[a-z0-9-]+_\d{8}T\d{6}Z(?:_backfill)?\.json\.gz")
 
 
 class LogFile(msgspec.Struct, frozen=True):
@@ -56,9 +59,10 @@ def proven(digests: Iterable[Digest], present: Callable[[str], bool]) -> tuple[I
 
 
 def of_trail(key: str, trail_name: str | None) -> bool:
-    """Whether a digest's key is of this trail; several trails may share a bucket.
-
-    Names: ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOMEREGION_TIME[_backfill].json.gz; trail names may hold `_`.
-    """
+    """Whether a digest's key is of this trail; several trails may share a bucket, and the name of one may be a part of
+    another's: trail names may hold `_`, names of Regions do not."""
     name = key.rpartition("/")[2]
-    return name.endswith(".json.gz") and (trail_name is None or f"_{trail_name}_" in name)
+    if trail_name is None:
+        return name.endswith(".json.gz")
+    found = _NAME.fullmatch(name)
+    return found is not None and found[1] == trail_name

@@ -32,7 +32,7 @@ class Event:
         self.special = special_bin(
             overlay, source, name, event_type, is_service_event(event_type, category, caller_type)
         )
-        self.changes = not self.special and is_change(source, name)
+        self.changes = is_change(source, name)  # also where a service made it as itself
         self.own = caller_account == recipient and caller_type != "AWSAccount"
         self.account = recipient or caller_account or ""
         self.reader = None if self.special else requests.reader(source, name, self.account, region or "")

@@ -35,7 +35,7 @@ DENIED_MESSAGE = (
 _DENIED_MESSAGE = re.compile(DENIED_MESSAGE, re.IGNORECASE)
 # "User: arn:... is not authorized to perform: iam:PassRole on resource: ...": the action that was really refused, which
 # need not be the one of the event. https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-DENIED_ACTION = r"not authorized to perform:? \[?'?\"?([a-z0-9-]+:[A-Za-z0-9]+)"
+DENIED_ACTION = r"not authorized to perform:? \[?['`]?\"?([a-z0-9-]+:[A-Za-z0-9]+)"
 _DENIED_ACTION = re.compile(DENIED_ACTION)
 
 # "Request would have succeeded, but DryRun flag is set." The caller has the permission.

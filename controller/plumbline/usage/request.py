@@ -21,35 +21,57 @@ PASSING: Final = "iam:PassRole"
 _ANY = msgspec.json.Decoder()
 # Requests whose facts are remembered: of one event in one account and Region, and of all together.
 _OF_ONE, _OF_ALL = 32, 8_192
-_ARN, _TAG, _LISTED = b'"arn:', b'"tag', re.compile(rb'"(?:ARN|arn)"')
+_ARN, _TAG, _LISTED = b'"arn:', b"tag", re.compile(rb'"(?:ARN|arn)"')
 
-_CREATING = (
+# How operations begin whose requests may carry tags for what they make or change.
+_TAGGING = (
+    "Accept",
+    "Activate",
     "Add",
     "Allocate",
+    "Associate",
+    "Authorize",
     "Batch",
     "Build",
+    "Claim",
     "Clone",
+    "Connect",
+    "Convert",
     "Copy",
     "Create",
     "Deploy",
+    "Distribute",
+    "Enable",
+    "Export",
     "Generate",
+    "Grant",
     "Import",
     "Invite",
     "Launch",
+    "Modify",
+    "Promote",
     "Provision",
     "Publish",
     "Purchase",
     "Put",
     "Register",
+    "Replicate",
     "Request",
+    "Reserve",
     "Restore",
     "Run",
     "Schedule",
     "Start",
     "Submit",
+    "Update",
     "Upload",
 )
 _TAGS = frozenset({"tags", "tagset", "taglist", "tagspecification", "tagspecifications", "tagspecificationset"})
+# Others are called after what they are for (UserPoolTags), but for those that are no tags of what the call is about.
+_KIND_OF_TAGS = re.compile(r"(?:tags|tag_?list|tagslist|tagset|tagspecifications)\Z", re.IGNORECASE)
+_OTHER_TAGS = re.compile(
+    r"(?:add|remove)?(?:allocation|allowed|device|s3object|scope|session|staging)|remove", re.IGNORECASE
+)
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html,
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
 _SESSION = {
@@ -71,8 +93,11 @@ _S3_BUCKET_HEADERS = (
     ("x-amz-acl", "s3:PutBucketAcl"),
     ("x-amz-grant-", "s3:PutBucketAcl"),
     ("x-amz-bucket-object-lock-enabled", "s3:PutBucketObjectLockConfiguration"),
+    ("x-amz-bucket-object-lock-enabled", "s3:PutBucketVersioning"),
     ("x-amz-object-ownership", "s3:PutBucketOwnershipControls"),
 )
+# https://docs.aws.amazon.com/lambda/latest/dg/permissions-user-function.html (layers)
+_LAYERED = frozenset({"CreateFunction", "UpdateFunctionConfiguration"})
 _S3_COPIES = frozenset({"CopyObject", "UploadPartCopy"})
 _S3_WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload", "InitiateMultipartUpload", "PostObject"})
 
@@ -199,6 +224,8 @@ def _hints(plan: _Plan) -> Iterator[str]:
         yield from _SESSION
     if plan.service == "s3":
         yield "x-"
+    if plan.service == "lambda" and plan.operation in _LAYERED:
+        yield "layers"
 
 
 @lru_cache(8192)
@@ -207,7 +234,7 @@ def _make_plan(overlay: Overlay, source: str, name: str) -> _Plan:
     service = event.services[0] if event.services else source.partition(".")[0]
     operation = event.operation
     action = f"{service}:{operation}"
-    tag_action = overlay.tag_action(action) if operation.startswith(_CREATING) else None
+    tag_action = overlay.tag_action(action) if operation.startswith(_TAGGING) else None
     return _Plan(service, operation, (*event.all, *event.perhaps), overlay.pass_role(action), tag_action)
 
 
@@ -230,6 +257,8 @@ def _extra(
         for name, action in _SESSION.items():
             if parameters.get(name):
                 yield action, arns
+    elif plan.service == "lambda" and plan.operation in _LAYERED and parameters.get("layers"):
+        yield "lambda:GetLayerVersion", _layers(parameters["layers"])
     elif plan.service == "s3":
         yield from _s3(plan.operation, parameters, arns, partition)
 
@@ -244,6 +273,14 @@ def _passed(rule: PassRole, parameters: Mapping[str, Any]) -> Iterator[tuple[str
     for path in rule.presence:
         if any(_at(parameters, path.split("."))):
             yield PASSING, ()
+
+
+def _layers(value: Any) -> tuple[str, ...]:
+    return (
+        tuple(sorted({arn for arn in value if isinstance(arn, str) and arn.startswith("arn:")}))
+        if isinstance(value, list)
+        else ()
+    )
 
 
 def _at(value: Any, path: list[str]) -> Iterator[Any]:
@@ -262,11 +299,23 @@ def _at(value: Any, path: list[str]) -> Iterator[Any]:
 
 def _carries_tags(parameters: Mapping[str, Any]) -> bool:
     for name, value in parameters.items():
-        if name.lower() in _TAGS and value:
+        if not value:
+            continue
+        if name.lower() in _TAGS:
             return True
-        if isinstance(value, dict) and any(k.lower() in _TAGS and v for k, v in value.items()):
+        if isinstance(value, (dict, list)) and _KIND_OF_TAGS.search(name) and not _OTHER_TAGS.match(name):
             return True
+        # Of one thing, or of several that are made at once.
+        for inner in value if isinstance(value, list) else (value,):
+            if isinstance(inner, dict) and any(_is_tags(k, v, listed=inner is not value) for k, v in inner.items()):
+                return True
     return False
+
+
+def _is_tags(name: str, value: Any, *, listed: bool) -> bool:
+    if not value:
+        return False
+    return name.lower() in _TAGS or (listed and isinstance(value, (dict, list)) and bool(_KIND_OF_TAGS.search(name)))
 
 
 def _s3(

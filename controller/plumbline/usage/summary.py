@@ -16,6 +16,7 @@ from typing import Any
 from plumbline.garbage import uncollected
 from plumbline.iam.overlay import overlay
 from plumbline.model.evidence import Evidence
+from plumbline.model.times import in_utc
 from plumbline.usage.aggregate import Aggregator, Usage, usage_of
 from plumbline.usage.pool import WORTH, read_files
 from plumbline.usage.processors import processors
@@ -235,4 +236,4 @@ def _denied(evidence: Iterable[Evidence]) -> dict[str, dict[str, Any]]:
 
 
 def _time(value: datetime) -> str:
-    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return in_utc(value).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -222,11 +222,12 @@ def lake_coverage(
     facts: TrailFacts,
     problems: Sequence[SyncProblem],
     window: Interval,
+    joined: datetime | None = None,
 ) -> LogCoverage:
     """What the store proves of one account: the days asked for, since it records as it does now.
 
     An organization's store covers an account once an event of it was seen; that an account belongs to the organization of
-    the store is not known otherwise.
+    the store is not known otherwise. It records nothing of the time before the account `joined`, where that is known.
     """
     parts = list(parts)
     own = [part for part in parts if part.key.account == account and part.key.region != ALL]
@@ -235,6 +236,8 @@ def lake_coverage(
     if why is not None:
         state = SourceState(name, State.UNAVAILABLE, *why)
         return LogCoverage(account, name, None if regions is None else tuple(sorted(regions)), state=state)
+    if account != store.owner and joined is not None:
+        facts = replace(facts, seen_changed=max(joined, facts.seen_changed or joined))
     trail = store.trail
     recorded = [region for region in regions or () if trail.multi_region or region == trail.home_region]
     asked = [Partition(PartitionKey(name, account, region, ""), "", covered=days) for region in recorded]

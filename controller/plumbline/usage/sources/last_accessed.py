@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
@@ -37,6 +37,9 @@ _PAGE = 1000
 Progress = Callable[[str], None]
 
 
+_DAY, _EVER = timedelta(days=1), datetime.min.replace(tzinfo=UTC)
+
+
 @dataclass
 class Collected:
     """`answers`: principal ARN -> the newest whole answer for its present unique id, also when it is old.
@@ -54,17 +57,20 @@ def collect(
     principals: Iterable[Principal],
     *,
     now: datetime,
+    needed: datetime | None = None,
     progress: Progress = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Collected:
     """Answers and states for all of `principals`. What is in the store, of the same unique id, granularity and younger
-    than refreshInterval, is not asked again. Never raises AwsError.
+    than refreshInterval, is not asked again; but what is from before `needed` is, unless the interval is more than a day.
+    Never raises AwsError.
     """
     result = Collected()
     due: list[Principal] = []
     known = load_answers(engine, landscape)
-    youngest = now - parse_duration(spec.refresh_interval)
+    interval = parse_duration(spec.refresh_interval)
+    youngest = max(now - interval, needed if needed is not None and interval <= _DAY else _EVER)
     for principal in sorted(principals, key=lambda p: (p.account, p.arn)):
         answer = known.get(principal.arn)
         if answer is not None and answer.unique_id == principal.unique_id:
