@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
 
 import boto3
@@ -11,15 +12,15 @@ from sandbox import organization as org
 from sandbox.demo import SAMPLES
 
 LOGS = f"AWSLogs/{org.ORGANIZATION_ID}/{org.DEVELOPMENT}/"
+_OWNERS = f"AWSLogs/{org.ORGANIZATION_ID}/{org.MANAGEMENT}/"  # of the account whose trail it is
 
 
 def download(folder: Path, now: datetime) -> Path:
-    """The development account's logs of the last 33 days, as `aws s3 sync` would leave them. Credentials of the
-    environment."""
+    """The logs of the last 33 days, as `aws s3 sync` would leave them. Credentials of the environment."""
     client = boto3.client("s3")
-    for kind in ("CloudTrail", "CloudTrail-Digest"):
+    for account, kind in product((LOGS, _OWNERS), ("CloudTrail", "CloudTrail-Digest")):
         for day in (now - timedelta(days=n) for n in range(34)):
-            prefix = f"{LOGS}{kind}/{org.HOME_REGION}/{day:%Y/%m/%d}/"
+            prefix = f"{account}{kind}/{org.HOME_REGION}/{day:%Y/%m/%d}/"
             for page in client.get_paginator("list_objects_v2").paginate(Bucket=org.TRAIL_BUCKET, Prefix=prefix):
                 for item in page.get("Contents", ()):
                     path = folder / item["Key"]
@@ -30,9 +31,10 @@ def download(folder: Path, now: datetime) -> Path:
 
 
 def landscape_of(logs: Path, source: dict) -> dict:
-    """The sample landscape, cut to the development account and the folder."""
+    """The sample landscape, cut to the folder, the development account, and the one whose trail it is: else nobody would
+    have seen the trail change."""
     whole = yaml.safe_load((SAMPLES / "landscape.yaml").read_text())
-    whole["spec"]["accounts"] = {"ids": [org.DEVELOPMENT]}
+    whole["spec"]["accounts"] = {"ids": [org.DEVELOPMENT, org.MANAGEMENT]}
     whole["spec"]["evidence"]["cloudTrailLogs"] = [
         {"name": "folder", "trailArn": org.TRAIL_ARN, "folder": str(logs)} | source
     ]

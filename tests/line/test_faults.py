@@ -8,6 +8,7 @@ import yaml
 
 from sandbox import organization as org
 from sandbox.demo import SAMPLES
+from tests.line.inputs import LOGS
 from tests.line.passes import NOW, copied, run_pass, texts, verdicts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -213,7 +214,7 @@ def test_last_accessed_data_that_is_refused_makes_nothing_unused_in_its_account(
 
 
 def _a_log(account, number=100):
-    return sorted((account.logs / "AWSLogs").rglob("CloudTrail/**/*.json.gz"))[number]
+    return sorted((account.logs / LOGS).rglob("CloudTrail/**/*.json.gz"))[number]
 
 
 def _replace(path, content):
@@ -248,13 +249,25 @@ def test_a_damaged_log_file_is_named_and_makes_nothing_unused(account, sandbox, 
 
 
 def test_a_day_without_digests_is_a_gap(account, sandbox, tmp_path):
-    day = next(p for p in sorted(account.logs.rglob("CloudTrail-Digest/us-east-1/2026/06/15")) if p.is_dir())
+    day = next(p for p in sorted((account.logs / LOGS).rglob("CloudTrail-Digest/us-east-1/2026/06/15")) if p.is_dir())
     for path in list(day.iterdir()):
         path.unlink()
     report = run_pass(account.inputs, tmp_path / "state")
     source = report.landscapes["default"].status.sources[0]
     assert (source.state, source.reason) == ("partial", "LogGap")
     assert "2026-06-1" in source.message
+    assert _unused(verdicts(tmp_path / "state")) == set()
+
+
+def test_a_trail_whose_changes_nobody_would_see_proves_nothing_of_the_past(account, sandbox, tmp_path):
+    path = account.inputs / "landscape.yaml"
+    landscape = yaml.safe_load(path.read_text())
+    landscape["spec"]["accounts"] = {"ids": [org.DEVELOPMENT]}
+    path.write_text(yaml.safe_dump(landscape))
+    report = run_pass(account.inputs, tmp_path / "state")
+    source = report.landscapes["default"].status.sources[0]
+    assert (source.state, source.reason) == ("partial", "TrailTooYoung")
+    assert f"add account {org.MANAGEMENT}, which owns it, to the landscape" in source.remedy
     assert _unused(verdicts(tmp_path / "state")) == set()
 
 

@@ -67,7 +67,7 @@ def test_trino_and_postgresql_give_what_log_files_and_sqlite_give(inputs, postgr
     state, store = tmp_path / "state", postgresql.url(postgresql.create(migrated))
     report = run_pass(inputs, state, store=store)
     (source,) = [s for s in report.landscapes["default"].status.sources if s.name == "source"]
-    assert (source.state, source.complete_accounts) == ("complete", 1)
+    assert (source.state, source.complete_accounts) == ("complete", 2)
     assert verdicts(state) == verdicts(by_files)
     assert policies(state) == policies(by_files)
     assert len(policies(state)) >= 4

@@ -52,7 +52,7 @@ def test_verdicts_are_those_by_log_files(inputs, by_files, tmp_path, field):
     state = tmp_path / "state"
     report = run_pass(inputs(field), state)
     (source,) = [s for s in report.landscapes["default"].status.sources if s.name == "source"]
-    assert (source.state, source.complete_accounts) == ("complete", 1)
+    assert (source.state, source.complete_accounts) == ("complete", 2)
     said = verdicts(state)
     assert report.scanned["default", "source"] > 0
     assert 'plumbline_query_scanned_bytes_total{landscape="default",source="source"}' in render(figures_of(report))

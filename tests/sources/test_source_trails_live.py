@@ -68,8 +68,8 @@ def writer(sessions):
 
 
 def test_changed_selectors_are_another_picture_since_they_were_seen(sessions, engine, writer):
-    assert remember_selection(engine, "all", trail(sessions), NOW) is None
-    assert remember_selection(engine, "all", trail(sessions), NOW + timedelta(days=1)) is None
+    assert remember_selection(engine, "all", trail(sessions), NOW) == (NOW, False)
+    assert remember_selection(engine, "all", trail(sessions), NOW + timedelta(days=1)) == (NOW, False)
     writes = {"Field": "readOnly", "Equals": ["false"]}
     selectors = [{"Name": "w", "FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}, writes]}]
     writer.put_event_selectors(TrailName=org.TRAIL_ARN, AdvancedEventSelectors=selectors)
@@ -77,8 +77,8 @@ def test_changed_selectors_are_another_picture_since_they_were_seen(sessions, en
     assert (changed.selection.management.read, changed.selection.management.write) == (False, True)
     assert changed.selection.data_types == frozenset()
     seen = NOW + timedelta(days=2)
-    assert remember_selection(engine, "all", changed, seen) == seen
-    assert remember_selection(engine, "all", trail(sessions), seen + timedelta(days=5)) == seen
+    assert remember_selection(engine, "all", changed, seen) == (seen, True)
+    assert remember_selection(engine, "all", trail(sessions), seen + timedelta(days=5)) == (seen, True)
 
 
 def test_a_stopped_trail_records_nothing(sessions, writer):

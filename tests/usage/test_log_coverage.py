@@ -60,6 +60,7 @@ STARTS = [
     ("GetTrailStatus: StartLoggingTime", TrailFacts(trail(started_at=CHANGED))),
     ("a change of the trail in the logs", TrailFacts(trail(), [TrailChange("PutEventSelectors", ARN, CHANGED)])),
     ("our own pictures differ", TrailFacts(trail(), (), CHANGED)),
+    ("nobody would have seen a change", TrailFacts(trail(), unwatched=CHANGED)),
 ]
 
 

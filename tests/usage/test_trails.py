@@ -64,9 +64,11 @@ def test_a_missing_trail_is_an_error_of_ours():
 def test_pictures_of_the_selectors(tmp_path):
     engine = new_store(tmp_path / "s.db")
     client, later = Client(), NOW + timedelta(hours=1)
-    assert remember_selection(engine, "l", fetch_trail(client, ARN), NOW) is None, "the first picture proves no change"
-    assert remember_selection(engine, "l", fetch_trail(client, ARN), later) is None
+    assert remember_selection(engine, "l", fetch_trail(client, ARN), NOW) == (NOW, False), (
+        "the first picture proves no change"
+    )
+    assert remember_selection(engine, "l", fetch_trail(client, ARN), later) == (NOW, False)
     client.selectors = {"EventSelectors": [{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": True}]}
-    assert remember_selection(engine, "l", fetch_trail(client, ARN), later) == later
-    assert remember_selection(engine, "l", fetch_trail(client, ARN), later + timedelta(days=1)) == later
+    assert remember_selection(engine, "l", fetch_trail(client, ARN), later) == (later, True)
+    assert remember_selection(engine, "l", fetch_trail(client, ARN), later + timedelta(days=1)) == (later, True)
     engine.dispose()

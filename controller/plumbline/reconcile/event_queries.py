@@ -90,8 +90,14 @@ def trail_facts(given: Collecting, arn: str | None) -> TrailFacts:
 
 
 def _facts(given: Collecting, trail: Trail) -> TrailFacts:
-    changed = remember_selection(given.engine, given.landscape, trail, given.now)
-    return TrailFacts(trail, trail_changes(given.engine, given.landscape, trail.arn), changed)
+    since, changed = remember_selection(given.engine, given.landscape, trail, given.now)
+    watched = trail.arn.split(":")[4] in given.accounts
+    return TrailFacts(
+        trail,
+        trail_changes(given.engine, given.landscape, trail.arn),
+        seen_changed=since if changed else None,
+        unwatched=None if watched else since,
+    )
 
 
 def _queries(given: Collecting, source: str) -> Queries:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 # The latest of the migrations.
-HEAD = "0013"
+HEAD = "0014"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATING = 7_586_332_461  # a number that no other program takes for its lock
 

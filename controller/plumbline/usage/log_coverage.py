@@ -32,11 +32,13 @@ _LATE = timedelta(hours=1)
 @dataclass(frozen=True, slots=True)
 class TrailFacts:
     """`trail`: as it is now, or why it could not be asked, or None where none is configured. `changes`: those the logs
-    show. `seen_changed`: when our own pictures of it last differed."""
+    show. `seen_changed`: when our own pictures of it last differed. `unwatched`: until our first picture, where no logs of
+    the trail's own account are read, which would show its changes."""
 
     trail: Trail | AwsError | None
     changes: Sequence[TrailChange] = ()
     seen_changed: datetime | None = None
+    unwatched: datetime | None = None
 
 
 def log_coverage(
@@ -62,6 +64,7 @@ def log_coverage(
     if not isinstance(trail, Trail):
         return _unavailable(source, account, regions, trail)
     since = complete_since(facts)
+    unwatched = facts.unwatched is not None and facts.unwatched == since
     covered = {
         region: _after(_without_damage(_proven(parts, region), parts, region), since) for region in _regions(parts)
     }
@@ -73,7 +76,7 @@ def log_coverage(
         management=trail.selection.management,
         data_types=trail.selection.data_types,
     )
-    return _with_state(coverage, _state(coverage, trail, since, problems, window))
+    return _with_state(coverage, _state(coverage, trail, since, problems, window, unwatched=unwatched))
 
 
 def complete_since(facts: TrailFacts) -> datetime | None:
@@ -83,8 +86,8 @@ def complete_since(facts: TrailFacts) -> datetime | None:
     """
     if not isinstance(facts.trail, Trail) or facts.trail.started_at is None:
         return None
-    times = [facts.trail.started_at, *(change.at for change in facts.changes)]
-    return max([*times, facts.seen_changed] if facts.seen_changed else times)
+    times = [facts.trail.started_at, *(change.at for change in facts.changes), facts.seen_changed, facts.unwatched]
+    return max(at for at in times if at is not None)
 
 
 def _regions(parts: Iterable[Partition]) -> list[str]:
@@ -171,6 +174,8 @@ def _state(
     since: datetime | None,
     problems: Sequence[SyncProblem],
     window: Interval,
+    *,
+    unwatched: bool,
 ) -> SourceState:
     """Complete, or the first thing that is missing with what to do about it."""
     name, partial = coverage.source, State.PARTIAL
@@ -195,7 +200,12 @@ def _state(
         return SourceState(name, partial, problems[0].reason, problems[0].message, problems[0].remedy)
     if since > start:
         message = f"the {trail.kind} records as it does now since {since:%Y-%m-%dT%H:%MZ}"
-        return SourceState(name, partial, "TrailTooYoung", message, f"wait until {since + (end - start):%Y-%m-%d}")
+        remedy = f"wait until {since + (end - start):%Y-%m-%d}"
+        if unwatched:
+            owner = trail.arn.split(":")[4]
+            message += f", or longer, which the logs of account {owner} would show"
+            remedy = f"add account {owner}, which owns it, to the landscape, or {remedy}"
+        return SourceState(name, partial, "TrailTooYoung", message, remedy)
     for region in coverage.regions:
         gap = coverage.first_gap(region, start, end)
         if gap is not None:

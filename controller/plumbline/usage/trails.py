@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -89,11 +89,15 @@ def without_global_services(selection: Selection) -> Selection:
     return Selection(management, selection.data_types, selection.partial)
 
 
-def remember_selection(engine: sa.Engine, landscape: str, trail: Trail, now: datetime) -> datetime | None:
-    """Keeps this picture of the trail. Returns when a picture last differed from the one before; None if never.
+class Pictures(NamedTuple):
+    """Our own pictures of a trail: since when all are the same, and whether there was another one before."""
 
-    The change itself lies somewhere before that, so that coverage from then on is safe.
-    """
+    since: datetime
+    changed: bool
+
+
+def remember_selection(engine: sa.Engine, landscape: str, trail: Trail, now: datetime) -> Pictures:
+    """Keeps this picture of the trail. A change lies somewhere before `since`, so that coverage from then on is safe."""
     table = trail_selection
     here = (table.c.landscape == landscape) & (table.c.trail == trail.arn)
     with engine.connect() as connection:
@@ -102,9 +106,8 @@ def remember_selection(engine: sa.Engine, landscape: str, trail: Trail, now: dat
         if known is None:
             row = {"landscape": landscape, "trail": trail.arn, "digest": trail.digest, "since": now, "changed": False}
             connection.execute(table.insert().values(row))
-            return None
+            return Pictures(now, changed=False)
         if known.digest != trail.digest:
             connection.execute(table.update().where(here).values(digest=trail.digest, since=now, changed=True))
-            return now
-    since: datetime = known.since
-    return since if known.changed else None
+            return Pictures(now, changed=True)
+    return Pictures(known.since, known.changed)
