@@ -266,7 +266,7 @@ def test_a_trail_whose_changes_nobody_would_see_proves_nothing_of_the_past(accou
     path.write_text(yaml.safe_dump(landscape))
     report = run_pass(account.inputs, tmp_path / "state")
     source = report.landscapes["default"].status.sources[0]
-    assert (source.state, source.reason) == ("partial", "TrailTooYoung")
+    assert (source.state, source.reason) == ("partial", "TrailUnwatched")
     assert f"add account {org.MANAGEMENT}, which owns it, to the landscape" in source.remedy
     assert _unused(verdicts(tmp_path / "state")) == set()
 

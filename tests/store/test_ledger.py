@@ -137,6 +137,15 @@ def test_forgetting(engine):
     assert {key.source for key in ledger.partitions(engine, "l")} == {"logs"}
 
 
+def test_changes_that_a_former_source_saw_are_kept_too(engine):
+    change = GrantChange("111122223333", "AttachRolePolicy", ROLE, "arn:aws:iam::aws:policy/P", T)
+    put(engine, PartitionKey("gone", "", "", "."), grant_changes=(change,))
+    put(engine, PartitionKey("off", "", "", "."), trail_changes=(TrailChange("StopLogging", "arn:t", T),))
+    assert ledger.forget_other_sources(engine, "l", ["logs"], T) == 0
+    assert ledger.grant_changes(engine, "l", T) == {"111122223333": (change,)}
+    assert ledger.forget_other_sources(engine, "l", ["logs"], T + timedelta(seconds=1)) == 2
+
+
 def test_sealed_partitions(engine):
     put(engine)
     ledger.seal(engine, "l", key())

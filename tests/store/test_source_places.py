@@ -12,6 +12,7 @@ from plumbline.reconcile.collecting import Collecting, Wish
 from plumbline.reconcile.evidence import collect_evidence
 from plumbline.store.ledger import Partition, PartitionKey, Rows, partitions, replace_partition, usage_of
 from plumbline.store.places import settle
+from plumbline.store.queries import Queries
 from tests.line.inputs import landscape_of
 from tests.usage.records_for_tests import envelope, record
 
@@ -43,6 +44,17 @@ def test_what_was_seen_in_another_place_stays_a_use_and_proves_nothing(engine):
     assert not settle(engine, "m", "logs", "b" * 64)
 
 
+def test_a_pause_after_failures_was_that_of_the_former_place(engine):
+    settle(engine, "l", "logs", "a" * 64)
+    queries = Queries(engine, "l", "logs", T)
+    for _ in range(2):
+        queries.failed("TooDear", "it would scan too much", "narrow it")
+    settle(engine, "l", "logs", "a" * 64)
+    assert queries.pause() is not None
+    settle(engine, "l", "logs", "b" * 64)
+    assert queries.pause() is None
+
+
 LOGS = {"s3": {"bucket": "one-bucket"}, "trailArn": "arn:aws:cloudtrail:us-east-1:111122223333:trail/all"}
 STORE = "arn:aws:cloudtrail:us-east-1:111122223333:eventdatastore/11111111-2222-3333-4444-55555555555"
 ATHENA = LOGS | {"table": "events"}
@@ -59,6 +71,8 @@ TRINO = ATHENA | {"url": "http://trino", "catalog": "c", "schema": "s"}
         (CloudTrailLogs, {"folder": "/a"}, {"folder": "/b"}),
         (CloudTrailLake, {"eventDataStore": STORE + "5"}, {"eventDataStore": STORE + "6"}),
         (Athena, ATHENA, {"table": "others"}),
+        (Athena, ATHENA, {"account": "111122223333"}),
+        (Athena, ATHENA, {"region": "eu-west-1"}),
         (Athena, ATHENA, {"trailArn": LOGS["trailArn"] + "2"}),
         (Trino, TRINO, {"schema": "t"}),
         (Trino, TRINO, {"url": "http://other"}),

@@ -155,6 +155,31 @@ def test_where_anything_else_is_new_the_whole_day_is_read(engine, landscape, mem
     assert (partition.records, partition.bins) == (expected[0].records, expected[0].bins)
 
 
+@pytest.mark.parametrize("logs_gone", [False, True])
+def test_digests_that_another_version_does_not_count_prove_nothing_more(engine, landscape, memory, logs_gone):
+    log = memory.log(DAY, "a", record("sqs:CreateQueue"))
+    memory.digests(DAY, missing=set(range(24)) - {3, 4})
+    run(engine, landscape, memory)
+    before, *_ = rows(engine, landscape)
+    memory.objects = {key: data for key, data in memory.objects.items() if "T050000Z" not in key}
+    assert run(engine, landscape, memory).read == 0, "deleted since"
+    known = copy(overlay())
+    known.version = "another"
+    if logs_gone:
+        del memory.objects[log]
+    run(engine, landscape, memory, known)
+    after, *_ = rows(engine, landscape)
+    hour = datetime(2026, 1, 10, 3, tzinfo=UTC), datetime(2026, 1, 10, 4, tzinfo=UTC)
+    # What the logs showed is told by nothing else than the rows, where they are gone.
+    assert after.covered == (before.covered if logs_gone else (hour,))
+    assert usage_of_action(engine, landscape) == ["sqs:CreateQueue"]
+
+
+def usage_of_action(engine, landscape):
+    (key,) = ledger.partitions(engine, landscape)
+    return [e.action for e in ledger.rows_of(engine, landscape, key).evidence]
+
+
 def test_only_a_new_digest_is_opened_and_no_log(engine, landscape, memory):
     log = memory.log(DAY, "a", record())
     memory.digests(DAY, missing=set(range(24)) - {3, 4}, keys=lambda hour: [log] if hour == 3 else [])

@@ -72,7 +72,7 @@ RESERVED_SOURCES = (
 )
 
 
-# Which events a source shows, and what proves that they are all. Credentials, limits and Regions are no part of it.
+# Which events a source shows, and what proves that they are all. Credentials, limits and Regions to read are no part of it.
 Place = tuple[str | tuple[str | None, ...] | None, ...]
 
 
@@ -205,7 +205,8 @@ class Athena(Model):
 
     @property
     def place(self) -> Place:
-        return self.s3.place, self.database, self.table, self.create_table, self.trail_arn
+        # A table's name is one of the account's catalogue in the Region.
+        return self.s3.place, self.account, self.region, self.database, self.table, self.create_table, self.trail_arn
 
     @model_validator(mode="after")
     def _one_table(self) -> Self:

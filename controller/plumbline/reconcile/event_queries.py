@@ -81,23 +81,54 @@ def trail_facts(given: Collecting, arn: str | None) -> TrailFacts:
     """The trail as it is and was. It is asked as the member role of the account that owns it."""
     if arn is None:
         return TrailFacts(None)
+    trail = _fetched(given, arn)
+    return _facts(given, trail) if isinstance(trail, Trail) else TrailFacts(trail)
+
+
+def _fetched(given: Collecting, arn: str) -> Trail | AwsError:
     _, _, _, region, account, _ = arn.split(":", 5)
     try:
-        trail = fetch_trail(given.sessions.client("cloudtrail", account, region), arn, account)
+        return fetch_trail(given.sessions.client("cloudtrail", account, region), arn, account)
     except AwsError as error:
-        return TrailFacts(error)
-    return _facts(given, trail)
+        return error
 
 
 def _facts(given: Collecting, trail: Trail) -> TrailFacts:
     since, changed = remember_selection(given.engine, given.landscape, trail, given.now)
-    watched = trail.arn.split(":")[4] in given.accounts
+    watched = _watched(given, trail)
     return TrailFacts(
         trail,
         trail_changes(given.engine, given.landscape, trail.arn),
         seen_changed=since if changed else None,
         unwatched=None if watched else since,
     )
+
+
+def _watched(given: Collecting, trail: Trail) -> bool:
+    """Whether logs are read that show changes of the trail: management events of the account that owns it, from its home
+    Region, by the trail itself or by that of another source."""
+    if trail.arn.split(":")[4] not in given.snapshot.accounts:
+        return False
+    if _shows_changes(trail, trail):
+        return True
+    others = {config.trail_arn for config in given.spec.evidence.event_logs if not isinstance(config, CloudTrailLake)}
+    return any(_shows_changes(other, trail) for arn in sorted(filter(None, others)) if (other := _other(given, arn)))
+
+
+def _shows_changes(shown: Trail, trail: Trail) -> bool:
+    owner = trail.arn.split(":")[4]
+    selected = shown.selection.management
+    return (
+        selected.write
+        and "cloudtrail.amazonaws.com" not in selected.excluded_sources
+        and (shown.multi_region or shown.home_region == trail.home_region)
+        and (shown.organization or shown.arn.split(":")[4] == owner)
+    )
+
+
+def _other(given: Collecting, arn: str) -> Trail | None:
+    found = _fetched(given, arn)
+    return found if isinstance(found, Trail) else None
 
 
 def _queries(given: Collecting, source: str) -> Queries:

@@ -246,8 +246,8 @@ def forget_other_sources(engine: sa.Engine, landscape: str, sources: Collection[
     `since`; returns how many. What such a source saw was a use all the same: its other days go by `forget_before`."""
     undated = (partition.c.landscape == landscape) & (partition.c.account == "") & partition.c.source.not_in(sources)
     alike = [
-        sa.exists().where(*(t.c[name] == partition.c[name] for name in PARTITION), t.c.last >= since)
-        for t in (evidence, unmapped_use)
+        sa.exists().where(*(t.c[name] == partition.c[name] for name in PARTITION), t.c[at] >= since)
+        for t, at in ((evidence, "last"), (unmapped_use, "last"), (grant_change, "at"), (trail_change, "at"))
     ]
     return _forget(engine, landscape, undated & ~sa.or_(*alike))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from plumbline.store.rows import replace_rows
-from plumbline.store.schema import PARTITIONED, source_place
+from plumbline.store.schema import PARTITIONED, query_failure, source_place
 
 
 def settle(engine: sa.Engine, landscape: str, source: str, place: str) -> bool:
@@ -30,6 +30,9 @@ def settle(engine: sa.Engine, landscape: str, source: str, place: str) -> bool:
             for table in PARTITIONED:
                 of = (table.c.landscape == landscape, table.c.source == old)
                 connection.execute(table.update().where(*of).values(source=new))
+        # A pause after failures was that of the former place.
+        failures = query_failure.c
+        connection.execute(query_failure.delete().where(*(failures[name] == value for name, value in here.items())))
     return True
 
 

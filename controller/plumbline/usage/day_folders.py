@@ -51,12 +51,9 @@ class DayFolders:
     def read(self, day: date, known: Partition | None) -> Read | None:
         """What is new in a day's folder; None where nothing is. Raises AwsError or OSError when it cannot be listed."""
         logs, digests = self._logs(day), self._digests(day)
-        before = Reading.parsed(known.fingerprint, self._version) if known else None
-        if known is None:
-            if not logs and not digests:
-                return None
-        # Objects that a lifecycle rule has deleted since were read once: what they showed stays true.
-        elif (before and before.same(logs, digests)) or len(logs) + len(digests) < known.objects:
+        said = Reading.parsed(known.fingerprint) if known else None
+        before = said if said and said.version == self._version else None
+        if _nothing_new(known, said, before, logs, digests):
             return None
         new = todo(before, logs, digests)
         problems: list[Problem] = []
@@ -112,6 +109,23 @@ class DayFolders:
             present |= {item.key for item in self._logs(day - timedelta(days=1))}
         found = [proven([digest], present.__contains__) for digest in digests]
         return merge_intervals([span for spans in found for span in spans]), all(found)
+
+
+def _nothing_new(
+    known: Partition | None,
+    said: Reading | None,
+    before: Reading | None,
+    logs: Sequence[Listed],
+    digests: Sequence[Listed],
+) -> bool:
+    """`said`: what was read; `before`: the same, where this version of the mapping read it."""
+    if known is None:
+        return not logs and not digests
+    # Objects that a lifecycle rule has deleted since were read once: what they showed stays true. Another version may take
+    # fewer digests for the trail's own, and what the others had proven must not stay.
+    if said is not None and before is None:
+        return len(logs) < said.logs.count
+    return (before is not None and before.same(logs, digests)) or len(logs) + len(digests) < known.objects
 
 
 def _content(stream: BinaryIO, name: str, problems: list[Problem]) -> bytes:

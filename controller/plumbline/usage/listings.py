@@ -45,11 +45,11 @@ class Reading:
         return f"{self.version}\n{' '.join(map(str, parts))}"
 
     @classmethod
-    def parsed(cls, text: str, version: str) -> Self | None:
-        """From its text; None when it is no such text, or the mapping was another."""
-        before, _, rest = text.partition("\n")
+    def parsed(cls, text: str) -> Self | None:
+        """From its text; None when it is no such text."""
+        version, _, rest = text.partition("\n")
         parts = rest.split(" ")
-        if before != version or len(parts) != 5:
+        if len(parts) != 5:
             return None
         return cls(version, Seen(int(parts[0]), parts[1]), Seen(int(parts[2]), parts[3]), parts[4] == "1")
 

@@ -32,8 +32,8 @@ _LATE = timedelta(hours=1)
 @dataclass(frozen=True, slots=True)
 class TrailFacts:
     """`trail`: as it is now, or why it could not be asked, or None where none is configured. `changes`: those the logs
-    show. `seen_changed`: when our own pictures of it last differed. `unwatched`: until our first picture, where no logs of
-    the trail's own account are read, which would show its changes."""
+    show. `seen_changed`: when our own pictures of it last differed. `unwatched`: until our first picture, where no logs are
+    read that would show its changes."""
 
     trail: Trail | AwsError | None
     changes: Sequence[TrailChange] = ()
@@ -203,8 +203,9 @@ def _state(
         remedy = f"wait until {since + (end - start):%Y-%m-%d}"
         if unwatched:
             owner = trail.arn.split(":")[4]
-            message += f", or longer, which the logs of account {owner} would show"
-            remedy = f"add account {owner}, which owns it, to the landscape, or {remedy}"
+            message += f", or longer: no source reads the logs of account {owner} that would show a change"
+            remedy = f"add account {owner}, which owns it, to the landscape, and a source with its management events; or {remedy}"
+            return SourceState(name, partial, "TrailUnwatched", message, remedy)
         return SourceState(name, partial, "TrailTooYoung", message, remedy)
     for region in coverage.regions:
         gap = coverage.first_gap(region, start, end)
