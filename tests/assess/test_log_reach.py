@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from plumbline.assess.log_reach import classes, log_reach
-from plumbline.model.coverage import Coverage, ManagementSelection
+from plumbline.model.coverage import Coverage, ManagementSelection, SourceState, State
 from tests.assess.world import (
     ACCOUNT,
     DATA,
@@ -67,6 +67,14 @@ def test_proven_and_incomplete_never_meet_in_one_source():
     assert reasons(result, WRITE) == reasons(result, DATA) == ["logGap"]
     detail = next(one.detail for one in result.incomplete if one.reason == "logGap")
     assert detail == "eu-west-1: delivery is not proven from 2026-03-31T00:00Z to 2026-03-31T01:00Z"
+
+
+@pytest.mark.parametrize(("reason", "told"), [("TrailUnwatched", "add the account"), ("TrailTooYoung", "")])
+def test_what_would_show_changes_of_a_trail_is_a_remedy_and_waiting_is_none(reason, told):
+    state = SourceState(LOGS, State.PARTIAL, reason, "not known before", "add the account")
+    late = {"us-east-1": ((WINDOW.start + timedelta(hours=1), WINDOW.end),)}
+    result = reach(logs(covered=late, state=state))
+    assert {one.remedy for one in result.incomplete if one.reason == "logGap"} == {told}
 
 
 @pytest.mark.parametrize(
