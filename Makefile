@@ -28,7 +28,7 @@ test-fast: $(BIN)/.installed ## the tests that need only Python, in about a minu
 	@$(STAGE) "fast tests" $(BIN)/pytest -q -m "not slow and not cluster and not servers and not browser" -n auto
 
 test-slow: $(BIN)/.installed ## the sandbox server and other processes, and each property with many examples
-	@$(STAGE) "slow tests" $(BIN)/pytest -q -m "slow and not cluster and not servers" -n auto --dist loadgroup
+	@$(STAGE) "slow tests" $(BIN)/pytest -q -m "slow and not cluster and not servers" -n auto --dist loadfile
 	@$(STAGE) "properties" $(BIN)/pytest -q -m "hypothesis and not cluster and not servers" --hypothesis-profile many --timeout 900 -n auto
 
 test-cluster: $(BIN)/.installed ## the tests in a real Kubernetes control plane, which the first run builds

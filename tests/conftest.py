@@ -35,17 +35,12 @@ def pytest_collection():
         gc.enable()
 
 
-# Fixtures that take a minute. One process makes each, for all files that use it.
-SLOW_FIXTURES = ("first", "trino")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """With `--dist loadgroup` files go to processes as wholes, those with the same slow fixture together."""
-    shared = {item.path: name for item in items for name in SLOW_FIXTURES if name in item.fixturenames}
+    """With `--dist loadgroup` files go to processes as wholes, those that need Trino to one, which starts it once."""
+    with_trino = {item.path for item in items if "trino" in item.fixturenames}
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(shared.get(item.path, item.location[0])))
+        item.add_marker(pytest.mark.xdist_group("trino" if item.path in with_trino else item.location[0]))
 
 
 def pytest_addoption(parser):

@@ -9,8 +9,7 @@ import pytest
 
 from tests.line.passes import texts, verdicts
 
-# In one group with what begins early: alone it would begin last, when nothing is left to do beside it.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("first")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 POINTS = 6  # spread over all writes of a pass, each before and after
 

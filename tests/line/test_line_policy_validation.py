@@ -3,6 +3,7 @@
 The logs are a folder with a record that is stated to be complete, as in test_line_analyzers.
 """
 
+import contextlib
 import json
 from datetime import timedelta
 
@@ -30,7 +31,9 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def inputs(sandbox, tmp_path, monkeypatch):
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
-    return wanted(write(tmp_path))
+    yield wanted(write(tmp_path))
+    while MADE:  # which is nothing to the tests that share the sandbox
+        remove(*MADE.pop())
 
 
 def wanted(inputs, *, off=False, **validation):
@@ -56,12 +59,25 @@ def document(*actions):
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
+MADE = []
+
+
 def attached(iam, *actions, name="checked"):
     """A customer managed policy of the production account that a role has."""
     made = iam.create_policy(PolicyName=name, PolicyDocument=document(*actions))["Policy"]["Arn"]
     role = iam.list_roles(PathPrefix="/")["Roles"][0]["RoleName"]
     iam.attach_role_policy(RoleName=role, PolicyArn=made)
+    MADE.append((iam, role, made))
     return made
+
+
+def remove(iam, role, policy):
+    with contextlib.suppress(iam.exceptions.NoSuchEntityException):
+        iam.detach_role_policy(RoleName=role, PolicyArn=policy)
+    for version in iam.list_policy_versions(PolicyArn=policy)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            iam.delete_policy_version(PolicyArn=policy, VersionId=version["VersionId"])
+    iam.delete_policy(PolicyArn=policy)
 
 
 def codes(report, policy):

@@ -66,10 +66,9 @@ def _ahead(
         while ahead:
             yield _outcome(*ahead.popleft())
     finally:  # when the reader stopped early
-        for item, future in ahead:
-            stream = _outcome(item, future)[1]
-            if not isinstance(stream, Exception):
-                stream.close()
+        for _, future in ahead:
+            if future.exception() is None:  # what nobody waits for any more raises nothing
+                future.result().close()
 
 
 def _outcome(item: Listed, future: Future[BinaryIO]) -> tuple[Listed, BinaryIO | Exception]:
