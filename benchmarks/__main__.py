@@ -113,7 +113,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--landscape", type=int, nargs="+", default=[1000, 10_000], help="sizes of landscape, in roles")
     parser.add_argument("--nodes", type=int, nargs="+", default=[100_000], help="sizes of graph")
     parser.add_argument("--baselines", type=int, nargs="+", default=[1000], help="sizes of operator")
-    parser.add_argument("--events", type=int, nargs="+", default=[1_000_000], help="sizes of trail")
+    parser.add_argument("--events", type=int, nargs="+", default=[1_000_000, 5_000_000], help="sizes of trail")
     chosen = parser.parse_args(arguments)
     unknown = sorted({*chosen.parts} - {*parts, "sandbox"})
     if unknown:

@@ -74,7 +74,7 @@ def known_since(engine, selectors, *others, accounts=(OWNER, MEMBER), **more):
         landscape="l",
         now=NOW,
         sessions=SimpleNamespace(client=lambda *_: Client(selectors, **more)),
-        snapshot=SimpleNamespace(accounts=dict.fromkeys(accounts)),
+        accounts=dict.fromkeys(accounts),
         spec=SimpleNamespace(evidence=SimpleNamespace(event_logs=logs)),
     )
     return complete_since(trail_facts(given, arn("all")))

@@ -106,29 +106,24 @@ def _facts(given: Collecting, trail: Trail) -> TrailFacts:
 
 def _watched(given: Collecting, trail: Trail) -> bool:
     """Whether logs are read that show changes of the trail: management events of the account that owns it, from its home
-    Region, by the trail itself or by that of another source."""
-    if trail.arn.split(":")[4] not in given.snapshot.accounts:
+    Region, by the trail itself or by that of another source. No logs are read of an account that could not be collected."""
+    if trail.owner not in given.accounts:
         return False
     if _shows_changes(trail, trail):
         return True
     others = {config.trail_arn for config in given.spec.evidence.event_logs if not isinstance(config, CloudTrailLake)}
-    return any(_shows_changes(other, trail) for arn in sorted(filter(None, others)) if (other := _other(given, arn)))
+    found = (_fetched(given, arn) for arn in sorted(filter(None, others)))
+    return any(_shows_changes(other, trail) for other in found if isinstance(other, Trail))
 
 
 def _shows_changes(shown: Trail, trail: Trail) -> bool:
-    owner = trail.arn.split(":")[4]
     selected = shown.selection.management
     return (
         selected.write
         and "cloudtrail.amazonaws.com" not in selected.excluded_sources
         and (shown.multi_region or shown.home_region == trail.home_region)
-        and (shown.organization or shown.arn.split(":")[4] == owner)
+        and (shown.organization or shown.owner == trail.owner)
     )
-
-
-def _other(given: Collecting, arn: str) -> Trail | None:
-    found = _fetched(given, arn)
-    return found if isinstance(found, Trail) else None
 
 
 def _queries(given: Collecting, source: str) -> Queries:

@@ -202,9 +202,11 @@ def _state(
         message = f"the {trail.kind} records as it does now since {since:%Y-%m-%dT%H:%MZ}"
         remedy = f"wait until {since + (end - start):%Y-%m-%d}"
         if unwatched:
-            owner = trail.arn.split(":")[4]
-            message += f", or longer: no source reads the logs of account {owner} that would show a change"
-            remedy = f"add account {owner}, which owns it, to the landscape, and a source with its management events; or {remedy}"
+            message += f", or longer: no source reads the logs of account {trail.owner} that would show a change"
+            remedy = (
+                f"add account {trail.owner}, which owns it, to the landscape, let it be collected, and add a source with its "
+                f"management events; or {remedy}"
+            )
             return SourceState(name, partial, "TrailUnwatched", message, remedy)
         return SourceState(name, partial, "TrailTooYoung", message, remedy)
     for region in coverage.regions:

@@ -44,6 +44,11 @@ class Trail:
     digest: str
     kind: str = "trail"
 
+    @property
+    def owner(self) -> str:
+        """The account whose trail it is."""
+        return self.arn.split(":")[4]
+
 
 def fetch_trail(client: Any, arn: str, account: str | None = None) -> Trail:
     """The trail by its ARN, with a CloudTrail client of its home Region. Raises AwsError.
